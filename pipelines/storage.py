@@ -1,0 +1,171 @@
+"""One small view of OUT, the same for a folder and an s3:// prefix: files, conditional puts, Delta options."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from encoders.failures import InterlaceError
+
+
+def s3_client() -> Any:
+    """A boto3 S3 client that respects AWS_ENDPOINT_URL; path addressing, since few private stores resolve buckets."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else {},
+            retries={"mode": "adaptive", "max_attempts": 8},
+            max_pool_connections=64,
+        ),
+        region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+    )
+
+
+class Storage:
+    """OUT: where tables, manifests, journals and unpublished files lie. Picklable, opened lazily on each process."""
+
+    def __init__(self, out: str) -> None:
+        self.out = out.rstrip("/") if out.startswith("s3://") else str(Path(out).expanduser().absolute())
+        self.remote = self.out.startswith("s3://")
+
+    def __reduce__(self) -> tuple[type[Storage], tuple[str]]:
+        return Storage, (self.out,)
+
+    @cached_property
+    def filesystem(self) -> pafs.FileSystem:
+        """The pyarrow filesystem behind OUT."""
+        if not self.remote:
+            return pafs.LocalFileSystem()
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+        scheme, _, host = endpoint.rpartition("://")
+        options: dict[str, Any] = {"endpoint_override": host, "scheme": scheme or "https"} if host else {}
+        return pafs.S3FileSystem(
+            region=os.environ.get("AWS_REGION", "us-east-1"), force_virtual_addressing=False, **options
+        )
+
+    @property
+    def root(self) -> str:
+        """OUT as the filesystem's own path."""
+        return self.out.removeprefix("s3://")
+
+    def path(self, *names: str) -> str:
+        """A path below OUT, as the filesystem's own path."""
+        return "/".join((self.root, *names))
+
+    def table_uri(self, name: str) -> str:
+        """Where the Delta table ``name`` lies."""
+        return f"{self.out}/{name}"
+
+    def delta_options(self) -> dict[str, str]:
+        """Storage options for deltalake; put-if-absent commits by etag."""
+        if not self.remote:
+            return {}
+        options = {"aws_conditional_put": "etag", "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1")}
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+        if endpoint:
+            options |= {"AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": str(endpoint.startswith("http://")).lower()}
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            if name in os.environ:
+                options[name] = os.environ[name]
+        return options
+
+    def check_writable(self) -> None:
+        """Raise InterlaceError when OUT cannot be written, before any work is done for it."""
+        probe = self.path("_interlace", f"write-test-{uuid.uuid4().hex}")
+        try:
+            self.write_bytes(probe, b"")
+            self.delete(probe)
+        except (OSError, pa.ArrowException) as error:
+            raise InterlaceError(f"cannot write to {self.out}: {error}; check the path and its permissions") from error
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Write a whole file; readers see all of it or nothing."""
+        if self.remote:
+            with self.filesystem.open_output_stream(path) as stream:
+                stream.write(data)
+            return
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+
+    def write_if_absent(self, path: str, data: bytes) -> bool:
+        """Create a file; False when it exists already. Atomic against other writers."""
+        if self.remote:
+            from botocore.exceptions import ClientError
+
+            bucket, _, key = path.partition("/")
+            try:
+                s3_client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+                    return False
+                raise
+            return True
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        partial.write_bytes(data)
+        try:
+            os.link(partial, target)  # unlike rename, link fails when the target exists
+        except FileExistsError:
+            return False
+        finally:
+            partial.unlink()
+        return True
+
+    def write_json(self, path: str, value: Any) -> None:
+        """Write a value as JSON."""
+        self.write_bytes(path, json.dumps(value, ensure_ascii=False, default=str).encode())
+
+    def read_json(self, path: str) -> Any:
+        """The value of a JSON file, or None when there is no such file."""
+        try:
+            with self.filesystem.open_input_stream(path) as stream:
+                return json.loads(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def write_parquet(self, path: str, table: pa.Table) -> int:
+        """Write a table as one Parquet file; returns its size in bytes."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        data = sink.getvalue()
+        self.write_bytes(path, data.to_pybytes())
+        return int(data.size)
+
+    def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """A Parquet file as a table."""
+        return pq.read_table(path, filesystem=self.filesystem, columns=columns, partitioning=None)
+
+    def files(self, path: str, suffix: str = "") -> Iterator[str]:
+        """Paths of all files below ``path`` that end in ``suffix``, sorted; none when it does not exist."""
+        selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
+        names = (info.path for info in self.filesystem.get_file_info(selector) if info.type == pafs.FileType.File)
+        return iter(sorted(n for n in names if n.endswith(suffix) and not n.rpartition("/")[2].startswith(".")))
+
+    def exists(self, path: str) -> bool:
+        """Whether a file lies there."""
+        return bool(self.filesystem.get_file_info(path).type == pafs.FileType.File)
+
+    def delete(self, path: str) -> None:
+        """Delete a file; no error when it is gone already."""
+        if self.exists(path):
+            self.filesystem.delete_file(path)

@@ -1,0 +1,176 @@
+"""The three tables and their Arrow schemas: one place, explicit, in plain types that any engine reads.
+
+Delta has no float16, and a column that is empty everywhere loses its type unless it is cast, so every file is
+written through one of these schemas. `objects`, `gui_elements` and `soft_tokens` are null until their encoder ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from encoders.failures import InterlaceError
+from pipelines.storage import Storage
+
+_QUAD = pa.list_(pa.float32())
+_STRING = pa.string()
+
+
+def _struct(**fields: pa.DataType) -> pa.StructType:
+    return pa.struct(list(fields.items()))
+
+
+WORD = _struct(text=_STRING, quad=_QUAD, confidence=pa.float32())
+LINE = _struct(
+    text=_STRING,
+    quad=_QUAD,
+    confidence=pa.float32(),
+    role=_STRING,
+    paragraph=pa.int32(),
+    script=_STRING,
+    words=pa.list_(WORD),
+)
+CELL = _struct(row=pa.int32(), column=pa.int32(), row_span=pa.int32(), column_span=pa.int32(), text=_STRING, quad=_QUAD)
+TABLE = _struct(quad=_QUAD, rows=pa.int32(), columns=pa.int32(), continues=pa.bool_(), cells=pa.list_(CELL))
+PAGE = _struct(
+    page=pa.int32(),
+    width=pa.int32(),
+    height=pa.int32(),
+    rotation=pa.int32(),
+    source=_STRING,
+    text=_STRING,
+    lines=pa.list_(LINE),
+    tables=pa.list_(TABLE),
+)
+SPOKEN_WORD = _struct(text=_STRING, start=pa.float64(), end=pa.float64(), confidence=pa.float32(), speaker=_STRING)
+CHUNK = _struct(
+    text=_STRING,
+    start=pa.float64(),
+    end=pa.float64(),
+    confidence=pa.float32(),
+    speaker=_STRING,
+    words=pa.list_(SPOKEN_WORD),
+)
+SPEAKER = _struct(speaker=_STRING, seconds=pa.float64(), embedding=pa.list_(pa.float32()))
+SPEECH = _struct(
+    text=_STRING,
+    language=_STRING,
+    language_confidence=pa.float32(),
+    duration=pa.float64(),
+    chunks=pa.list_(CHUNK),
+    speakers=pa.list_(SPEAKER),
+)
+DETECTION = _struct(label=_STRING, quad=_QUAD, confidence=pa.float32(), page=pa.int32())
+SOFT_TOKENS = _struct(task=_STRING, data=pa.binary(), dtype=_STRING, shape=pa.list_(pa.int32()))
+FAILURE = _struct(category=_STRING, stage=_STRING, message=_STRING, task=_STRING, page=pa.int32(), attempt=pa.int32())
+STAGE_SECONDS = _struct(stage=_STRING, seconds=pa.float64())
+EVIDENCE = _struct(
+    path=_STRING,
+    value=_STRING,
+    part_id=_STRING,
+    page=pa.int32(),
+    quad=_QUAD,
+    start=pa.float64(),
+    end=pa.float64(),
+    speaker=_STRING,
+    confidence=pa.float32(),
+)
+_TIME = pa.timestamp("us", tz="UTC")
+
+ASSETS = pa.schema(
+    {
+        "uri": _STRING,
+        "etag": _STRING,
+        "size": pa.int64(),
+        "modified": _TIME,
+        "media_type": _STRING,
+        "modality": _STRING,
+        "pages": pa.int32(),
+        "seconds": pa.float64(),
+        "status": _STRING,
+        "perception_fingerprint": _STRING,
+        "parts": pa.int32(),
+        "run_id": _STRING,
+    }
+)
+PARTS = pa.schema(
+    {
+        "part_id": _STRING,
+        "uri": _STRING,
+        "etag": _STRING,
+        "modality": _STRING,
+        "media_type": _STRING,
+        "range_start": pa.float64(),
+        "range_stop": pa.float64(),
+        "status": _STRING,
+        "perception_fingerprint": _STRING,
+        "pages": pa.list_(PAGE),
+        "speech": SPEECH,
+        "objects": pa.list_(DETECTION),
+        "gui_elements": pa.list_(DETECTION),
+        "soft_tokens": pa.list_(SOFT_TOKENS),
+        "text": _STRING,
+        "failures": pa.list_(FAILURE),
+        "attempts": pa.int32(),
+        "checkpoints": pa.list_(_STRING),
+        "seconds": pa.list_(STAGE_SECONDS),
+        "run_id": _STRING,
+    }
+)
+ANSWERS = pa.schema(
+    {
+        "uri": _STRING,
+        "etag": _STRING,
+        "answer_fingerprint": _STRING,
+        "question": _STRING,
+        "answer": _STRING,
+        "confidence": pa.float32(),
+        "evidence": pa.list_(EVIDENCE),
+        "truncated": pa.bool_(),
+        "precontext": pa.list_(_STRING),
+        "failures": pa.list_(FAILURE),
+        "run_id": _STRING,
+    }
+)
+SCHEMAS: dict[str, pa.Schema] = {"assets": ASSETS, "parts": PARTS, "answers": ANSWERS}
+
+
+def rows_to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table with exactly this schema; missing columns become null."""
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def as_row(value: Any) -> Any:
+    """A result dataclass as nested dicts and lists that `rows_to_table` accepts."""
+    return asdict(value)
+
+
+def open_table(out: str | Storage, name: str) -> DeltaTable | None:
+    """The Delta table ``name`` under OUT, or None when nothing was published there yet."""
+    storage = out if isinstance(out, Storage) else Storage(out)
+    try:
+        return DeltaTable(storage.table_uri(name), storage_options=storage.delta_options())
+    except TableNotFoundError:
+        return None
+
+
+def read_table(out: str | Storage, name: str) -> ds.Dataset:
+    """The published rows of ``assets``, ``parts`` or ``answers`` as a pyarrow dataset.
+
+    Raises InterlaceError when OUT holds no tables; an unwritten table of a lake that has others reads as empty.
+    """
+    storage = out if isinstance(out, Storage) else Storage(out)
+    table = open_table(storage, name)
+    if table is not None and table.file_uris():
+        return table.to_pyarrow_dataset(schema=SCHEMAS[name])
+    if name == "assets" and table is None:
+        raise InterlaceError(
+            f"{storage.out} holds no Interlace tables; write some with: interlace run SOURCE --out {storage.out}"
+        )
+    return ds.dataset(SCHEMAS[name].empty_table())
