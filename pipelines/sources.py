@@ -1,0 +1,181 @@
+"""Sources: what assets there are, and their bytes. Folders, globs, files, s3:// prefixes, and lists of uris."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from encoders.failures import FailureCategory, InterlaceError, MediaError
+from pipelines.storage import s3_client
+
+LISTERS = 16  # prefixes listed at once; one S3 listing answers about 1,000 keys every 100 ms
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One object in storage. ``etag`` changes when the bytes do: the store's own, or size and time of a local file."""
+
+    uri: str  # an absolute path, or s3://bucket/key
+    size: int
+    etag: str
+    modified: datetime
+
+
+def list_assets(sources: Sequence[str], *, exclude: str | None = None) -> Iterator[Asset]:
+    """Every asset of the sources, each once, in order of listing; nothing below ``exclude`` (OUT itself).
+
+    Raises InterlaceError when a source does not exist or cannot be listed.
+    """
+    seen: set[str] = set()
+    for source in sources:
+        for asset in _list_source(source):
+            inside = exclude is not None and (asset.uri == exclude or asset.uri.startswith(exclude.rstrip("/") + "/"))
+            if asset.uri not in seen and not inside:
+                seen.add(asset.uri)
+                yield asset
+
+
+def _list_source(source: str) -> Iterator[Asset]:
+    if source.startswith("@"):
+        return _list_file(Path(source[1:]))
+    if source.startswith("s3://"):
+        return _list_s3(source)
+    path = Path(source.removeprefix("file://")).expanduser()
+    if path.is_dir():
+        return _list_folder(path.absolute())
+    if path.is_file():
+        return _list_file(path) if _names_assets(path) else iter([_local(path.absolute())])
+    if _GLOB & set(source):
+        return _list_glob(path)
+    raise InterlaceError(
+        f"source {source} does not exist; give a folder, a glob, a file, s3://bucket/prefix, or @FILE with one uri a line"
+    )
+
+
+def _local(path: Path) -> Asset:
+    stat = path.stat()
+    modified = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC)
+    return Asset(str(path), stat.st_size, f"{stat.st_size:x}-{stat.st_mtime_ns:x}", modified)
+
+
+def _list_folder(folder: Path) -> Iterator[Asset]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(root, name)
+            if not name.startswith(".") and path.is_file():  # is_file follows links and passes over sockets
+                yield _local(path)
+
+
+def _list_glob(pattern: Path) -> Iterator[Asset]:
+    paths = [Path(p) for p in sorted(glob.glob(str(pattern.absolute()), recursive=True))]
+    if not paths:
+        raise InterlaceError(f"no file matches {pattern}; quote the pattern if your shell expands it")
+    for path in paths:
+        if path.is_file():
+            yield _local(path)
+
+
+def _names_assets(path: Path) -> bool:
+    """Whether a text file is a list of assets: every line of its first 4 kB is an s3:// uri or an existing path."""
+    if path.suffix.lower() not in (".txt", ".lst", ".list", ".uris"):
+        return False
+    head = path.read_bytes()[:4096].decode("utf-8", "replace").splitlines()
+    lines = [line.strip() for line in (head[:-1] if len(head) > 1 and path.stat().st_size > 4096 else head)]
+    lines = [line for line in lines if line]
+    return bool(lines) and all(line.startswith("s3://") or _exists(path, line) for line in lines)
+
+
+def _exists(listing: Path, line: str) -> bool:
+    try:
+        return (listing.parent / line).is_file()
+    except (OSError, ValueError):  # a line of prose can be longer than a file name may be
+        return False
+
+
+def _list_file(path: Path) -> Iterator[Asset]:
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InterlaceError(f"cannot read the list of assets {path}: {error}") from error
+    for line in filter(None, lines):
+        yield from _list_source(line if line.startswith("s3://") else str(path.absolute().parent / line))
+
+
+def split_s3(uri: str) -> tuple[str, str]:
+    """Bucket and key of an s3:// uri."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _list_s3(source: str) -> Iterator[Asset]:
+    bucket, key = split_s3(source)
+    cut = min((key.index(mark) for mark in _GLOB if mark in key), default=None)
+    prefix = key if cut is None else key[:cut]
+    client = s3_client()
+    try:
+        found = False
+        for asset in _list_parallel(client, bucket, prefix):
+            name = asset.uri.removeprefix(f"s3://{bucket}/")
+            whole = cut is None and prefix and not prefix.endswith("/")
+            if whole and name != prefix and not name.startswith(prefix + "/"):
+                continue  # s3://b/2024 means the folder 2024 or the object 2024, not 2024-old/
+            if cut is None or fnmatch.fnmatchcase(name, key):
+                found = True
+                yield asset
+    except Exception as error:
+        raise InterlaceError(
+            f"cannot list {source}: {error}; check the bucket, credentials and AWS_ENDPOINT_URL"
+        ) from error
+    if not found and prefix:
+        raise InterlaceError(f"nothing lies under {source}")
+
+
+def _list_parallel(client: Any, bucket: str, prefix: str) -> Iterator[Asset]:
+    """One level is listed first; the folders found there are then listed side by side."""
+    folders: list[str] = []
+    yield from _list_prefix(client, bucket, prefix, "/", folders)
+    with ThreadPoolExecutor(LISTERS) as pool:
+        for start in range(0, len(folders), LISTERS * 4):  # bounded, so that a wide bucket is not all in memory
+            batch = folders[start : start + LISTERS * 4]
+            for assets in pool.map(lambda folder: list(_list_prefix(client, bucket, folder)), batch):
+                yield from assets
+
+
+def _list_prefix(
+    client: Any, bucket: str, prefix: str, delimiter: str = "", folders: list[str] | None = None
+) -> Iterator[Asset]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter)
+    for page in pages:
+        if folders is not None:
+            folders += [common["Prefix"] for common in page.get("CommonPrefixes", ())]
+        for item in page.get("Contents", ()):
+            name = item["Key"].rpartition("/")[2]
+            if name and not name.startswith("."):
+                yield Asset(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'), item["LastModified"])
+
+
+def fetch(uri: str, etag: str | None = None) -> bytes:
+    """The bytes of an asset. Raises MediaError(download_failed) when they are gone or differ from ``etag``."""
+    try:
+        if not uri.startswith("s3://"):
+            path = Path(uri.removeprefix("file://"))
+            if etag is not None and _local(path).etag != etag:
+                raise MediaError(FailureCategory.DOWNLOAD_FAILED, f"{uri} changed after it was listed; run again")
+            return path.read_bytes()
+        bucket, key = split_s3(uri)
+        conditions = {"IfMatch": etag} if etag else {}
+        body = s3_client().get_object(Bucket=bucket, Key=key, **conditions)["Body"]
+        return bytes(body.read())
+    except MediaError:
+        raise
+    except Exception as error:
+        raise MediaError(FailureCategory.DOWNLOAD_FAILED, f"cannot read {uri}: {error}") from error
