@@ -56,7 +56,7 @@ def _list_source(source: str) -> Iterator[Asset]:
     if _GLOB & set(source):
         return _list_glob(path)
     raise InterlaceError(
-        f"source {source} does not exist; give a folder, a glob, a file, s3://bucket/prefix, or @FILE with one uri a line"
+        f"source {source} does not exist; give a folder, a glob, a file, s3://bucket/prefix or @FILE (one uri a line)"
     )
 
 
@@ -76,7 +76,7 @@ def _list_folder(folder: Path) -> Iterator[Asset]:
 
 
 def _list_glob(pattern: Path) -> Iterator[Asset]:
-    paths = [Path(p) for p in sorted(glob.glob(str(pattern.absolute()), recursive=True))]
+    paths = [Path(p) for p in sorted(glob.glob(str(pattern.absolute()), recursive=True))]  # noqa: PTH207  absolute pattern
     if not paths:
         raise InterlaceError(f"no file matches {pattern}; quote the pattern if your shell expands it")
     for path in paths:

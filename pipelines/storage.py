@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from encoders.failures import InterlaceError
 
 
+@lru_cache(maxsize=1)  # building one takes 50 ms, and it may be shared by threads
 def s3_client() -> Any:
     """A boto3 S3 client that respects AWS_ENDPOINT_URL; path addressing, since few private stores resolve buckets."""
     import boto3

@@ -1,0 +1,27 @@
+"""How long the default encoders take per unit, for planning before anything was measured on the machine at hand.
+
+Measured with `make bench` on the machines named; a lake that has rows already is planned from its own times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTime:
+    """Seconds of one actor per unit (a page, a second of audio, an answer), and where the figure is from."""
+
+    seconds: float
+    origin: str
+
+
+# CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one H100, from the bare networks; see README.
+DEFAULTS: dict[tuple[str, str], ServiceTime] = {
+    ("ocr", "cpu"): ServiceTime(2.0, "default"),
+    ("ocr", "cuda"): ServiceTime(0.02, "default"),
+    ("speech_to_text", "cpu"): ServiceTime(0.12, "default"),
+    ("speech_to_text", "cuda"): ServiceTime(0.0005, "default"),
+    ("answer", "cpu"): ServiceTime(6.0, "default"),
+    ("answer", "cuda"): ServiceTime(0.02, "default"),
+}

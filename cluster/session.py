@@ -1,0 +1,74 @@
+"""The Ray session of a run: join the cluster that is running, else start a local one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.pools import ClusterConfig, Resources
+
+# Ray warns and reports by default; a run prints its own progress and sends nothing anywhere.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+}
+# Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.
+WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def available_cpus() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_resources(config: ClusterConfig) -> Resources:
+    """What a local Ray would have; counts GPUs without touching CUDA, which must not start before a fork."""
+    gpus = config.num_gpus
+    if gpus is None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if visible is None else len(visible.split(","))
+        gpus = 0 if visible == "" else gpus
+    return Resources(config.num_cpus or available_cpus(), gpus)
+
+
+@contextmanager
+def ray_session(config: ClusterConfig) -> Iterator[Resources]:
+    """Join or start Ray; yields what it has. What this started it stops, what it joined it leaves running."""
+    os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
+    import ray
+
+    if ray.is_initialized():
+        yield _cluster_resources()
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    if address:
+        root = Path(__file__).resolve().parent.parent
+        code = {"working_dir": str(root), "excludes": [".venv", ".git", "examples", "tests", "docs"]}
+        ray.init(address=address, runtime_env={**code, "env_vars": WORKER_ENVIRONMENT}, **common)
+    else:
+        resources = local_resources(config)
+        ray.init(
+            num_cpus=int(resources.cpus),
+            num_gpus=int(resources.gpus),
+            object_store_memory=int(config.object_store_gib * 2**30),
+            include_dashboard=False,
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            **common,
+        )
+    try:
+        yield _cluster_resources()
+    finally:
+        ray.shutdown()
+
+
+def _cluster_resources() -> Resources:
+    import ray
+
+    total = ray.cluster_resources()
+    return Resources(total.get("CPU", 0.0), total.get("GPU", 0.0))
