@@ -87,7 +87,7 @@ class PoolPlan:
             return 0.0
         shared = sum(pool.seconds for pool in pools if pool.device == "cpu") / max(self.resources.cpus, 1)
         cuda = sum(pool.seconds for pool in pools if pool.device == "cuda") / max(self.resources.gpus, 1)
-        return max(shared, cuda) / 3600
+        return float(max(shared, cuda) / 3600)
 
     def pool(self, task: str) -> Pool:
         """The pool of one task."""
@@ -151,10 +151,8 @@ def _share(seconds: Mapping[str, float], slots: int, config: ClusterConfig) -> d
     while free and sum(counts.values()) < slots:
         counts[max(free, key=lambda task: seconds[task] / counts[task])] += 1
     if sum(counts.values()) > slots and config.actors:
-        raise InterlaceError(
-            f"the pool sizes asked for ({', '.join(f'{t}: {n}' for t, n in counts.items())}) need {sum(counts.values())} "
-            f"places, the cluster has {slots}; lower cluster.actors"
-        )
+        asked = ", ".join(f"{task}: {count}" for task, count in counts.items())
+        raise InterlaceError(f"pools of {asked} actors do not fit the {slots} places here; lower cluster.actors")
     return counts
 
 
