@@ -1,0 +1,127 @@
+"""The files of one run below OUT/_interlace/runs/RUN: its state, listing, batches, and commit records.
+
+A commit record is the durable mark that parts are done: it is created, once, after the data files it names are
+whole. Whatever a killed or late worker left without a record does not exist for anybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.manifest import LISTING, MANIFEST, Manifest
+from pipelines.storage import Storage
+from pipelines.tables import SCHEMAS, rows_to_table
+
+BATCHES_PER_FILE = 256  # a footer of more row groups costs more to read than the batch
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file that is not yet part of a table: its path below the table's folder."""
+
+    table: str
+    path: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """What one write made durable: part ids with their status, and the files that hold their rows."""
+
+    key: str
+    parts: tuple[tuple[str, str], ...]  # (part_id, status)
+    files: tuple[DataFile, ...]
+
+
+class RunFiles:
+    """Reads and writes the files of one run. Picklable."""
+
+    def __init__(self, storage: Storage, run_id: str) -> None:
+        self.storage, self.run_id = storage, run_id
+        self.folder = storage.path("_interlace", "runs", run_id)
+
+    # -- state ------------------------------------------------------------------------------------------------
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Replace run.json."""
+        self.storage.write_json(f"{self.folder}/run.json", state)
+
+    def state(self) -> dict[str, Any]:
+        """The contents of run.json; empty when the run never froze its manifest."""
+        return self.storage.read_json(f"{self.folder}/run.json") or {}
+
+    # -- manifest ---------------------------------------------------------------------------------------------
+    def freeze(self, manifest: Manifest, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
+        """Write listing and batches; a run exists once its run.json is written after this."""
+        self.storage.write_parquet(f"{self.folder}/listing.parquet", rows_to_table(manifest.listing, LISTING))
+        for number, start in enumerate(range(0, len(batches), BATCHES_PER_FILE)):
+            sink = pa.BufferOutputStream()
+            with pq.ParquetWriter(sink, MANIFEST, compression="zstd") as writer:
+                for offset, batch in enumerate(batches[start : start + BATCHES_PER_FILE]):
+                    rows = [part | {"batch": start + offset} for part in batch]
+                    writer.write_table(rows_to_table(rows, MANIFEST))
+            self.storage.write_bytes(f"{self.folder}/manifest-{number:05d}.parquet", sink.getvalue().to_pybytes())
+
+    def listing(self) -> pa.Table:
+        """One row per listed asset."""
+        return self.storage.read_parquet(f"{self.folder}/listing.parquet")
+
+    def manifest(self, columns: list[str] | None = None) -> pa.Table:
+        """One row per part, in batch order."""
+        paths = [p for p in self.storage.files(self.folder, ".parquet") if "/manifest-" in p]
+        tables = [self.storage.read_parquet(path, columns) for path in paths]
+        return pa.concat_tables(tables) if tables else MANIFEST.empty_table().select(columns or MANIFEST.names)
+
+    def batch(self, number: int) -> pa.Table:
+        """The parts of one batch."""
+        path = f"{self.folder}/manifest-{number // BATCHES_PER_FILE:05d}.parquet"
+        with self.storage.filesystem.open_input_file(path) as stream:
+            return pq.ParquetFile(stream).read_row_group(number % BATCHES_PER_FILE)
+
+    # -- commits ----------------------------------------------------------------------------------------------
+    def commit(self, rows: dict[str, pa.Table]) -> CommitRecord:
+        """Write the rows of each table to a file of its own, then the record that makes them count.
+
+        The key depends on the part ids alone, so that a second attempt at the same batch finds the record of the
+        first and leaves its own files to nobody.
+        """
+        parts = rows["parts"]
+        pairs = tuple(zip(parts["part_id"].to_pylist(), parts["status"].to_pylist(), strict=True))
+        key = hashlib.sha256("\0".join(sorted(part for part, _ in pairs)).encode()).hexdigest()[:24]
+        files = []
+        for name, table in rows.items():
+            if table.num_rows:
+                path = f"{self.run_id}/{key}-{uuid.uuid4().hex[:8]}.parquet"
+                size = self.storage.write_parquet(self.storage.path(name, path), table.cast(SCHEMAS[name]))
+                files.append(DataFile(name, path, size, table.num_rows))
+        record = CommitRecord(key, pairs, tuple(files))
+        body = json.dumps(asdict(record)).encode()
+        if not self.storage.write_if_absent(f"{self.folder}/commits/{key}.json", body):
+            return self._read(f"{self.folder}/commits/{key}.json")
+        return record
+
+    def commits(self) -> Iterator[CommitRecord]:
+        """Every record, sorted by key."""
+        with ThreadPoolExecutor(16) as pool:
+            yield from pool.map(self._read, self.storage.files(f"{self.folder}/commits", ".json"))
+
+    def _read(self, path: str) -> CommitRecord:
+        value = self.storage.read_json(path)
+        files = tuple(DataFile(**item) for item in value["files"])
+        return CommitRecord(value["key"], tuple((p, s) for p, s in value["parts"]), files)
+
+
+def list_runs(storage: Storage) -> list[RunFiles]:
+    """Runs with a frozen manifest, oldest first."""
+    folder = storage.path("_interlace", "runs")
+    ids = sorted({path.removeprefix(folder + "/").split("/")[0] for path in storage.files(folder, "/run.json")})
+    return [RunFiles(storage, run_id) for run_id in ids]

@@ -1,0 +1,172 @@
+"""The stages of a run as callables over Arrow blocks: perceive and write. A block is one batch of parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from encoders.base import MediaInput, Perception
+from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.registry import EncoderEntry
+from encoders.results import DocumentResult, Speech
+from pipelines.journal import STRIKES, Journal
+from pipelines.runfiles import RunFiles
+from pipelines.spool import Spool
+from pipelines.storage import Storage
+from pipelines.tables import ANSWERS, PARTS, as_row, rows_to_table
+
+FETCHERS = 8  # assets of a batch that are fetched at once
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What every actor of a run needs to know."""
+
+    out: str
+    run_id: str
+
+    def files(self) -> RunFiles:
+        """The run's files."""
+        return RunFiles(Storage(self.out), self.run_id)
+
+
+class PerceiveStage:
+    """One task encoder in an actor: fetches the parts of a block, reads them, and returns rows of `parts`."""
+
+    def __init__(self, entry: EncoderEntry, config: Any, context: RunContext, device: str) -> None:
+        self._entry, self._context = entry, context
+        self._spool = Spool()
+        self._journal = Journal(Storage(context.out), context.run_id, entry.task)
+        self._encoder = entry.build(config)
+        self._encoder.load(device)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Rows of the manifest (first pool of a branch) or of `parts` (later pools) to rows of `parts`."""
+        rows = block.to_pylist()
+        if not rows:
+            return PARTS.empty_table()
+        batch = int(rows[0]["batch"])
+        strikes = self._journal.strikes(batch)
+        done: dict[str, Perception] = {}
+        for row in rows:
+            if strikes[row["part_id"]] >= STRIKES:
+                message = f"the process that read it died {strikes[row['part_id']]} times"
+                crashed = Failure(FailureCategory.CRASHED, self._entry.task, message, self._entry.task)
+                done[row["part_id"]] = Perception(None, failures=(crashed,))
+        suspects = [[row] for row in rows if strikes[row["part_id"]] and row["part_id"] not in done]
+        others = [row for row in rows if not strikes[row["part_id"]]]
+        for group in ([others] if others else []) + suspects:
+            with self._journal.mark(batch, [row["part_id"] for row in group]):
+                done |= self._read(group)
+        attempts = {row["part_id"]: strikes[row["part_id"]] + 1 for row in rows}
+        table = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
+        return rows_to_table(table, STREAM)
+
+    def _read(self, rows: Sequence[dict[str, Any]]) -> dict[str, Perception]:
+        """Fetch side by side, read together; what cannot be fetched does not hold up the others."""
+        started = time.perf_counter()
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            fetched = list(pool.map(self._fetch, rows))
+        seconds = (time.perf_counter() - started) / len(rows)
+        inputs = [item for item in fetched if isinstance(item, MediaInput)]
+        perceptions = dict(zip((item.part_id for item in inputs), self._encoder(inputs), strict=True))
+        for row, item in zip(rows, fetched, strict=True):
+            if isinstance(item, Failure):
+                perceptions[row["part_id"]] = Perception(None, failures=(item,))
+            perception = perceptions[row["part_id"]]
+            perception.seconds = {"download": seconds, **perception.seconds}
+        return perceptions
+
+    def _fetch(self, row: dict[str, Any]) -> MediaInput | Failure:
+        try:
+            path = self._spool.get(row["uri"], row["etag"])
+        except MediaError as error:
+            return error.failure("download", self._entry.task)
+        stop = row["range_stop"]
+        return MediaInput(row["part_id"], row["uri"], row["media_type"], path=path, start=row["range_start"], stop=stop)
+
+    def _row(self, row: dict[str, Any], perception: Perception, attempt: int) -> dict[str, Any]:
+        """The part's row with what this encoder found added to what earlier ones did."""
+        merged = {"failures": [], "seconds": [], "checkpoints": [], "text": "", "attempts": attempt} | row
+        result = perception.result
+        if isinstance(result, DocumentResult):
+            merged["pages"] = [as_row(page) for page in result.pages]
+            merged["text"] = "\n\n".join(page.text for page in result.pages)
+        elif isinstance(result, Speech):
+            speech = as_row(result)
+            merged["speech"] = speech
+            merged["text"] = result.text
+        elif isinstance(result, tuple):
+            merged["objects" if self._entry.task == "object_detection" else "gui_elements"] = [
+                as_row(d) for d in result
+            ]
+        merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
+        named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
+        merged["seconds"] = [*merged["seconds"], *named]
+        merged["checkpoints"] = [*merged["checkpoints"], f"{self._entry.task}:{self._encoder.fingerprint()}"]
+        earlier = row.get("status") or perception.status
+        merged["status"] = perception.status if earlier == perception.status else "partial"
+        merged["run_id"] = self._context.run_id
+        return merged
+
+
+STREAM = pa.schema(
+    [
+        *PARTS,
+        pa.field("parts", pa.int32()),
+        pa.field("units", pa.float64()),
+        pa.field("batch", pa.int32()),
+        pa.field("answer", pa.struct(list(ANSWERS))),
+    ]
+)
+"""Between stages: a row of `parts`, what the manifest says of it, and its answer when it was asked for."""
+
+
+class WriteStage:
+    """Makes a block durable: data files, then the commit record. Returns one small row per part for progress."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._files = context.files()
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Rows of the stream to (part_id, modality, status, pages, seconds, category, stage seconds)."""
+        answers = [row for row in block["answer"].to_pylist() if row is not None]
+        parts = block.select(PARTS.names)
+        self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
+        rows = []
+        for row, pages in zip(block.drop_columns(["pages", "answer"]).to_pylist(), block["pages"].to_pylist()):
+            speech = row["speech"]
+            rows.append(
+                {
+                    "part_id": row["part_id"],
+                    "uri": row["uri"],
+                    "modality": row["modality"],
+                    "status": row["status"],
+                    "pages": len(pages or ()),
+                    "audio_seconds": speech["duration"] if speech else 0.0,
+                    "categories": [failure["category"] for failure in row["failures"]],
+                    "answered": False,
+                    "seconds": row["seconds"],
+                }
+            )
+        return pa.Table.from_pylist(rows, schema=PROGRESS)
+
+
+PROGRESS = pa.schema(
+    {
+        "part_id": pa.string(),
+        "uri": pa.string(),
+        "modality": pa.string(),
+        "status": pa.string(),
+        "pages": pa.int32(),
+        "audio_seconds": pa.float64(),
+        "categories": pa.list_(pa.string()),
+        "answered": pa.bool_(),
+        "seconds": PARTS.field("seconds").type,
+    }
+)
