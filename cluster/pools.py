@@ -26,6 +26,10 @@ class ClusterConfig(BaseModel):
     actors: dict[str, int] = Field(default_factory=dict, description="fixed pool sizes by task, in place of the plan's")
 
 
+OVERHEAD_CPUS = 0.2
+"""Booked by everything that is not an encoder: answering 0.05, writing 0.05, the decoder's replica 0.1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What the pools may share."""
@@ -133,7 +137,7 @@ def plan_pools(
                 device=device,
                 actors=actors,
                 max_actors=most,
-                num_cpus=min(1.0, resources.cpus / (len(active) + 1)) if device == "cuda" else share,
+                num_cpus=_cpus(resources, share if device == "cpu" else resources.cpus / (tenants + 1)),
                 num_gpus=share if device == "cuda" else 0.0,
                 batch_units=max(1.0, config.batch_seconds / time.seconds),
                 seconds=seconds[item.task],
@@ -142,6 +146,13 @@ def plan_pools(
             )
         )
     return PoolPlan(tuple(pools), resources, decoder)
+
+
+def _cpus(resources: Resources, share: float) -> float:
+    """CPUs that Ray's books give one actor: a little less than a whole, so that the actors that answer and write
+    and the decoder's replica always fit beside them; with whole CPUs a machine of two cores would wait for ever."""
+    usable = max(resources.cpus - OVERHEAD_CPUS, resources.cpus / 2)
+    return math.floor(100 * min(1.0, share) * usable / resources.cpus) / 100
 
 
 def _share(seconds: Mapping[str, float], slots: int, config: ClusterConfig) -> dict[str, int]:

@@ -38,7 +38,8 @@ LISTING = pa.schema(
         "pages": pa.int32(),
         "seconds": pa.float64(),
         "parts": pa.int32(),
-        "state": pa.string(),  # new | changed | unchanged | skipped | failed
+        "state": pa.string(),  # new | unchanged | skipped (no active encoder reads it) | failed (by the probe)
+        "replaces": pa.bool_(),  # the tables hold rows of an older version
         "perception_fingerprint": pa.string(),
         "failure": FAILURE,
     }
@@ -135,7 +136,6 @@ def build_manifest(
             fresh.append(asset)
         progress(len(manifest.listing) + len(fresh))
     for asset, seen in prober(fresh):
-        state = "changed" if asset.uri in known else "new"
         if isinstance(seen, Failure):
             row = _listed(asset, "failed", fingerprint=fingerprints.get("document", ""), parts=1)
             manifest.listing.append(row | {"failure": as_row(seen)})
@@ -154,6 +154,7 @@ def build_manifest(
                     parts=len(parts),
                 )
             )
+        manifest.listing[-1]["replaces"] = asset.uri in known
         progress(len(manifest.listing))
     return manifest
 
@@ -172,6 +173,7 @@ def _listed(
         "seconds": seen.seconds if seen else 0.0,
         "parts": parts,
         "state": state,
+        "replaces": False,
         "perception_fingerprint": fingerprint,
         "failure": None,
     }

@@ -92,7 +92,13 @@ class PerceiveStage:
 
     def _row(self, row: dict[str, Any], perception: Perception, attempt: int) -> dict[str, Any]:
         """The part's row with what this encoder found added to what earlier ones did."""
-        merged = {"failures": [], "seconds": [], "checkpoints": [], "text": "", "attempts": attempt} | row
+        merged: dict[str, Any] = {
+            "failures": [],
+            "seconds": [],
+            "checkpoints": [],
+            "text": "",
+            "attempts": attempt,
+        } | row
         result = perception.result
         if isinstance(result, DocumentResult):
             merged["pages"] = [as_row(page) for page in result.pages]

@@ -1,0 +1,188 @@
+"""The ledger: listed = done + partial + failed + skipped + pending, in assets, parts, pages and audio seconds.
+
+Every term is counted from its own durable source: listed and skipped from the listings, pending from the manifests
+minus the commits, and done, partial and failed from the rows of the published tables. Nothing is derived from
+another term, so a row or a page that goes missing anywhere makes the two sides differ.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.compute as pc
+
+from pipelines.runfiles import RunFiles, list_runs
+from pipelines.storage import Storage
+from pipelines.tables import read_table
+
+TERMS = ("done", "partial", "failed", "skipped", "pending")
+_TOLERANCE = 0.02  # of the audio seconds of a part: containers round their duration, and some only estimate it
+
+
+@dataclass(slots=True)
+class Account:
+    """One unit of the ledger."""
+
+    unit: str
+    listed: float = 0
+    terms: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TERMS, 0.0))
+    tolerance: float = 0.0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether both sides agree."""
+        return abs(self.listed - sum(self.terms.values())) <= self.tolerance
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The four accounts, failures by category, and a sentence for whatever does not add up."""
+
+    accounts: dict[str, Account]
+    categories: Counter[str]
+    complaints: list[str]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every account balances and nothing else is wrong."""
+        return not self.complaints and all(account.balanced for account in self.accounts.values())
+
+    @property
+    def failed_parts(self) -> int:
+        """Parts without a result or with only some of it."""
+        return int(self.accounts["parts"].terms["failed"] + self.accounts["parts"].terms["partial"])
+
+
+def read_ledger(storage: Storage) -> Ledger:
+    """Count everything. Raises InterlaceError when OUT was never written."""
+    runs = list_runs(storage)
+    listed = _latest_listing(runs)
+    expected = _expected_parts(runs, listed)
+    ledger = Ledger({unit: Account(unit) for unit in ("assets", "parts", "pages", "audio_seconds")}, Counter(), [])
+    _count_listed(ledger, listed, expected)
+    seen = _count_parts(ledger, storage, expected)
+    _count_assets(ledger, storage, listed)
+    pending = _pending(runs, expected, seen)
+    for part in pending:
+        _add(ledger, expected[part], "pending")
+    pending_assets = {expected[part]["uri"] for part in pending}
+    assets = ledger.accounts["assets"]
+    assets.terms["pending"] = len(pending_assets)
+    for account in ledger.accounts.values():
+        if not account.balanced:
+            total = sum(account.terms.values())
+            ledger.complaints.append(f"{account.unit}: {account.listed:g} listed, but {total:g} accounted for")
+    return ledger
+
+
+def _latest_listing(runs: list[RunFiles]) -> dict[str, dict[str, Any]]:
+    """Per uri the newest row; `unchanged` rows refer back to the run that read the asset."""
+    listed: dict[str, dict[str, Any]] = {}
+    for files in runs:
+        for row in files.listing().to_pylist():
+            if row["state"] == "unchanged" and row["uri"] in listed:
+                continue
+            listed[row["uri"]] = row | {"run_id": files.run_id}
+    return listed
+
+
+def _expected_parts(runs: list[RunFiles], listed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """part_id -> manifest row of every part that the newest listing of its asset still asks for."""
+    columns = ["part_id", "uri", "etag", "modality", "range_start", "range_stop", "units", "perception_fingerprint"]
+    expected: dict[str, dict[str, Any]] = {}
+    for files in runs:
+        for row in files.manifest(columns).to_pylist():
+            newest = listed.get(row["uri"])
+            same = newest and (newest["etag"], newest["perception_fingerprint"]) == (
+                row["etag"],
+                row["perception_fingerprint"],
+            )
+            if same:
+                expected[row["part_id"]] = row
+    return expected
+
+
+def _count_listed(ledger: Ledger, listed: dict[str, dict[str, Any]], expected: dict[str, dict[str, Any]]) -> None:
+    accounts = ledger.accounts
+    accounts["assets"].listed = len(listed)
+    for row in listed.values():
+        accounts["pages"].listed += row["pages"]
+        accounts["audio_seconds"].listed += row["seconds"]
+        accounts["parts"].listed += row["parts"]
+        if row["state"] == "skipped":
+            accounts["assets"].terms["skipped"] += 1
+            accounts["pages"].terms["skipped"] += row["pages"]
+            accounts["audio_seconds"].terms["skipped"] += row["seconds"]
+    audio = [row["units"] for row in expected.values() if row["modality"] == "audio"]
+    accounts["audio_seconds"].tolerance = 0.5 * len(audio) + _TOLERANCE * sum(audio)
+
+
+def _count_parts(ledger: Ledger, storage: Storage, expected: dict[str, dict[str, Any]]) -> set[str]:
+    """Count the rows of `parts`; returns the ids found."""
+    columns = {
+        "part_id": pc.field("part_id"),
+        "status": pc.field("status"),
+        "modality": pc.field("modality"),
+        "pages": pc.field("pages"),
+        "speech": pc.field("speech"),
+        "failures": pc.field("failures"),
+    }
+    columns["speech"] = pc.struct_field(pc.field("speech"), "duration")
+    seen: Counter[str] = Counter()
+    for batch in read_table(storage, "parts").to_batches(columns=columns, batch_size=512):
+        numbers = [[page["page"] for page in pages or ()] for pages in batch["pages"].to_pylist()]
+        rows = batch.drop_columns(["pages"]).to_pylist()
+        for row, pages in zip(rows, numbers, strict=True):
+            seen[row["part_id"]] += 1
+            ledger.accounts["parts"].terms[row["status"]] += 1
+            _count_units(ledger, row, pages, expected.get(row["part_id"]))
+            ledger.categories.update(failure["category"] for failure in row["failures"])
+    twice = [part for part, count in seen.items() if count > 1]
+    if twice:
+        ledger.complaints.append(f"{len(twice)} parts have more than one row, {twice[0]} among them")
+    return set(seen)
+
+
+def _count_units(ledger: Ledger, row: dict[str, Any], pages: list[int], expected: dict[str, Any] | None) -> None:
+    if row["modality"] == "audio":
+        read = row["speech"]
+        term = row["status"] if read is not None else "failed"
+        ledger.accounts["audio_seconds"].terms[term] += read if read is not None else (expected or {}).get("units", 0)
+        return
+    broken = {failure["page"] for failure in row["failures"] if failure["page"] is not None} - set(pages)
+    if row["status"] == "failed" and not pages and not broken and expected:
+        ledger.accounts["pages"].terms["failed"] += expected["units"]
+        return
+    ledger.accounts["pages"].terms["done"] += len(set(pages))
+    ledger.accounts["pages"].terms["failed"] += len(broken)
+
+
+def _count_assets(ledger: Ledger, storage: Storage, listed: dict[str, dict[str, Any]]) -> None:
+    stray = 0
+    for row in read_table(storage, "assets").to_table(columns=["uri", "etag", "status"]).to_pylist():
+        newest = listed.get(row["uri"])
+        if newest is None:
+            stray += 1
+        elif newest["etag"] == row["etag"]:
+            ledger.accounts["assets"].terms[row["status"]] += 1
+    if stray:
+        ledger.complaints.append(f"assets holds {stray} rows that no run has listed")
+
+
+def _pending(runs: list[RunFiles], expected: dict[str, dict[str, Any]], published: set[str]) -> list[str]:
+    """Parts of unfinished runs that are not in the tables yet, whether or not their work is committed."""
+    pending: list[str] = []
+    for files in runs:
+        if files.state().get("finished"):
+            continue
+        ids = files.manifest(["part_id"])["part_id"].to_pylist()
+        pending += [part for part in ids if part in expected and part not in published]
+    return list(dict.fromkeys(pending))
+
+
+def _add(ledger: Ledger, part: dict[str, Any], term: str) -> None:
+    ledger.accounts["parts"].terms[term] += 1
+    unit = "audio_seconds" if part["modality"] == "audio" else "pages"
+    ledger.accounts[unit].terms[term] += part["units"]

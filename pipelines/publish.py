@@ -1,0 +1,171 @@
+"""Publish: make exactly the files whose work is committed part of the tables, one Delta commit per table.
+
+A publish is planned on disk before its first commit, and every commit carries the run as application and the
+publish's number as version; whoever finds a plan whose version a table has not reached commits it again. So a
+driver that dies at any point is finished by the next one, and nothing is registered twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
+
+from pipelines.runfiles import CommitRecord, DataFile, RunFiles
+from pipelines.storage import Storage
+from pipelines.tables import ASSETS, SCHEMAS, open_table, rows_to_table
+
+TABLES = ("parts", "answers", "assets")
+"""In this order: `assets` says that an asset is done, so it comes last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publish added: rows by table."""
+
+    version: int
+    rows: dict[str, int]
+
+
+def publish(files: RunFiles) -> Published | None:
+    """Register every committed file that no earlier publish of this run took. None when there is nothing new.
+
+    Call it under the lease: two publishers at once would plan the same number.
+    """
+    version = 0
+    while files.storage.exists(_plan_path(files, version + 1)):
+        version += 1
+        _commit(files, version)  # finishes what a dead driver planned; does nothing when all tables have it
+    taken = {key for number in range(1, version + 1) for key in _plan(files, number)["keys"]}
+    records = list(files.commits())
+    fresh = [record for record in records if record.key not in taken]
+    assets = _complete_assets(files, records, _announced(files, version))
+    if not fresh and not assets:
+        return None
+    plan = _make_plan(files, fresh, assets)
+    files.storage.write_json(_plan_path(files, version + 1), plan)
+    _commit(files, version + 1)
+    return Published(
+        version + 1, {name: sum(f["rows"] for f in plan["files"] if f["table"] == name) for name in TABLES}
+    )
+
+
+def _plan_path(files: RunFiles, version: int) -> str:
+    return f"{files.folder}/publish/{version:06d}.json"
+
+
+def _plan(files: RunFiles, version: int) -> dict[str, Any]:
+    plan: dict[str, Any] = files.storage.read_json(_plan_path(files, version))
+    return plan
+
+
+def _announced(files: RunFiles, version: int) -> set[str]:
+    """Assets that earlier publishes of this run completed."""
+    return {uri for number in range(1, version + 1) for uri in _plan(files, number)["assets"]}
+
+
+def _complete_assets(files: RunFiles, records: Iterable[CommitRecord], announced: set[str]) -> list[dict[str, Any]]:
+    """A row for every asset of this run whose last part is committed."""
+    status = {part: state for record in records for part, state in record.parts}
+    by_uri: dict[str, list[str | None]] = {}
+    manifest = files.manifest(["uri", "part_id"])
+    for uri, part in zip(manifest["uri"].to_pylist(), manifest["part_id"].to_pylist(), strict=True):
+        by_uri.setdefault(uri, []).append(status.get(part))
+    rows = []
+    for row in files.listing().to_pylist():
+        if row["state"] not in ("new", "failed") or row["uri"] in announced:
+            continue
+        states = ["failed"] if row["state"] == "failed" else by_uri.get(row["uri"], [None])
+        if None in states:
+            continue
+        row["status"] = states[0] if len(set(states)) == 1 else "partial"
+        row["run_id"] = files.run_id
+        rows.append({name: row[name] for name in ASSETS.names})
+    return rows
+
+
+def _make_plan(files: RunFiles, records: Iterable[CommitRecord], assets: list[dict[str, Any]]) -> dict[str, Any]:
+    data = [asdict(file) for record in records for file in record.files]
+    if assets:
+        path = f"{files.run_id}/assets-{uuid.uuid4().hex[:12]}.parquet"
+        size = files.storage.write_parquet(files.storage.path("assets", path), rows_to_table(assets, ASSETS))
+        data.append(asdict(DataFile("assets", path, size, len(assets))))
+    return {"keys": [record.key for record in records], "assets": [row["uri"] for row in assets], "files": data}
+
+
+def _commit(files: RunFiles, version: int) -> None:
+    plan = _plan(files, version)
+    replaced = {
+        row["uri"]
+        for row in files.listing().to_pylist()
+        if row["state"] == "changed" and row["uri"] in set(plan["assets"])
+    }
+    for name in TABLES:
+        storage = files.storage
+        table = DeltaTable.create(
+            storage.table_uri(name), SCHEMAS[name], mode="ignore", storage_options=storage.delta_options()
+        )
+        if (table.transaction_version(files.run_id) or 0) >= version:
+            continue
+        added = [_add(DataFile(**item)) for item in plan["files"] if item["table"] == name]
+        stale = _replace(storage, table, name, replaced, keep=files.run_id) if replaced else []
+        _transact(table, name, [*added, *stale], files.run_id, version)
+
+
+def _transact(table: DeltaTable, name: str, actions: list[AddAction | RemoveAction], app: str, version: int) -> None:
+    table.create_write_transaction(
+        actions,
+        mode="append",
+        schema=SCHEMAS[name],
+        commit_properties=CommitProperties(app_transactions=[Transaction(app, version)], max_commit_retries=50),
+    )
+
+
+def _add(file: DataFile) -> AddAction:
+    now = int(time.time() * 1000)
+    return AddAction(file.path, file.size, {}, now, True, json.dumps({"numRecords": file.rows}))
+
+
+def _replace(
+    storage: Storage, table: DeltaTable, name: str, uris: set[str], keep: str
+) -> list[AddAction | RemoveAction]:
+    """Actions that take the rows of these assets out of the table's files, other than those of run ``keep``.
+
+    A file that also holds other assets is written anew without them.
+    """
+    actions: list[AddAction | RemoveAction] = []
+    now = int(time.time() * 1000)
+    wanted = pa.array(sorted(uris), pa.string())
+    for path in pa.table(table.get_add_actions(flatten=True))["path"].to_pylist():
+        full = storage.path(name, path)
+        column = storage.read_parquet(full, ["uri", "run_id"])
+        stale = pc.and_(pc.is_in(column["uri"], wanted), pc.not_equal(column["run_id"], keep))
+        if not pc.any(stale).as_py():
+            continue
+        actions.append(RemoveAction(path, True, now))
+        rest = storage.read_parquet(full).filter(pc.invert(stale))
+        if rest.num_rows:
+            renewed = f"{keep}/kept-{uuid.uuid4().hex[:12]}.parquet"
+            size = storage.write_parquet(storage.path(name, renewed), rest.cast(SCHEMAS[name]))
+            actions.append(_add(DataFile(name, renewed, size, rest.num_rows)))
+    return actions
+
+
+def known_assets(storage: Storage) -> dict[str, tuple[str, str, str]]:
+    """uri -> (etag, perception fingerprint, modality) of everything in `assets`."""
+    table = open_table(storage, "assets")
+    if table is None:
+        return {}
+    dataset: ds.Dataset = table.to_pyarrow_dataset(schema=ASSETS)
+    rows = dataset.to_table(columns=["uri", "etag", "perception_fingerprint", "modality"]).to_pydict()
+    keys = zip(rows["etag"], rows["perception_fingerprint"], rows["modality"], strict=True)
+    return dict(zip(rows["uri"], keys, strict=True))
