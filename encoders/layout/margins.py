@@ -1,0 +1,60 @@
+"""Running headers, footers and page numbers of a single page, by their place alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from encoders.layout.blocks import Row, line_pitch, rows_of
+from encoders.layout.frame import Piece
+from encoders.results import Role
+
+ZONE = 0.11  # share of the page's height, above and below
+PAGE_NUMBER = re.compile(
+    r"^[\W_]*(?:(?:page|p\.|seite|s\.|página|pag\.|pág\.|стр\.|第)\s*)?(?:\d{1,4}|[ivxlc]{1,6})"
+    r"(?:\s*(?:/|of|von|de|sur|из|-|–)\s*\d{1,4})?\s*(?:页|頁|ページ)?[\W_]*$",
+    re.IGNORECASE,
+)
+
+
+def is_page_number(text: str) -> bool:
+    """Whether a line at the page's edge is its number."""
+    return bool(PAGE_NUMBER.match(text.strip())) and len(text.strip()) <= 24
+
+
+def margin_pieces(pieces: Sequence[Piece], top: float, bottom: float, em: float) -> dict[int, Role]:
+    """Roles of pieces in the upper and lower margin, by id of the piece. Only pages that look like pages of a
+    document have margins: on a receipt or a photo the first row is as good as any other."""
+    rows = rows_of(pieces)
+    height = bottom - top
+    if len(rows) < 5 or height <= 0:
+        return {}
+    pitch = line_pitch(rows, em) * em
+    prose = sum(len(row.text) >= 30 and len(row.pieces) <= 3 for row in rows) >= max(4, 0.2 * len(rows))
+    found: dict[int, Role] = {}
+    for ordered, role, low, high in (
+        (rows, Role.HEADER, top, top + ZONE * height),
+        (rows[::-1], Role.FOOTER, bottom - ZONE * height, bottom),
+    ):
+        for count in (1, 2, 3):
+            if count + 3 > len(ordered):
+                break
+            outer, inner = ordered[count - 1], ordered[count]
+            if not low <= outer.cy <= high:
+                break
+            if abs(inner.cy - outer.cy) > 1.55 * pitch and _like_margin(ordered[:count], em, prose, role):
+                for row in ordered[:count]:
+                    for piece in row.pieces:
+                        found[id(piece)] = Role.PAGE_NUMBER if is_page_number(piece.text) else role
+                break
+    return found
+
+
+def _like_margin(rows: Sequence[Row], em: float, prose: bool, role: Role) -> bool:
+    if all(is_page_number(piece.text) for row in rows for piece in row.pieces):
+        return True
+    if not prose:
+        return False
+    if role is Role.FOOTER and rows[-1].text[:1] in "*†‡¹²³":
+        return False
+    return all(row.em < 1.1 * em for row in rows) and sum(len(row.text) for row in rows) < 200

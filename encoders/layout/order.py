@@ -1,0 +1,263 @@
+"""Reading order: strips between horizontal gaps, grouped while they share a vertical gutter, cut there, again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from encoders.layout.blocks import Block, Flow, Item, Row, TableDraft, rows_of
+from encoders.layout.frame import Piece
+from encoders.layout.unruled import build_table
+
+MIN_GUTTER = 0.8  # em
+DEEPEST = 6
+NUMBER = re.compile(r"^[^\w]*[A-Z]{0,3}[-+–−$€£¥₹(\s]*\d[\d\s.,:/'%x×*-]*[)%°]?[^\w]*[A-Za-z€$£%]{0,3}[^\w]*$")
+
+Interval = tuple[float, float]
+
+
+def is_number(text: str) -> bool:
+    """An amount, quantity, date or share: what stands in the columns of tables rather than in prose."""
+    return bool(NUMBER.match(text.strip())) or text.strip() in {"-", "–", "—", "n/a"}
+
+
+def core(item: Item) -> Interval:
+    """The vertical band of an item that neighbours above and below do not reach into, however tight the lines are."""
+    if isinstance(item, TableDraft):
+        return item.y0, item.y1
+    half = 0.3 * min(item.em, item.y1 - item.y0)
+    return item.cy - half, item.cy + half
+
+
+@dataclass(slots=True)
+class Strip:
+    """Items between two horizontal gaps."""
+
+    items: list[Item]
+    top: float
+    bottom: float
+    covered: list[Interval] = field(default_factory=list)
+
+
+def strips_of(items: Sequence[Item]) -> list[Strip]:
+    """Cut the items at every height where nothing stands."""
+    strips: list[Strip] = []
+    for item in sorted(items, key=lambda item: core(item)[0]):
+        top, bottom = core(item)
+        if strips and top < strips[-1].bottom:
+            strips[-1].items.append(item)
+            strips[-1].bottom = max(strips[-1].bottom, bottom)
+        else:
+            strips.append(Strip([item], top, bottom))
+    for strip in strips:
+        strip.covered = merge([(item.x0, item.x1) for item in strip.items])
+    return strips
+
+
+def merge(intervals: Sequence[Interval]) -> list[Interval]:
+    """The union of intervals as disjoint ones from left to right."""
+    union: list[Interval] = []
+    for low, high in sorted(intervals):
+        if union and low <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], high))
+        else:
+            union.append((low, high))
+    return union
+
+
+def gutters(covered: Sequence[Interval], least: float) -> list[Interval]:
+    """The free intervals between covered ones that are wide enough."""
+    return [(a[1], b[0]) for a, b in pairwise(covered) if b[0] - a[1] >= least]
+
+
+@dataclass(slots=True)
+class Group:
+    """Consecutive strips with a common gutter, or without any."""
+
+    strips: list[Strip]
+    covered: list[Interval]
+
+    @property
+    def items(self) -> list[Item]:
+        """All its items."""
+        return [item for strip in self.strips for item in strip.items]
+
+
+def groups_of(strips: Sequence[Strip], em: float) -> list[Group]:
+    """Consecutive strips as long as they share a gutter (or have none)."""
+    least = MIN_GUTTER * em
+    groups: list[Group] = []
+    breaks = _table_breaks(strips)
+    for index, strip in enumerate(strips):
+        if groups and index not in breaks:
+            group = groups[-1]
+            before = gutters(group.covered, least)
+            union = merge([*group.covered, *strip.covered])
+            after = gutters(union, least)
+            joins = bool(after) if before else not gutters(strip.covered, least) and not after
+            if joins and not (before and _spans(group, strips, index, before, em)):
+                group.strips.append(strip)
+                group.covered = union
+                continue
+        groups.append(Group([strip], list(strip.covered)))
+    return groups
+
+
+def _table_breaks(strips: Sequence[Strip]) -> set[int]:
+    """Where runs of strips that are plainly rows of a table begin and end, for the gutter of the columns above may go
+    on through the table: three cells and more in each row, or a label and a number, and much blank between them."""
+    breaks: set[int] = set()
+    left = min((strip.covered[0][0] for strip in strips), default=0.0)
+    right = max((strip.covered[-1][1] for strip in strips), default=0.0)
+    start = None
+    for index, strip in enumerate([*strips, None]):
+        if strip is not None and _is_cells(strip, right - left):
+            start = index if start is None else start
+            continue
+        if start is not None and index - start >= 3:
+            breaks.update((start, index))
+        start = None
+    return breaks
+
+
+def _is_cells(strip: Strip, width: float) -> bool:
+    pieces = [item for item in strip.items if isinstance(item, Piece)]
+    if len(pieces) != len(strip.items) or len(pieces) < 2 or len(rows_of(pieces)) > 1:
+        return False
+    if sum(high - low for low, high in strip.covered) > 0.6 * width:
+        return False
+    return len(pieces) >= 3 or is_number(max(pieces, key=lambda piece: piece.x0).text)
+
+
+def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Interval], em: float) -> bool:
+    """Whether a strip with text on one side only is a heading over all columns: both sides stop above it and go on
+    below, so that the other side is blank for as long as the heading and its space take."""
+    strip = strips[index]
+    if len(strip.items) != 1 or index + 1 >= len(strips) or isinstance(strip.items[0], TableDraft):
+        return False
+    low, high = free[0][0], free[-1][1]
+    two_sided = [s for s in group.strips[-2:] if s.covered[0][0] < low and s.covered[-1][1] > high]
+    below = strips[index + 1]
+    if not two_sided or not (below.covered[0][0] < low and below.covered[-1][1] > high):
+        return False
+    return below.top - group.strips[-1].bottom > 3.0 * em and strip.items[0].em > 1.12 * em
+
+
+def order(items: Sequence[Item], em: float, depth: int = 0) -> list[Block]:
+    """The blocks of a region in reading order. ``em`` is the page's body size."""
+    if not items:
+        return []
+    blocks: list[Block] = []
+    for group in _with_loose_ends(groups_of(strips_of(items), em), em):
+        free = gutters(group.covered, MIN_GUTTER * em)
+        kind = classify(group, free, em) if free and depth < DEEPEST else "rows"
+        if kind == "columns":
+            for column in split(group.items, free):
+                blocks.extend(order(column, em, depth + 1))
+        elif kind == "table":
+            blocks.extend(build_table([item for item in group.items if isinstance(item, Piece)], em))
+        else:
+            blocks.extend(_flows(group))
+    return _joined(blocks)
+
+
+def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
+    """A column may begin above its neighbour: give strips on its side alone back to the group below."""
+    for above, below in pairwise(groups):
+        free = gutters(below.covered, MIN_GUTTER * em)
+        if not free or gutters(above.covered, MIN_GUTTER * em):
+            continue
+        while above.strips and above.strips[-1].covered[0][0] >= free[0][1] - 0.1 * em:
+            strip = above.strips.pop()
+            below.strips.insert(0, strip)
+            below.covered = merge([*below.covered, *strip.covered])
+    return [group for group in groups if group.strips]
+
+
+def split(items: Sequence[Item], free: Sequence[Interval]) -> list[list[Item]]:
+    """Items by the column between gutters that they stand in, left to right."""
+    columns: list[list[Item]] = [[] for _ in range(len(free) + 1)]
+    for item in items:
+        columns[sum((item.x0 + item.x1) / 2 > (low + high) / 2 for low, high in free)].append(item)
+    return [column for column in columns if column]
+
+
+def classify(group: Group, free: Sequence[Interval], em: float) -> str:
+    """``columns`` of prose, a ``table``, or ``rows`` that are read across, like a label and its amount."""
+    pieces = [item for item in group.items if isinstance(item, Piece)]
+    if len(pieces) != len(group.items):
+        return "columns"
+    columns = [[item for item in column if isinstance(item, Piece)] for column in split(pieces, free)]
+    grids = [rows_of(column) for column in columns]
+    rows = rows_of(pieces)
+    if len(rows) < 2:
+        return "rows"
+    prose = [_is_prose(grid) for grid in grids]
+    if sum(prose) >= 2 and _prose_share(grids, prose) > 0.5:
+        return "columns"
+    several = sum(len(row.pieces) > 1 for row in rows)
+    fewest = min(len(grid) for grid in grids[:2]) if len(grids) == 2 else sorted(map(len, grids))[len(grids) // 2]
+    aligned = several / max(fewest, 1)
+    if aligned < 0.6 and not all(is_number(row.text) for row in grids[-1]):
+        return "columns"
+    numbers = [sum(is_number(row.text) for row in grid) / len(grid) for grid in grids]
+    if len(columns) == 2:
+        if any(prose) and max(numbers) < 0.3:
+            return "columns"
+        if numbers[1] >= 0.4 or _are_labels(grids[0]):
+            return "table" if several >= 4 and several >= 0.7 * len(rows) else "rows"
+        return "table" if several >= 5 else ("columns" if len(rows) >= 3 else "rows")
+    return "table" if several >= 2 and len(rows) >= 3 else "rows"
+
+
+def _is_prose(grid: Sequence[Row]) -> bool:
+    """Rows that fill their column, as lines of a paragraph do and cells do not."""
+    if len(grid) < 3:
+        return False
+    widest = max(row.x1 for row in grid) - min(row.x0 for row in grid)
+    lengths = sorted(len(row.text) for row in grid)
+    full = sum(row.x1 - row.x0 > 0.75 * widest for row in grid) / len(grid)
+    ideographs = widest / (sum(row.em for row in grid) / len(grid)) if grid else 0
+    return full >= 0.5 and (lengths[len(lengths) // 2] >= 20 or (ideographs >= 12 and lengths[len(lengths) // 2] >= 10))
+
+
+def _prose_share(grids: Sequence[Sequence[Row]], prose: Sequence[bool]) -> float:
+    letters = [sum(len(row.text) for row in grid) for grid in grids]
+    return sum(n for n, is_prose in zip(letters, prose) if is_prose) / max(sum(letters), 1)
+
+
+def _are_labels(grid: Sequence[Row]) -> bool:
+    return sum(row.text.rstrip().endswith((":", "：")) for row in grid) >= 0.5 * len(grid)
+
+
+def _flows(group: Group) -> list[Block]:
+    blocks: list[Block] = []
+    pieces: list[Piece] = []
+    for item in [*group.items, None]:
+        if isinstance(item, Piece):
+            pieces.append(item)
+            continue
+        if pieces:
+            rows = rows_of(pieces)
+            blocks.append(Flow(rows, min(row.x0 for row in rows), max(row.x1 for row in rows)))
+            pieces = []
+        if item is not None:
+            blocks.append(item)
+    return blocks
+
+
+def _joined(blocks: Sequence[Block]) -> list[Block]:
+    """Flows of one column that follow one another are one flow; side by side they are two."""
+    joined: list[Block] = []
+    for block in blocks:
+        last = joined[-1] if joined else None
+        if isinstance(block, Flow) and isinstance(last, Flow) and block.rows[0].cy > last.rows[-1].cy:
+            apart = block.left >= last.right or block.right <= last.left
+            if not apart:
+                rows = [*last.rows, *block.rows]
+                joined[-1] = Flow(rows, min(last.left, block.left), max(last.right, block.right))
+                continue
+        joined.append(block)
+    return joined

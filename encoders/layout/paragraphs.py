@@ -1,0 +1,156 @@
+"""Where one paragraph ends and the next begins, from gaps, indents, sizes, short last rows and list markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from encoders.layout.blocks import Flow, Row, line_pitch
+from encoders.layout.joining import ends_in_hyphen
+from encoders.results import Role
+
+MARKER = re.compile(r"^(?:[•◦▪‣●○■□►➢✓*·–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlIVXL]{1,4})[.)]|[①-⑳])(?=\s|$)")
+BULLET = re.compile(r"^[•◦▪‣●○■□►➢✓*·–—-](?=\s)")
+NUMBERED = re.compile(r"^\(?(\d{1,3}|[a-zA-Z]|[ivxlIVXL]{1,4})[.)]\s")
+CAPTION = re.compile(
+    r"^(?:fig(?:ure|ura|\.)?|table(?:au)?|tab\.|tabelle|abb(?:ildung|\.)|tabla|chart|plate|photo|scheme|listing|exhibit"
+    r"|рис(?:унок|\.)|табл(?:ица|\.))\s*[A-Z]?\d+(?:[.\-]\d+)*\s*(?:[.:|–—-]|\s\S)|^[图圖表図]\s*\d+",
+    re.IGNORECASE,
+)
+FOOTNOTE = re.compile(r"^(?:\[?\d{1,3}\]?|[*†‡§¶]{1,3}|[¹²³⁴⁵⁶⁷⁸⁹⁰]+)[\s.)]?\s*(?=[^\W\d_]|[\"“„(])")
+ENDS = ".!?。！？…:;؟।"
+
+
+@dataclass(slots=True, eq=False)
+class Paragraph:
+    """Rows that are one paragraph, list item, heading or line of an address."""
+
+    rows: list[Row]
+    left: float
+    right: float
+    gap_above: float = 9.0  # distance from the row before to its first row, in its line pitches
+    gap_below: float = 9.0
+    role: Role = Role.BODY
+
+    @property
+    def text(self) -> str:
+        """Its rows, unjoined; for patterns and lengths only."""
+        return " ".join(row.text for row in self.rows)
+
+    @property
+    def em(self) -> float:
+        """Its font size."""
+        return float(np.median([row.em for row in self.rows]))
+
+
+def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
+    """Cut a flow. ``pitch`` is the page's usual line distance in em."""
+    rows = flow.rows
+    own = line_pitch(rows, em)
+    pitch = min(own, 1.3 * pitch) if len(rows) >= 4 else min(pitch, own)
+    left, right = _edges(rows, flow)
+    paragraphs = [Paragraph([rows[0]], left, right)]
+    for i in range(1, len(rows)):
+        gap = (rows[i].cy - rows[i - 1].cy) / max(pitch * max(rows[i].em, 0.8 * em), 1e-3)
+        last = paragraphs[-1]
+        following = rows[i + 1] if i + 1 < len(rows) else None
+        if _starts_anew(last, rows[i], following, gap, em):
+            last.gap_below = gap
+            paragraphs.append(Paragraph([rows[i]], left, right, gap_above=gap))
+        else:
+            last.rows.append(rows[i])
+    return paragraphs
+
+
+def _edges(rows: Sequence[Row], flow: Flow) -> tuple[float, float]:
+    """Left edge where most rows begin, right edge that full rows reach."""
+    starts = np.sort([row.x0 for row in rows])
+    best, left = 0, flow.left
+    for start in starts:
+        near = int(((starts >= start - 0.1) & (starts < start + 0.6 * rows[0].em)).sum())
+        if near > best:
+            best, left = near, float(start)
+    return left, flow.right
+
+
+def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, em: float) -> bool:
+    before = last.rows[-1]
+    size = row.em / max(before.em, 1e-3)
+    if gap > 1.38:
+        return True
+    if not 0.82 < size < 1.22 and (min(len(row.text), len(before.text)) > 3 or not 0.7 < size < 1.4):
+        return True
+    if ends_in_hyphen(before.text) and row.text[:1].islower():
+        return False
+    if MARKER.match(row.text) and _marker_counts(last, row):
+        return True
+    unit = row.em
+    in_list = bool(MARKER.match(last.rows[0].text))
+    if _centred(before, row, last):
+        return False
+    if in_list:
+        if row.x0 < last.rows[0].x0 - 0.5 * unit:
+            return True
+        if len(last.rows) > 1 and row.x0 < last.rows[1].x0 - 0.6 * unit and not following_hangs(last):
+            return True
+    else:
+        indented = row.x0 - before.x0 > 0.7 * unit and not _hangs(last, row, following)
+        if indented or (len(last.rows) >= 3 and before.x0 - row.x0 > 0.7 * unit):
+            return True
+    # A row stops early although the next row's first word would have fitted: the paragraph ended there.
+    room = last.right - before.x1
+    return room > row.lead + 0.28 * unit + 0.45 * unit and room > 1.2 * unit
+
+
+def following_hangs(last: Paragraph) -> bool:
+    """Whether a list item's second row stands further in than its marker."""
+    return last.rows[1].x0 < last.rows[0].x0 + 0.3 * last.rows[0].em
+
+
+def _marker_counts(last: Paragraph, row: Row) -> bool:
+    """A bullet always starts an item; a number or letter only where a line begins like one before it, or a gap helps,
+    since "in 1998. 5 were" may break anywhere."""
+    if BULLET.match(row.text):
+        return True
+    first = last.rows[0]
+    ended = last.rows[-1].text.rstrip()[-1:] in ENDS or last.right - last.rows[-1].x1 > 2 * row.em
+    return bool(NUMBERED.match(first.text)) or ended
+
+
+def _centred(before: Row, row: Row, last: Paragraph) -> bool:
+    """Two rows around one axis that both leave room on both sides."""
+    middle = abs((before.x0 + before.x1) - (row.x0 + row.x1)) / 2
+    inset = row.x0 - last.left > 0.9 * row.em or before.x0 - last.left > 0.9 * row.em
+    differs = abs(before.x0 - row.x0) > 0.5 * row.em
+    return middle < 0.4 * row.em and inset and differs
+
+
+def _hangs(last: Paragraph, row: Row, following: Row | None) -> bool:
+    """A hanging indent: the paragraph's first row stands out to the left, all others in."""
+    if len(last.rows) != 1 or following is None:
+        return False
+    full = last.right - last.rows[0].x1 < 3 * row.em
+    return full and abs(following.x0 - row.x0) < 0.4 * row.em and row.x0 - last.rows[0].x0 < 4 * row.em
+
+
+def goes_on(before: Paragraph, after: Paragraph, indented: bool) -> bool:
+    """Whether a paragraph at the foot of a column goes on at the head of the next. ``indented``: new paragraphs of
+    this page begin with an indent, so that a first row without one goes on."""
+    if before.role is not Role.BODY or after.role is not Role.BODY:
+        return False
+    last, first = before.rows[-1], after.rows[0]
+    if not 0.85 < first.em / max(last.em, 1e-3) < 1.18:
+        return False
+    if ends_in_hyphen(last.text) and first.text[:1].islower():
+        return True
+    if first.x0 - after.left > 0.7 * first.em and len(after.rows) > 1:
+        return False
+    full = before.right - last.x1 < first.lead + 0.75 * last.em
+    if not full:
+        return False
+    if last.text.rstrip("\"'”’»)")[-1:] in ENDS:
+        return indented
+    return not MARKER.match(first.text) and len(last.text) > 15

@@ -1,0 +1,167 @@
+"""Tables without ruling lines: columns from the gaps that most rows leave, rows from baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from encoders.layout.blocks import Block, CellDraft, Flow, Row, TableDraft, rows_of
+from encoders.layout.frame import Piece
+
+CROSSED = 0.2  # share of rows that may cross a gap between columns: headings over several columns
+
+
+def build_table(pieces: Sequence[Piece], em: float) -> list[Block]:
+    """The table that the pieces form, with what stands loosely above and below it as flows."""
+    rows = rows_of(pieces)
+    before, rows, after = _trimmed(rows, em)
+    bounds = column_bounds(rows, em)
+    blocks: list[Block] = []
+    if before:
+        blocks.append(_flow(before))
+    if len(rows) < 2 or len(bounds) < 3:
+        blocks.append(_flow(rows))
+    else:
+        blocks.append(table_of(rows, bounds))
+    if after:
+        blocks.append(_flow(after))
+    return blocks
+
+
+def _flow(rows: list[Row]) -> Flow:
+    return Flow(rows, min(row.x0 for row in rows), max(row.x1 for row in rows))
+
+
+def _trimmed(rows: list[Row], em: float) -> tuple[list[Row], list[Row], list[Row]]:
+    """Single pieces at either end that stand further off than the table's rows do are not part of it."""
+    steps = sorted(low.cy - high.cy for high, low in pairwise(rows))
+    pitch = steps[len(steps) // 2] if steps else em
+    first, last = 0, len(rows)
+    several = [i for i, row in enumerate(rows) if len(row.pieces) > 1]
+    if not several:
+        return [], rows, []
+    for i in range(several[0], 0, -1):
+        if rows[i].cy - rows[i - 1].cy > 1.25 * pitch or rows[i - 1].em > 1.15 * rows[several[0]].em:
+            first = i
+            break
+    for i in range(several[-1], len(rows) - 1):
+        if rows[i + 1].cy - rows[i].cy > 1.25 * pitch:
+            last = i + 1
+            break
+    return rows[:first], rows[first:last], rows[last:]
+
+
+def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
+    """The x positions that bound the columns: both edges, and the middle of every gap that most rows leave free."""
+    left, right = min(row.x0 for row in rows), max(row.x1 for row in rows)
+    step = max(em / 8, (right - left) / 4000, 1e-3)
+    size = int((right - left) / step) + 2
+    crossings = np.zeros(size)
+    for row in rows:
+        for piece in row.pieces:
+            low, high = int((piece.x0 - left) / step), int(np.ceil((piece.x1 - left) / step))
+            crossings[max(low, 0) : min(high, size)] += 1
+    allowed = CROSSED * len(rows) if len(rows) > 3 else 0
+    bounds = [left]
+    free = crossings[:-1] <= allowed
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(np.int8)))
+    for low, high in zip(edges[0::2], edges[1::2]):
+        wide = (high - low) * step
+        if low > 0 and high < size - 1 and wide >= 0.6 * em:
+            least = crossings[low:high].min()
+            inner = np.flatnonzero(crossings[low:high] == least)
+            bounds.append(left + (low + (inner[0] + inner[-1] + 1) / 2) * step)
+    bounds.append(right)
+    return _occupied(rows, bounds)
+
+
+def _occupied(rows: Sequence[Row], bounds: list[float]) -> list[float]:
+    """Drop bounds of columns in which hardly anything stands on its own."""
+    counts = np.zeros(len(bounds) - 1)
+    for row in rows:
+        for piece in row.pieces:
+            low, high = _reach(piece, bounds)
+            if low == high:
+                counts[low] += 1
+    kept = [bounds[0]]
+    for i in range(1, len(bounds) - 1):
+        if counts[i - 1] > 0 and counts[i] > 0:
+            kept.append(bounds[i])
+    return [*kept, bounds[-1]]
+
+
+def _reach(piece: Piece, bounds: Sequence[float]) -> tuple[int, int]:
+    """First and last column that a piece stands in; it must reach well over a bound to count as spanning."""
+    slack = 0.35 * piece.em
+    low = sum(piece.x0 + slack >= bound for bound in bounds[1:-1])
+    high = sum(piece.x1 - slack > bound for bound in bounds[1:-1])
+    return low, max(low, high)
+
+
+def table_of(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[float] = ()) -> TableDraft:
+    """Rows of pieces and column bounds to a grid. ``breaks`` are heights of rules that part its rows, if drawn."""
+    bands = _bands(rows, bounds, breaks)
+    left, right = bounds[0], bounds[-1]
+    tops = [min(row.y0 for row in band) for band in bands] + [max(row.y1 for row in bands[-1])]
+    cells: list[CellDraft] = []
+    for r, band in enumerate(bands):
+        y0, y1 = tops[r], max(tops[r + 1], max(row.y1 for row in band))
+        taken: dict[int, CellDraft] = {}
+        for row in band:
+            for piece in row.pieces:
+                low, high = _reach(piece, bounds)
+                owner = next((taken[c] for c in range(low, high + 1) if c in taken), None)
+                if owner is None:
+                    owner = CellDraft(r, low, 1, high - low + 1, bounds[low], y0, bounds[high + 1], y1)
+                    cells.append(owner)
+                owner.pieces.append(piece)
+                for c in range(owner.column, owner.column + owner.column_span):
+                    taken[c] = owner
+        for c in range(len(bounds) - 1):
+            if c not in taken:
+                cells.append(CellDraft(r, c, 1, 1, bounds[c], y0, bounds[c + 1], y1))
+    cells.sort(key=lambda cell: (cell.row, cell.column))
+    top, bottom = min(row.y0 for row in rows), max(row.y1 for row in rows)
+    return TableDraft(left, top, right, bottom, len(bands), len(bounds) - 1, cells)
+
+
+def _bands(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[float]) -> list[list[Row]]:
+    """Rows of pieces to rows of the table: a row that goes on a cell above, and starts nothing, belongs to it."""
+    if breaks:
+        bands: list[list[Row]] = []
+        last = -1
+        for row in rows:
+            at = sum(row.cy > height for height in breaks)
+            if at == last:
+                bands[-1].append(row)
+            else:
+                bands.append([row])
+            last = at
+        return bands
+    steps = [low.cy - high.cy for high, low in pairwise(rows)]
+    parted = _parted(steps)
+    bands = [[rows[0]]]
+    for step, row in zip(steps, rows[1:]):
+        columns = {c for piece in row.pieces for c in range(_reach(piece, bounds)[0], _reach(piece, bounds)[1] + 1)}
+        goes_on = step <= parted if parted else 0 not in columns and len(columns) < 0.5 * (len(bounds) - 1)
+        if goes_on:
+            bands[-1].append(row)
+        else:
+            bands.append([row])
+    return bands
+
+
+def _parted(steps: Sequence[float]) -> float:
+    """A threshold between the distances of lines within a cell and those of rows; 0 when there is but one kind."""
+    ordered = sorted(steps)
+    best, at = 1.25, 0
+    for i in range(1, len(ordered)):
+        ratio = ordered[i] / max(ordered[i - 1], 1e-6)
+        if ratio > best and ordered[i] < 3.5 * ordered[0]:
+            best, at = ratio, i
+    small = ordered[:at]
+    if at == 0 or small[-1] > 1.2 * small[0] or len(ordered) - at < 2:
+        return 0.0
+    return (ordered[at - 1] + ordered[at]) / 2
