@@ -6,7 +6,7 @@
 
 Needs Chromium and the Noto, DejaVu and Liberation fonts. Everything is written and drawn here: no third-party text,
 photo or recording is in it. The committed files are what this script wrote; other versions of Chromium or of the
-fonts may move a pixel.
+fonts may move a pixel, and the encryption of the locked file is random.
 """
 
 from __future__ import annotations

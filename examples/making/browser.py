@@ -16,6 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from playwright.sync_api import Page, sync_playwright
 
+from making.scans import METADATA
+
 FOLDER = Path(__file__).parent
 SOFT_HYPHEN = "\u00ad"
 _BLOCKS = """() => {
@@ -27,7 +29,10 @@ _BLOCKS = """() => {
   const walk = node => {
     if (node.nodeType === 3) { if (node.data.trim()) out.blocks.push(node.data.trim()); return; }
     if (node.nodeType !== 1 || node.dataset.role || ['STYLE', 'SVG', 'svg', 'META'].includes(node.tagName)) return;
-    if (node.tagName === 'TR') { out.blocks.push([...node.cells].map(cell => cell.innerText.trim()).join(' ')); return; }
+    if (node.tagName === 'TR') {
+      out.blocks.push([...node.cells].map(cell => cell.innerText.trim()).join(' '));
+      return;
+    }
     const inline = [...node.childNodes].every(kid => kid.nodeType === 3 || ['BR', 'B'].includes(kid.tagName));
     if (inline && !node.querySelector('table')) { if (node.innerText?.trim()) out.blocks.push(...text(node)); return; }
     for (const kid of node.childNodes) walk(kid);
@@ -103,7 +108,7 @@ class Browser:
 def tidy(raw: bytes) -> bytes:
     """A PDF with fixed metadata and id, and subset fonts packed."""
     with pymupdf.open(stream=raw, filetype="pdf") as document:
-        document.set_metadata({"producer": "interlace examples", "creationDate": "D:20240701090000Z"})
+        document.set_metadata(METADATA)
         return bytes(document.tobytes(garbage=4, deflate=True, use_objstms=1, no_new_id=True))
 
 

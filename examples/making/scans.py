@@ -7,6 +7,11 @@ import numpy as np
 import pymupdf
 from numpy.typing import NDArray
 
+METADATA = {
+    "producer": "interlace examples",
+    "creationDate": "D:20240701090000Z",
+    "modDate": "D:20240701090000Z",
+}
 Gray = NDArray[np.uint8]
 Colour = NDArray[np.uint8]
 
@@ -32,7 +37,7 @@ def photograph(
 ) -> Colour:
     """A flat sign as a camera sees it: in perspective in front of a wall, unevenly lit, a little soft and noisy.
 
-    ``corners`` are where the sign's corners land, as fractions of ``size`` (width, height), from the top left clockwise.
+    ``corners`` say where the sign's corners land, as fractions of ``size`` (width, height), top left first, clockwise.
     """
     rng = np.random.default_rng(seed)
     width, height = size
@@ -94,5 +99,5 @@ def image_pdf(images: list[bytes], dpi: int) -> bytes:
             height, width = shown.shape[:2]
             page = document.new_page(width=width * 72 / dpi, height=height * 72 / dpi)
             page.insert_image(page.rect, stream=data)
-        document.set_metadata({"producer": "interlace examples", "creationDate": "D:20240701090000Z"})
+        document.set_metadata(METADATA)
         return bytes(document.tobytes(garbage=3, no_new_id=True))

@@ -19,7 +19,20 @@ STATIONS = (
     "Lantern Steps",
     "Mill Race",
 )
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 KEEPERS = ("Edith Marlow", "Jonas Petrov", "Miriam Okafor", "Tomas Lindqvist", "Ada Fenwick", "Samir Haddad")
 
 _OPENINGS = (
@@ -30,13 +43,13 @@ _OPENINGS = (
     "Of all the stations, {station} had the most to say about {month}.",
 )
 _MIDDLES = (
-    "The highest level stood at {metres} metres above chart datum, {cm} centimetres more than the forecast for that tide.",
+    "The highest level stood at {metres} metres above chart datum, {cm} centimetres more than the forecast for it.",
     "Silt reached the intake on the {ordinal} visit and was flushed out with clean water from the hut.",
     "The difference between the two sensors stayed below {mm} millimetres, which is within what the handbook allows.",
     "A heron had chosen the mast as its lookout, and the anemometer showed a calm that nobody on the shore could feel.",
-    "After the second Saturday the clock was found to run {seconds} seconds late, so every value of that week was moved back.",
+    "After the second Saturday the clock was found to run {seconds} seconds late, so that week was moved back.",
     "The radio link failed on {count} occasions, and each time the logger kept its readings until the line returned.",
-    "When the sluice opened, the basin fell by {cm} centimetres in less than an hour, and the gauge followed without delay.",
+    "When the sluice opened, the basin fell by {cm} centimetres in less than an hour, and the gauge followed at once.",
     "{keeper} replaced the desiccant, tightened the lower clamp, and painted the date on the battery case.",
     "Rain gauges nearby collected {mm} millimetres during the same period, most of it in one night.",
     "Three visitors asked why the tide table and the display did not agree, and the answer was the wind.",
