@@ -1,0 +1,1 @@
+"""Speech: words with times and confidences, and who says them."""

@@ -1,0 +1,52 @@
+"""Words to chunks: at most one sentence or breath long, one speaker each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from encoders.results import Chunk, SpokenWord
+
+_BREATH = 0.7  # a pause this long ends a chunk
+_LONGEST = 15.0
+_SENTENCE_END = ".。!！?？…"
+
+
+def chunks_of(words: Sequence[SpokenWord], spaced: Sequence[bool]) -> list[Chunk]:
+    """Group words, in order of time, into chunks. ``spaced[i]`` says whether a space stands before word i."""
+    groups: list[list[int]] = []
+    for index, word in enumerate(words):
+        before = words[groups[-1][-1]] if groups else None
+        if before is None or _breaks(before, word, words[groups[-1][0]].start):
+            groups.append([])
+        groups[-1].append(index)
+    return [_chunk([words[i] for i in group], [spaced[i] for i in group]) for group in groups]
+
+
+def _breaks(before: SpokenWord, word: SpokenWord, start: float) -> bool:
+    return (
+        before.speaker != word.speaker
+        or before.text[-1:] in _SENTENCE_END
+        or word.start - before.end > _BREATH
+        or word.end - start > _LONGEST
+    )
+
+
+def _chunk(words: list[SpokenWord], spaced: list[bool]) -> Chunk:
+    text = "".join((" " if space else "") + word.text for word, space in zip(words, spaced)).strip()
+    confidence = sum(word.confidence for word in words) / len(words)
+    end = max(word.end for word in words)
+    return Chunk(text, words[0].start, end, round(confidence, 4), words[0].speaker, tuple(words))
+
+
+def readable(chunks: Sequence[Chunk]) -> str:
+    """The text of a part: sentences run on, a change of speaker or a long pause starts a new line."""
+    lines: list[str] = []
+    before: Chunk | None = None
+    for chunk in chunks:
+        runs_on = before is not None and chunk.speaker == before.speaker and chunk.start - before.end < 3.0
+        if runs_on:
+            lines[-1] += " " + chunk.text
+        else:
+            lines.append(chunk.text)
+        before = chunk
+    return "\n".join(lines)

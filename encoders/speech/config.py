@@ -1,0 +1,47 @@
+"""Settings of the speech encoder."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoders.media.config import OpeningConfig, OpeningLimits
+
+
+class SpeakerConfig(BaseModel):
+    """How turns are found. The defaults were tuned once on nine meeting clips; see benchmarks/speech_diarization.py."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int | None = Field(None, ge=1, description="number of speakers when it is known; else it is estimated")
+    max_count: int = Field(10, ge=1, description="most speakers to look for in one part")
+    window: float = Field(1.6, gt=0, description="seconds of one voice window; the network was trained on 1.6 s")
+    hop: float = Field(0.4, gt=0, description="seconds between voice windows")
+
+
+class SpeechConfig(BaseModel):
+    """Settings of `SpeechEncoder`. ``threads`` and ``batch_windows`` do not shape a perception."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(
+        "speech", description="role, Hugging Face id, folder or s3:// prefix of the whisper network"
+    )
+    activity_checkpoint: str = Field("speech_activity", description="the same for voice activity (silero)")
+    speaker_checkpoint: str = Field("speaker", description="the same for the speaker encoder")
+    language: str | None = Field(None, description="ISO 639-1 code when it is known; else it is detected")
+    beam_size: int = Field(5, ge=1, description="beams on CPU; the CUDA engine decodes greedily")
+    compute_type: str = Field("int8", description="CTranslate2 compute type on CPU")
+    speakers: bool = Field(True, description="say who speaks")
+    speaker: SpeakerConfig = SpeakerConfig()
+    features: bool = Field(False, description="keep the encoder's output as the perception's features")
+    threads: int = Field(1, ge=1, description="threads of the networks on CPU")
+    batch_windows: int = Field(8, ge=1, description="windows of up to 30 s decoded together")
+    opening: OpeningConfig = OpeningConfig()
+    limits: OpeningLimits = OpeningLimits()
+
+    def shaping(self) -> dict[str, object]:
+        """The settings that shape a perception, for the fingerprint."""
+        shaping = self.model_dump(mode="json", exclude={"threads", "batch_windows", "limits"})
+        # Only the channel handling of opening concerns audio: a new dpi must not read the recordings again.
+        shaping["opening"] = {"channels": self.opening.channels}
+        return shaping

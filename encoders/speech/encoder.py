@@ -1,0 +1,188 @@
+"""`SpeechEncoder`: recordings to words with times, confidences and speakers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import MediaInput, Perception
+from encoders.checkpoints import checkpoint_digest, resolve
+from encoders.failures import Failure, FailureCategory
+from encoders.media.opened import AudioWindow
+from encoders.media.opener import MediaOpener
+from encoders.speech.activity import RATE, ActivityNetwork
+from encoders.speech.assembly import assemble
+from encoders.speech.config import SpeechConfig
+from encoders.speech.engine import WhisperEngine
+from encoders.speech.listening import Listener
+from encoders.speech.transcriber import LanguageBelief, Transcriber
+from encoders.speech.voices import VoiceEncoder
+from encoders.speech.windows import RegionCutter, Window, WindowPacker
+
+_VERSION = 1  # raise it when the same networks and settings start to give other results
+
+
+@dataclass(slots=True)
+class _Part:
+    """One part on its way through."""
+
+    start: float
+    channels: list[Listener] = field(default_factory=list)
+    samples: int = 0  # so far, per channel
+    failures: list[Failure] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def spent(self, stage: str, since: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
+
+
+class SpeechEncoder:
+    """See `encoders.base.Encoder`. Audio streams through: memory does not grow with the length of a recording."""
+
+    name: ClassVar[str] = "speech_to_text"
+
+    def __init__(self, config: SpeechConfig | None = None) -> None:
+        self.config = config or SpeechConfig()
+        self._opener: MediaOpener | None = None
+        self._activity: ActivityNetwork | None = None
+        self._voices: VoiceEncoder | None = None
+        self._engine: WhisperEngine | None = None
+
+    def load(self, device: str = "cpu") -> None:
+        """Load the networks. CPU: CTranslate2; CUDA: the static-cache torch engine. Raises CheckpointError."""
+        config = self.config
+        activity = resolve(config.activity_checkpoint)
+        self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))), config.threads)
+        if config.speakers:
+            folder, speaker = resolve(config.speaker_checkpoint), config.speaker
+            self._voices = VoiceEncoder(folder, window=speaker.window, hop=speaker.hop, device=device)
+        self._engine = _engine(config, device)
+        self._opener = MediaOpener(config.opening, config.limits)
+
+    def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
+        """Read the parts; windows of different parts are decoded in the same batch."""
+        assert self._engine is not None, "load first"
+        states = [_Part(part.start) for part in parts]
+        transcriber = Transcriber(self._engine, features=self.config.features)
+        batch: list[Window] = []
+        for index, part in enumerate(parts):
+            for window in self._windows(part, states[index], index):
+                batch.append(window)
+                if len(batch) >= self.config.batch_windows:
+                    _transcribe(transcriber, batch, states)
+                    batch = []
+        _transcribe(transcriber, batch, states)
+        return [self._perception(state) for state in states]
+
+    def fingerprint(self) -> str:
+        """Hash of the three checkpoints and the settings that shape a transcript."""
+        config = self.config
+        roles = [config.checkpoint, config.activity_checkpoint]
+        roles += [config.speaker_checkpoint] if config.speakers else []
+        content = {
+            "encoder": self.name,
+            "version": _VERSION,
+            "checkpoints": [checkpoint_digest(role) for role in roles],
+            "settings": config.shaping(),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def parameters(self) -> dict[str, int]:
+        """Parameter count of the loaded networks."""
+        loaded = {
+            self.config.checkpoint: self._engine,
+            self.config.activity_checkpoint: self._activity,
+            self.config.speaker_checkpoint: self._voices,
+        }
+        return {name: network.parameters() for name, network in loaded.items() if network is not None}
+
+    def close(self) -> None:
+        """Free the networks and end the opener's child."""
+        if self._opener is not None:
+            self._opener.close()
+        self._opener = self._activity = self._voices = self._engine = None
+
+    def _windows(self, part: MediaInput, state: _Part, index: int) -> Iterator[Window]:
+        """The windows of one part; each is owned by part * 64 + channel."""
+        assert self._opener is not None
+        since = time.perf_counter()
+        for opened in self._opener.audio(part):
+            state.spent("open", since)
+            if isinstance(opened, Failure):
+                state.failures.append(opened.at(task=self.name))
+            else:
+                yield from self._hear(opened, state, index)
+            since = time.perf_counter()
+        for channel in state.channels:
+            yield from channel.finish()
+
+    def _hear(self, opened: AudioWindow, state: _Part, index: int) -> Iterator[Window]:
+        for number in range(len(state.channels), len(opened.samples)):
+            state.channels.append(self._listener(index * 64 + number))
+        missing = round((opened.start - state.start) * RATE) - state.samples
+        for gap in _silence(missing):  # stretches that could not be decoded: later times must not move
+            for channel in state.channels:
+                yield from channel.push(gap)
+        since = time.perf_counter()
+        for channel, samples in zip(state.channels, opened.samples):
+            for window in channel.push(samples):
+                state.spent("listen", since)
+                yield window
+                since = time.perf_counter()
+        state.spent("listen", since)
+        state.samples += max(0, missing) + opened.samples.shape[1]
+
+    def _listener(self, owner: int) -> Listener:
+        assert self._activity is not None
+        belief = LanguageBelief(self.config.language)
+        return Listener(RegionCutter(self._activity.listen()), WindowPacker(owner), belief, self._voices)
+
+    def _perception(self, state: _Part) -> Perception:
+        if not state.channels and not state.failures:
+            state.failures.append(Failure(FailureCategory.EMPTY, "open", "no audio in this part", self.name))
+        if not state.channels:
+            return Perception(None, failures=tuple(state.failures), seconds=state.seconds)
+        since = time.perf_counter()
+        speakers = self.config.speaker if self.config.speakers else None
+        made = assemble(state.channels, state.start, state.samples / RATE, speakers)
+        state.spent("assemble", since)
+        return Perception(made.speech, made.features, made.spans, tuple(state.failures), state.seconds)
+
+
+def _transcribe(transcriber: Transcriber, batch: Sequence[Window], states: Sequence[_Part]) -> None:
+    """Read a batch and give each transcript to its channel."""
+    if not batch:
+        return
+    since = time.perf_counter()
+    owners = [divmod(window.owner, 64) for window in batch]
+    channels = [states[part].channels[number] for part, number in owners]
+    seconds = [window.seconds for window in batch]
+    transcripts = transcriber(batch, [channel.belief for channel in channels])
+    for channel, window, transcript in zip(channels, batch, transcripts):
+        channel.keep(window, transcript)
+    spent = time.perf_counter() - since
+    for (part, _), own in zip(owners, seconds):
+        stage = states[part].seconds
+        stage["recognise"] = stage.get("recognise", 0.0) + spent * own / max(sum(seconds), 1e-9)
+
+
+def _silence(samples: int) -> Iterator[NDArray[np.int16]]:
+    """That many samples of nothing, in blocks of 30 s."""
+    for at in range(0, max(0, samples), 30 * RATE):
+        yield np.zeros(min(30 * RATE, samples - at), np.int16)
+
+
+def _engine(config: SpeechConfig, device: str) -> WhisperEngine:
+    from encoders.speech.ctranslate2_engine import CTranslate2Engine
+
+    folder = resolve(config.checkpoint, variant="ctranslate2")
+    return CTranslate2Engine(
+        folder, compute_type=config.compute_type, beam_size=config.beam_size, threads=config.threads
+    )
