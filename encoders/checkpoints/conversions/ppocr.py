@@ -1,8 +1,8 @@
 """PP-OCRv6 small: ONNX as PaddleOCR exports it, to transformers folders with the same weights in float32.
 
 Weighted ONNX operators in topological order are paired with the weighted modules of the transformers network in the
-order in which they run, and every pair's shape must be equal. In one place the orders differ without a shape telling so:
-the detector's neck, which Paddle runs from the coarsest map to the finest and transformers the other way round.
+order in which they run, and every pair's shape must be equal. In one place the orders differ without a shape telling
+so: the detector's neck, which Paddle runs from the coarsest map to the finest and transformers the other way round.
 """
 
 from __future__ import annotations
@@ -155,6 +155,8 @@ def _fill_norm(norm: Any, operator: Operator, folded_bias: NDArray[np.float32] |
 
     kept = operator.batch_norm
     if kept is not None:
+        if folded_bias is not None:
+            raise CheckpointError("A convolution has both a batch normalisation and a bias that nothing takes.")
         if abs(kept.epsilon - norm.eps) > 1e-9:
             raise CheckpointError(f"A batch normalisation has epsilon {kept.epsilon}, the network's {norm.eps}.")
         norm.weight.data, norm.bias.data = _tensor(kept.gamma), _tensor(kept.beta)
