@@ -147,7 +147,7 @@ def build_manifest(
             manifest.listing.append(
                 _listed(
                     asset,
-                    state,
+                    "new",
                     seen,
                     modality=seen.modality,
                     fingerprint=fingerprints[seen.modality],

@@ -37,26 +37,58 @@ class Published:
 
 
 def publish(files: RunFiles) -> Published | None:
-    """Register every committed file that no earlier publish of this run took. None when there is nothing new.
+    """Register the committed files that no earlier publish of this run took. None when there is nothing new.
 
-    Call it under the lease: two publishers at once would plan the same number.
+    Only whole assets are published: a file waits until every asset in it has its last part. Call it under the
+    lease: two publishers at once would plan the same number.
     """
     version = 0
     while files.storage.exists(_plan_path(files, version + 1)):
         version += 1
         _commit(files, version)  # finishes what a dead driver planned; does nothing when all tables have it
-    taken = {key for number in range(1, version + 1) for key in _plan(files, number)["keys"]}
-    records = list(files.commits())
-    fresh = [record for record in records if record.key not in taken]
-    assets = _complete_assets(files, records, _announced(files, version))
-    if not fresh and not assets:
+    plans = [_plan(files, number) for number in range(1, version + 1)]
+    taken = {key for plan in plans for key in plan["keys"]}
+    announced = {uri for plan in plans for uri in plan["assets"]}
+    listing = {row["uri"]: row for row in files.listing().to_pylist()}
+    fresh, whole = _whole(files.commits(), listing, taken, announced)
+    if not fresh:
         return None
+    assets = [_asset_row(listing[uri], states, files.run_id) for uri, states in sorted(whole.items())]
     plan = _make_plan(files, fresh, assets)
     files.storage.write_json(_plan_path(files, version + 1), plan)
     _commit(files, version + 1)
-    return Published(
-        version + 1, {name: sum(f["rows"] for f in plan["files"] if f["table"] == name) for name in TABLES}
-    )
+    rows = {name: sum(item["rows"] for item in plan["files"] if item["table"] == name) for name in TABLES}
+    return Published(version + 1, rows)
+
+
+def _whole(
+    commits: Iterable[CommitRecord], listing: dict[str, dict[str, Any]], taken: set[str], announced: set[str]
+) -> tuple[list[CommitRecord], dict[str, list[str]]]:
+    """The new records that hold nothing but whole assets, and the part states of the assets that they complete.
+
+    A record that holds a part of an unfinished asset waits, and so do the other assets of which it has parts.
+    """
+    fresh = [record for record in commits if record.key not in taken]
+    while True:
+        states: dict[str, list[str]] = {}
+        for record in fresh:
+            for _, uri, status in record.parts:
+                states.setdefault(uri, []).append(status)
+        short = {uri for uri, found in states.items() if len(found) < listing[uri]["parts"]}
+        there = announced | set(states) | {uri for uri, row in listing.items() if row["state"] == "unchanged"}
+        kept = [
+            record
+            for record in fresh
+            if not short & {uri for _, uri, _ in record.parts} and set(record.answers) <= there
+        ]
+        if len(kept) == len(fresh):
+            return fresh, states
+        fresh = kept
+
+
+def _asset_row(listed: dict[str, Any], states: list[str], run_id: str) -> dict[str, Any]:
+    status = states[0] if len(set(states)) == 1 else "partial"
+    return {name: listed.get(name) for name in ASSETS.names} | {"status": status, "run_id": run_id}
 
 
 def _plan_path(files: RunFiles, version: int) -> str:
@@ -66,31 +98,6 @@ def _plan_path(files: RunFiles, version: int) -> str:
 def _plan(files: RunFiles, version: int) -> dict[str, Any]:
     plan: dict[str, Any] = files.storage.read_json(_plan_path(files, version))
     return plan
-
-
-def _announced(files: RunFiles, version: int) -> set[str]:
-    """Assets that earlier publishes of this run completed."""
-    return {uri for number in range(1, version + 1) for uri in _plan(files, number)["assets"]}
-
-
-def _complete_assets(files: RunFiles, records: Iterable[CommitRecord], announced: set[str]) -> list[dict[str, Any]]:
-    """A row for every asset of this run whose last part is committed."""
-    status = {part: state for record in records for part, state in record.parts}
-    by_uri: dict[str, list[str | None]] = {}
-    manifest = files.manifest(["uri", "part_id"])
-    for uri, part in zip(manifest["uri"].to_pylist(), manifest["part_id"].to_pylist(), strict=True):
-        by_uri.setdefault(uri, []).append(status.get(part))
-    rows = []
-    for row in files.listing().to_pylist():
-        if row["state"] not in ("new", "failed") or row["uri"] in announced:
-            continue
-        states = ["failed"] if row["state"] == "failed" else by_uri.get(row["uri"], [None])
-        if None in states:
-            continue
-        row["status"] = states[0] if len(set(states)) == 1 else "partial"
-        row["run_id"] = files.run_id
-        rows.append({name: row[name] for name in ASSETS.names})
-    return rows
 
 
 def _make_plan(files: RunFiles, records: Iterable[CommitRecord], assets: list[dict[str, Any]]) -> dict[str, Any]:

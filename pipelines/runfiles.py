@@ -36,10 +36,11 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """What one write made durable: part ids with their status, and the files that hold their rows."""
+    """What one write made durable: parts and answers, and the files that hold their rows."""
 
     key: str
-    parts: tuple[tuple[str, str], ...]  # (part_id, status)
+    parts: tuple[tuple[str, str, str], ...]  # part_id, uri, status
+    answers: tuple[str, ...]  # uris
     files: tuple[DataFile, ...]
 
 
@@ -91,19 +92,21 @@ class RunFiles:
     def commit(self, rows: dict[str, pa.Table]) -> CommitRecord:
         """Write the rows of each table to a file of its own, then the record that makes them count.
 
-        The key depends on the part ids alone, so that a second attempt at the same batch finds the record of the
-        first and leaves its own files to nobody.
+        The key depends on what was done, not on its outcome, so that a second attempt at the same batch finds the
+        record of the first and leaves its own files to nobody.
         """
-        parts = rows["parts"]
-        pairs = tuple(zip(parts["part_id"].to_pylist(), parts["status"].to_pylist(), strict=True))
-        key = hashlib.sha256("\0".join(sorted(part for part, _ in pairs)).encode()).hexdigest()[:24]
+        parts, answers = rows["parts"], rows["answers"]
+        done = tuple(zip(*(parts[name].to_pylist() for name in ("part_id", "uri", "status")), strict=True))
+        answered = tuple(answers["uri"].to_pylist())
+        names = [*sorted(part for part, _, _ in done), *([] if done else sorted(answered))]
+        key = hashlib.sha256("\0".join(names).encode()).hexdigest()[:24]
         files = []
         for name, table in rows.items():
             if table.num_rows:
                 path = f"{self.run_id}/{key}-{uuid.uuid4().hex[:8]}.parquet"
                 size = self.storage.write_parquet(self.storage.path(name, path), table.cast(SCHEMAS[name]))
                 files.append(DataFile(name, path, size, table.num_rows))
-        record = CommitRecord(key, pairs, tuple(files))
+        record = CommitRecord(key, done, answered, tuple(files))
         body = json.dumps(asdict(record)).encode()
         if not self.storage.write_if_absent(f"{self.folder}/commits/{key}.json", body):
             return self._read(f"{self.folder}/commits/{key}.json")
@@ -117,7 +120,8 @@ class RunFiles:
     def _read(self, path: str) -> CommitRecord:
         value = self.storage.read_json(path)
         files = tuple(DataFile(**item) for item in value["files"])
-        return CommitRecord(value["key"], tuple((p, s) for p, s in value["parts"]), files)
+        parts = tuple((part, uri, status) for part, uri, status in value["parts"])
+        return CommitRecord(value["key"], parts, tuple(value["answers"]), files)
 
 
 def list_runs(storage: Storage) -> list[RunFiles]:

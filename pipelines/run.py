@@ -1,0 +1,216 @@
+"""`run`: list, probe, freeze, perceive, answer, publish, and check the ledger. The order of a run, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from cluster.pools import PoolPlan, plan_pools
+from cluster.session import available_cpus, local_resources, ray_session
+from encoders.registry import EncoderEntry
+from pipelines.batches import form_branches, work_of
+from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
+from pipelines.ledger import Ledger, read_ledger
+from pipelines.manifest import Manifest, Prober, build_manifest, select
+from pipelines.perceive import Branch, perceive
+from pipelines.progress import Progress
+from pipelines.publish import known_assets, publish
+from pipelines.runfiles import RunFiles, list_runs
+from pipelines.settings import SettingsTree
+from pipelines.sources import list_assets
+from pipelines.spool import Spool
+from pipelines.stages import RunContext
+from pipelines.storage import Storage
+from pipelines.tables import ANSWERS, PARTS, rows_to_table
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM arrived; what is committed gets published and the run can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    ledger: Ledger
+    interrupted: bool
+    nothing_new: bool
+    seconds: float
+
+
+class Run:
+    """One run of a source into OUT. `execute` does it all; the other methods are its steps, in order."""
+
+    def __init__(
+        self,
+        settings: SettingsTree,
+        sources: Sequence[str],
+        out: str,
+        progress: Progress,
+        entries: dict[str, EncoderEntry] | None = None,
+    ) -> None:
+        self.settings, self.sources, self.progress = settings, list(sources), progress
+        self.storage = Storage(out)
+        self.entries = entries or active_encoders(settings)
+
+    def execute(self) -> Outcome:
+        """Do the run. Raises InterlaceError for an unreachable source or OUT before anything is written."""
+        started = time.monotonic()
+        fingerprints = perception_fingerprints(self.settings)
+        self.storage.check_writable()
+        files = self._resume(fingerprints) or self._begin(fingerprints)
+        interrupted = False
+        with _signals():
+            try:
+                self._perceive(files)
+                self._answer(files)
+            except (Interrupted, KeyboardInterrupt):
+                interrupted = True
+        self.progress.note("publishing")
+        published = publish(files)
+        if not interrupted:
+            files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
+        ledger = read_ledger(self.storage)
+        return Outcome(files.run_id, ledger, interrupted, published is None, time.monotonic() - started)
+
+    # -- the manifest -----------------------------------------------------------------------------------------
+    def _signature(self, fingerprints: dict[str, str]) -> str:
+        asked = [sorted(self.sources), fingerprints, self.settings.run.limit, self.settings.run.sample]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    def _resume(self, fingerprints: dict[str, str]) -> RunFiles | None:
+        """The unfinished run of the same sources and encoders, if there is one; others are published and closed."""
+        found = None
+        for files in list_runs(self.storage):
+            state = files.state()
+            if state.get("finished"):
+                continue
+            if state["signature"] == self._signature(fingerprints):
+                found = files
+                continue
+            self.progress.note(f"closing the unfinished run {files.run_id}, which had other sources or settings")
+            publish(files)
+            files.write_state(state | {"finished": datetime.now(UTC).isoformat(), "superseded": True})
+        if found is not None:
+            self.progress.note(f"resuming run {found.run_id}; files that arrived since wait for the next run")
+        return found
+
+    def _begin(self, fingerprints: dict[str, str]) -> RunFiles:
+        """List, probe and freeze a new run."""
+        now = datetime.now(UTC)
+        files = RunFiles(self.storage, f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+        manifest = self.scan(fingerprints)
+        plan = self.plan(manifest)
+        branches, batches = form_branches(manifest.parts, self.entries, plan)
+        files.freeze(manifest, batches)
+        failed = [_failed_row(row, files.run_id) for row in manifest.listing if row["state"] == "failed"]
+        if failed:
+            files.commit({"parts": rows_to_table(failed, PARTS), "answers": ANSWERS.empty_table()})
+        files.write_state(
+            {
+                "run_id": files.run_id,
+                "started": now.isoformat(),
+                "sources": self.sources,
+                "signature": self._signature(fingerprints),
+                "settings": self.settings.model_dump(mode="json"),
+                "branches": [[list(b.tasks), list(b.modalities), len(b.batches)] for b in branches],
+            }
+        )
+        return files
+
+    def scan(self, fingerprints: dict[str, str] | None = None) -> Manifest:
+        """What there is to do, before anything is frozen."""
+        fingerprints = fingerprints or perception_fingerprints(self.settings)
+        assets = select(list_assets(self.sources, exclude=self.storage.out), self.settings.run)
+        opening, limits = self.settings.encoder("ocr").opening, self.settings.encoder("ocr").limits
+        prober = Prober(opening, limits, Spool(), available_cpus())
+        with self.progress.listing() as count:
+            return build_manifest(assets, known_assets(self.storage), fingerprints, self.settings.run, prober, count)
+
+    def plan(self, manifest: Manifest) -> PoolPlan:
+        """The pool plan for a manifest on the machine at hand."""
+        answers = len(manifest.listing) if self._asks else 0
+        resources = local_resources(self.settings.cluster)
+        return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
+
+    @property
+    def _asks(self) -> bool:
+        return self.settings.run.prompt is not None or self.settings.run.answer_schema is not None
+
+    # -- the work ---------------------------------------------------------------------------------------------
+    def _perceive(self, files: RunFiles) -> None:
+        """Read every part that is not committed yet. Ray is not started when there is none."""
+        done = {part for record in files.commits() for part, _, _ in record.parts}
+        manifest = files.manifest(["part_id", "modality", "units", "batch"])
+        rows = [row for row in manifest.to_pylist() if row["part_id"] not in done]
+        if not rows:
+            return
+        branches = _remaining(files, {row["batch"] for row in rows})
+        work = work_of(rows, self.entries)
+        configs = {task: self.settings.encoder(task) for task in self.entries}
+        self.progress.note("starting Ray")
+        with ray_session(self.settings.cluster) as resources:
+            plan = plan_pools(work, resources, self.settings.cluster)
+            context = RunContext(self.storage.out, files.run_id)
+            dataset = perceive(context, branches, self.entries, configs, plan, done=frozenset(done))
+            with self.progress.running(work, plan) as advance:
+                for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                    advance(pa.table(block).to_pylist())
+
+    def _answer(self, files: RunFiles) -> None:
+        """Ask the question of every asset that the stream did not answer."""
+
+
+def _remaining(files: RunFiles, batches: set[int]) -> list[Branch]:
+    first = 0
+    branches = []
+    for tasks, modalities, count in files.state()["branches"]:
+        own = tuple(number for number in range(first, first + count) if number in batches)
+        if own:
+            branches.append(Branch(tuple(tasks), tuple(modalities), own))
+        first += count
+    return branches
+
+
+def _failed_row(listed: dict[str, Any], run_id: str) -> dict[str, Any]:
+    """The row in `parts` of an asset that the probe could not open: it has no pages, but it is a row."""
+    return {
+        "part_id": part_id(listed["uri"], listed["etag"], 0, 0, listed["perception_fingerprint"]),
+        "status": "failed",
+        "failures": [listed["failure"]],
+        "pages": [],
+        "text": "",
+        "attempts": 1,
+        "run_id": run_id,
+        **{name: listed[name] for name in ("uri", "etag", "modality", "media_type", "perception_fingerprint")},
+    }
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGINT and SIGTERM raise Interrupted in the main thread, once; a second one ends the process as usual."""
+
+    def stop(number: int, frame: object) -> None:
+        for name, handler in previous.items():
+            signal.signal(name, handler)
+        raise Interrupted
+
+    previous = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    for name in previous:
+        signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)
