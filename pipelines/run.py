@@ -140,12 +140,13 @@ class Run:
 
     def plan(self, manifest: Manifest) -> PoolPlan:
         """The pool plan for a manifest on the machine at hand."""
-        answers = len(manifest.listing) if self._asks else 0
+        answers = len(manifest.listing) if self.asks else 0
         resources = local_resources(self.settings.cluster)
         return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
 
     @property
-    def _asks(self) -> bool:
+    def asks(self) -> bool:
+        """Whether there is a question or a schema to answer."""
         return self.settings.run.prompt is not None or self.settings.run.answer_schema is not None
 
     # -- the work ---------------------------------------------------------------------------------------------

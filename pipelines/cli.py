@@ -1,0 +1,194 @@
+"""The command line: one verb per command, the same settings for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from encoders.failures import InterlaceError
+
+app = typer.Typer(
+    name="interlace",
+    help="Reads archives of documents, images and recordings into tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models = typer.Typer(help="Checkpoints: pull, list and verify.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+Sources = Annotated[list[str], typer.Argument(help="folders, globs, files, s3://bucket/prefix, or @FILE with uris")]
+Out = Annotated[str, typer.Argument(help="the OUT of a run: a folder or s3://bucket/prefix")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="a YAML file; see: interlace config")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="any setting; may be given again")]
+
+
+def stdout() -> Console:
+    """Where results go; wide when piped, so that lines stay whole."""
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+
+
+def stderr() -> Console:
+    """Where progress and errors go."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else 200, highlight=False)
+
+
+def load(config: Path | None, settings: list[str], flags: dict[str, Any]) -> Any:
+    """Settings from the file, the environment, --set and the named flags (None means not given)."""
+    from pipelines.settings import UsageError, load_settings
+
+    overrides: dict[str, Any] = {}
+    for item in settings:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {item} has no value; write --set {item}=VALUE")
+        overrides[key] = yaml.safe_load(value)
+    overrides |= {key: value for key, value in flags.items() if value is not None}
+    return load_settings(config, overrides)
+
+
+def _sample(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is not a share; write 1% or 0.01", param_hint="--sample") from None
+
+
+def _flags(
+    tasks: str | None,
+    ocr: str | None,
+    prompt: str | None,
+    schema: Path | None,
+    limit: int | None,
+    sample: str | None,
+    strict: bool | None = None,
+) -> dict[str, Any]:
+    return {
+        "run.tasks": tasks.split(",") if tasks else None,
+        "ocr.opening.ocr": ocr,
+        "run.prompt": prompt,
+        "run.answer_schema": str(schema) if schema else None,
+        "run.limit": limit,
+        "run.sample": _sample(sample),
+        "run.strict": strict,
+    }
+
+
+Tasks = Annotated[str | None, typer.Option(help="encoders to run, by comma; default: ocr,speech_to_text")]
+Ocr = Annotated[str | None, typer.Option(help="auto (a sound text layer is taken), always or never")]
+Prompt = Annotated[str | None, typer.Option(help="a question asked of every asset")]
+Schema = Annotated[Path | None, typer.Option(help="a JSON schema that every answer follows")]
+Limit = Annotated[int | None, typer.Option(help="at most this many assets")]
+Sample = Annotated[str | None, typer.Option(help="a repeatable share of the assets, such as 1%")]
+
+
+@app.command(epilog="Example: interlace run ./archive --out ./lake --prompt 'What is this about?'")
+def run(
+    sources: Sources,
+    out: Annotated[str, typer.Option(help="where the tables go: a folder or s3://bucket/prefix")],
+    tasks: Tasks = None,
+    ocr: Ocr = None,
+    prompt: Prompt = None,
+    schema: Schema = None,
+    limit: Limit = None,
+    sample: Sample = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="exit 1 when any part failed")] = None,
+    config: ConfigFile = None,
+    settings: Set = [],  # noqa: B006  typer copies defaults
+) -> None:
+    """Read every asset of SOURCES into tables under OUT. Run it again to resume, or to read what is new."""
+    from pipelines.progress import Progress
+    from pipelines.run import Run
+    from pipelines.summary import print_summary
+
+    loaded = load(config, settings, _flags(tasks, ocr, prompt, schema, limit, sample, strict))
+    outcome = Run(loaded.settings, sources, out, Progress(stderr())).execute()
+    print_summary(stdout(), outcome, out)
+    if outcome.interrupted:
+        stderr().print("interrupted; the same command resumes:", f"  {_command()}", sep="\n")
+        raise typer.Exit(130)
+    bad = not outcome.ledger.balanced or (loaded.settings.run.strict and outcome.ledger.failed_parts)
+    raise typer.Exit(1 if bad else 0)
+
+
+def _command() -> str:
+    import shlex
+
+    return " ".join(["interlace", *(shlex.quote(argument) for argument in sys.argv[1:])])
+
+
+@app.command(epilog="Example: interlace plan s3://archive/2024 --set run.price_per_gpu_hour=2.5")
+def plan(
+    sources: Sources,
+    out: Annotated[str | None, typer.Option(help="leave out what these tables hold, and plan from their times")] = None,
+    tasks: Tasks = None,
+    prompt: Prompt = None,
+    limit: Limit = None,
+    sample: Sample = None,
+    config: ConfigFile = None,
+    settings: Set = [],  # noqa: B006
+) -> None:
+    """Say what a run would do, with which pools, for how long and for how much. Starts and writes nothing."""
+    from pipelines.forecast import print_forecast
+
+    loaded = load(config, settings, _flags(tasks, None, prompt, None, limit, sample))
+    print_forecast(stdout(), stderr(), loaded.settings, sources, out)
+
+
+@app.command(epilog="Example: interlace status ./lake")
+def status(out: Out) -> None:
+    """Print the ledger of OUT; exit 1 when it does not balance."""
+    from pipelines.ledger import read_ledger
+    from pipelines.storage import Storage
+    from pipelines.summary import print_ledger
+
+    ledger = read_ledger(Storage(out))
+    print_ledger(stdout(), ledger)
+    raise typer.Exit(0 if ledger.balanced else 1)
+
+
+@app.command(name="config", epilog="Example: INTERLACE_OCR__OPENING__DPI=200 interlace config")
+def config_(config: ConfigFile = None, settings: Set = []) -> None:  # noqa: B006
+    """Print every setting as YAML, with where its value came from."""
+    loaded = load(config, settings, {})
+    console = stdout()
+    width = max(len(path) for path, _, _ in loaded.leaves())
+    for path, value, origin in loaded.leaves():
+        console.print(
+            f"{path:<{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}", markup=False, soft_wrap=True
+        )
+
+
+def main() -> None:
+    """Entry point: errors that are meant for the user are one line, and exit 2."""
+    try:
+        app()
+    except InterlaceError as error:
+        stderr().print(f"[red]error:[/red] {error}", soft_wrap=True)
+        _leave(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(141)
+    except SystemExit as ended:
+        _leave(ended.code if isinstance(ended.code, int) else 1 if ended.code else 0)
+
+
+def _leave(code: int) -> None:
+    """Exit without interpreter teardown: deltalake's threads with pyarrow's can abort there, after all work is done."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""`interlace plan`: what a run would do, with which pools, for how long and for how much, before anything starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from cluster.pools import plan_pools
+from cluster.service_times import ServiceTime
+from cluster.session import local_resources
+from pipelines.batches import work_of
+from pipelines.progress import Progress
+from pipelines.run import Run
+from pipelines.settings import SettingsTree
+from pipelines.storage import Storage
+from pipelines.tables import open_table
+
+
+def print_forecast(
+    console: Console, progress: Console, settings: SettingsTree, sources: Sequence[str], out: str | None
+) -> None:
+    """Scan the sources and print counts, pools, bottleneck, hours and cost. Writes nothing."""
+    run = Run(settings, sources, out or "/nonexistent", Progress(progress))
+    manifest = run.scan()
+    answers = sum(row["state"] in ("new", "unchanged") for row in manifest.listing) if run.asks else 0
+    service = measured_times(Storage(out)) if out else {}
+    resources = local_resources(settings.cluster)
+    plan = plan_pools(
+        work_of(manifest.parts, run.entries), resources, settings.cluster, answers=answers, service=service
+    )
+    _print_listing(console, manifest.listing)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("pool", "device", "actors", "cpus", "gpus", "batch", "per unit", "work", "times from"):
+        table.add_column(name, justify="left" if name in ("pool", "device", "times from") else "right")
+    for pool in [*plan.pools, *((plan.decoder,) if plan.decoder else ())]:
+        actors = f"{pool.actors}" if pool.actors == pool.max_actors else f"{pool.actors}-{pool.max_actors}"
+        share = [f"{pool.num_cpus:g}", f"{pool.num_gpus:g}"]
+        times = [f"{pool.batch_units:.0f} {pool.unit}", f"{pool.service.seconds:.3g} s", f"{pool.seconds / 3600:.2f} h"]
+        table.add_row(pool.task, pool.device, actors, *share, *times, pool.service.origin)
+    console.print(table)
+    price = resources.gpus * settings.run.price_per_gpu_hour + resources.cpus * settings.run.price_per_cpu_hour
+    console.print(f"bottleneck: {plan.bottleneck}; about {plan.hours:.2f} h on {resources.cpus:g} CPUs", end="")
+    console.print(f" and {resources.gpus:g} GPUs, {plan.hours * price:.2f} at {price:.2f} an hour")
+
+
+def _print_listing(console: Console, listing: Sequence[dict[str, object]]) -> None:
+    counts = Counter((str(row["state"]), str(row["modality"] or "unreadable")) for row in listing)
+    pages = sum(int(str(row["pages"])) for row in listing if row["state"] == "new")
+    hours = sum(float(str(row["seconds"])) for row in listing if row["state"] == "new") / 3600
+    for (state, modality), count in sorted(counts.items()):
+        console.print(f"{count:>8} {modality} {state}")
+    console.print(f"{pages:>8} pages and {hours:.2f} hours of audio to read")
+    failed: Counter[str] = Counter()
+    for row in listing:
+        if isinstance(row["failure"], dict):
+            failed[row["failure"]["category"]] += 1
+    if failed:
+        console.print("unreadable: " + ", ".join(f"{count} {category}" for category, count in failed.items()))
+
+
+def measured_times(storage: Storage) -> dict[tuple[str, str], ServiceTime]:
+    """Seconds per page and per second of audio from the rows that OUT holds already; empty when it has none."""
+    table = open_table(storage, "parts")
+    if table is None:
+        return {}
+    rates: dict[str, list[float]] = {}
+    columns = ["modality", "seconds", "range_start", "range_stop"]
+    for batch in table.to_pyarrow_dataset().to_batches(columns=columns):
+        for row in batch.to_pylist():
+            units = (row["range_stop"] or 0) - (row["range_start"] or 0)
+            if units > 0:
+                task = "speech_to_text" if row["modality"] == "audio" else "ocr"
+                rates.setdefault(task, []).append(sum(stage["seconds"] for stage in row["seconds"]) / units)
+    device = "cuda" if local_resources_have_gpu() else "cpu"
+    return {(task, device): ServiceTime(median(values), "this lake") for task, values in rates.items()}
+
+
+def local_resources_have_gpu() -> bool:
+    """Whether the machine at hand has a GPU."""
+    from cluster.pools import ClusterConfig
+
+    return local_resources(ClusterConfig()).gpus > 0
