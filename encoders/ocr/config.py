@@ -1,0 +1,46 @@
+"""Settings of the OCR encoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoders.media.config import OpeningConfig, OpeningLimits
+
+
+class DetectionConfig(BaseModel):
+    """How text lines are found on a page. Shapes a perception."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_side: int = Field(1280, ge=160, description="pages are scaled down to this longer side before detection")
+    min_side: int = Field(320, ge=32, description="small images are scaled up to this shorter side")
+    pixel_threshold: float = Field(0.3, gt=0, lt=1, description="a pixel above it belongs to a line")
+    line_threshold: float = Field(0.5, gt=0, lt=1, description="mean over a line's pixels below which it is dropped")
+    unclip: float = Field(1.6, ge=0, description="the network sees shrunken lines; area x unclip / perimeter is added")
+
+
+class OcrConfig(BaseModel):
+    """What the OCR encoder reads with. All but ``limits``, ``engine`` and ``threads`` shapes a perception."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opening: OpeningConfig = OpeningConfig()
+    limits: OpeningLimits = OpeningLimits()
+    detection: DetectionConfig = DetectionConfig()
+    detector: str = Field("ocr_detection", description="checkpoint of the line detector")
+    recogniser: str = Field("ocr_recognition", description="checkpoint of the line recogniser")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="lines read with less confidence are dropped")
+    turn_pages: bool = Field(True, description="recognise pages that are sideways or upside down, and turn them")
+    scripts: Literal["auto"] | tuple[str, ...] = Field(
+        "auto", description="ISO 15924 codes that pages may be written in; auto looks at each page"
+    )
+    features: Literal["none", "neck", "backbone"] = Field(
+        "none",
+        description="recogniser features to return, one row per 8 pixels of a 48 pixel high line: 120 or 384 wide",
+    )
+    engine: Literal["auto", "onnxruntime", "openvino", "torch"] = Field(
+        "auto", description="auto: torch on CUDA, the fastest installed runtime for this processor on CPU"
+    )
+    threads: int = Field(1, ge=1, description="CPU threads of the networks")

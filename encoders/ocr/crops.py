@@ -1,0 +1,62 @@
+"""Lines cut out of a page and made 48 pixels high, and batches of them for the recogniser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.ocr.geometry import Corners, size_of
+
+HEIGHT = 48
+"""Input height of the recogniser."""
+
+MIN_WIDTH, MAX_WIDTH = 32, 3200
+"""Narrower crops are padded, wider ones squeezed: 3,200 pixels are about 200 letters."""
+
+_WIDTH_STEP = 32  # crops are padded to multiples of it: fewer shapes for the engines to prepare
+
+
+def cut(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
+    """The quad as an upright [48, w, 3] image, w by its aspect ratio.
+
+    Large print is first brought to its own size and then averaged down: warping straight to 48 pixels skips pixels.
+    """
+    width, height = size_of(corners)
+    target = min(MAX_WIDTH, max(1, math.ceil(HEIGHT * width / max(height, 1.0))))
+    shrinks = height > 1.5 * HEIGHT
+    columns, rows = (max(1, round(width)), max(1, round(height))) if shrinks else (target, HEIGHT)
+    frame = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), frame)
+    crop = cv2.warpPerspective(image, matrix, (columns, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    if shrinks:
+        crop = cv2.resize(crop, (target, HEIGHT), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8)
+
+
+def padded_width(width: int) -> int:
+    """The input width for a crop of this width."""
+    return max(MIN_WIDTH, math.ceil(width / _WIDTH_STEP) * _WIDTH_STEP)
+
+
+def network_input(crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """[n, 3, 48, widest padded] BGR in -1..1; right of a crop is 0, the grey that the network was trained with."""
+    batch = np.zeros((len(crops), 3, HEIGHT, padded_width(max(crop.shape[1] for crop in crops))), np.float32)
+    for row, crop in zip(batch, crops):
+        row[:, :, : crop.shape[1]] = cv2.dnn.blobFromImage(crop, 1 / 127.5, mean=(127.5,) * 3, swapRB=True)[0]
+    return batch
+
+
+def batches_by_width(widths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Indices of crops, narrow to wide, in batches of one padded width at most ``batch_size`` long."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(widths)), key=lambda i: widths[i]):
+        last = batches[-1] if batches else []
+        if last and len(last) < batch_size and padded_width(widths[last[0]]) == padded_width(widths[index]):
+            last.append(index)
+        else:
+            batches.append([index])
+    return batches

@@ -1,0 +1,178 @@
+"""`OcrEncoder`: documents and images to pages of lines and words, with their places and confidences."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import FeatureSpan, MediaInput, Perception
+from encoders.checkpoints.resolve import checkpoint_digest
+from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.layout import arrange, arrange_document
+from encoders.media.opened import OpenedPage
+from encoders.media.opener import MediaOpener
+from encoders.ocr.config import OcrConfig
+from encoders.ocr.engines import load_networks
+from encoders.ocr.networks import OcrNetworks
+from encoders.ocr.page_reader import PageReader, ReadPage
+from encoders.results import DocumentResult, Line, Page, Quad
+
+TASK = "ocr"
+
+
+@dataclass(slots=True)
+class _Part:
+    """What has been read of a part so far."""
+
+    pages: list[Page] = field(default_factory=list)
+    features: dict[tuple[int, Quad], NDArray[np.float16]] = field(default_factory=dict)  # by page and line
+    failures: list[Failure] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def spend(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+class OcrEncoder:
+    """Reads documents and images. See `encoders.base.Encoder` for the contract."""
+
+    name: ClassVar[str] = TASK
+
+    def __init__(self, config: OcrConfig) -> None:
+        self.config = config
+        self._networks: OcrNetworks | None = None
+        self._reader: PageReader | None = None
+        self._opener: MediaOpener | None = None
+
+    def load(self, device: str = "cpu") -> None:
+        """Load the networks onto ``cpu`` or ``cuda[:n]``. Raises `CheckpointError` when there are none to load."""
+        self._networks = load_networks(self.config, device)
+        self._reader = PageReader(self._networks, self.config)
+        self._opener = MediaOpener(self.config.opening, self.config.limits)
+
+    def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
+        """Read the parts; one perception each, in the same order. Pages are let go as soon as they are read."""
+        if self._networks is None:
+            raise RuntimeError("call load() before reading")
+        states = [_Part() for _ in parts]
+        group: list[tuple[_Part, OpenedPage]] = []
+        for state, opened in self._opened(parts, states):
+            group.append((state, opened))
+            if len(group) >= self._networks.pages_per_batch:
+                self._read_group(group)
+                group = []
+        self._read_group(group)
+        return [self._perception(state) for state in states]
+
+    def fingerprint(self) -> str:
+        """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, threads or limits."""
+        shaping = self.config.model_dump(mode="json", exclude={"limits", "threads", "engine", "detector", "recogniser"})
+        shaping["checkpoints"] = [checkpoint_digest(self.config.detector), checkpoint_digest(self.config.recogniser)]
+        return hashlib.sha256(json.dumps([TASK, shaping], sort_keys=True).encode()).hexdigest()
+
+    def parameters(self) -> dict[str, int]:
+        """Parameter count of every loaded network."""
+        return self._networks.parameters() if self._networks else {}
+
+    def close(self) -> None:
+        """Free the networks and end the opening child."""
+        if self._opener is not None:
+            self._opener.close()
+        self._networks = self._reader = self._opener = None
+
+    # -- one call ----------------------------------------------------------------------------------------------------
+
+    def _opened(self, parts: Sequence[MediaInput], states: list[_Part]) -> Iterator[tuple[_Part, OpenedPage]]:
+        """Every page of every part that opens; what does not is noted as a failure."""
+        assert self._opener is not None
+        for part, state in zip(parts, states):
+            pages = iter(self._opener.pages(part))
+            while True:
+                started = time.perf_counter()
+                opened = next(pages, None)
+                state.spend("open", time.perf_counter() - started)
+                if opened is None:
+                    break
+                if isinstance(opened, Failure):
+                    state.failures.append(opened.at(task=TASK))
+                else:
+                    yield state, opened
+
+    def _read_group(self, group: Sequence[tuple[_Part, OpenedPage]]) -> None:
+        """Read the pages that have no sound text layer, then lay all of them out."""
+        to_read = [(state, opened) for state, opened in group if opened.lines is None and opened.image is not None]
+        for (state, opened), read in zip(to_read, self._read(to_read)):
+            if isinstance(read, Failure):
+                state.failures.append(read)
+            else:
+                for stage, seconds in read.seconds.items():
+                    state.spend(stage, seconds)
+                self._lay_out(state, _turned(opened, read), read.lines, "ocr", read)
+        for state, opened in group:
+            if opened.lines is not None:
+                self._lay_out(state, opened, opened.lines, "text_layer", None)
+
+    def _read(self, to_read: Sequence[tuple[_Part, OpenedPage]]) -> list[ReadPage | Failure]:
+        """Read the pages; when the group fails, one by one, so that a page fails alone."""
+        assert self._reader is not None
+        try:
+            return list(self._reader.read([opened.image for _, opened in to_read if opened.image is not None]))
+        except Exception as error:  # a network may raise anything; the contract is a value
+            if len(to_read) > 1:
+                return [read for one in to_read for read in self._read([one])]
+            return [_failure(error, to_read[0][1].page)]
+
+    def _lay_out(self, state: _Part, opened: OpenedPage, lines: list[Line], source: str, read: ReadPage | None) -> None:
+        started = time.perf_counter()
+        try:
+            page = arrange(opened, lines, source=source, rotation=read.rotation if read else 0)
+        except Exception as error:
+            state.failures.append(_failure(error, opened.page))
+            return
+        finally:
+            state.spend("layout", time.perf_counter() - started)
+        state.pages.append(page)
+        for line, features in zip(lines, read.features if read else []):
+            state.features[page.page, line.quad] = features
+
+    def _perception(self, state: _Part) -> Perception:
+        """The part's pages put together, with features in the order of their lines."""
+        started = time.perf_counter()
+        pages = tuple(arrange_document(sorted(state.pages, key=lambda page: page.page)))
+        state.spend("layout", time.perf_counter() - started)
+        spans: list[FeatureSpan] = []
+        rows: list[NDArray[np.float16]] = []
+        position = 0
+        for page in pages:
+            for item, line in enumerate(page.lines):
+                features = state.features.get((page.page, line.quad))
+                if features is not None:
+                    spans.append(FeatureSpan(item, position, position + len(features), page.page))
+                    rows.append(features)
+                    position += len(features)
+        result = DocumentResult(pages) if pages or not state.failures else None
+        features = np.concatenate(rows) if rows else np.zeros((0, 0), np.float16)
+        return Perception(result, features, tuple(spans), tuple(state.failures), state.seconds)
+
+
+def _turned(opened: OpenedPage, read: ReadPage) -> OpenedPage:
+    """The opened page as it was read; ruling lines of a turned page are found again in its pixels."""
+    height, width = read.image.shape[:2]
+    rules = () if read.rotation else opened.rules
+    return OpenedPage(opened.page, width, height, read.image, None, rules)
+
+
+def _failure(error: Exception, page: int) -> Failure:
+    """An exception of reading one page as a value."""
+    if isinstance(error, MediaError):
+        return Failure(error.category, TASK, str(error), TASK, page)
+    if isinstance(error, MemoryError):
+        return Failure(FailureCategory.OUT_OF_MEMORY, TASK, str(error) or "out of memory", TASK, page)
+    return Failure(FailureCategory.MODEL_FAILED, TASK, f"{type(error).__name__}: {error}", TASK, page)
