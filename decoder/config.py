@@ -1,0 +1,53 @@
+"""Settings of the decoder: what shapes an answer, and what bounds the machine that computes it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DecoderConfig(BaseModel):
+    """Which decoder, how it reads and how much it may write.
+
+    `SHAPING` names the fields that can change an answer; they are part of the answer fingerprint. The others bound
+    memory and threads and must not change an answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(
+        "decoder", description="a default checkpoint's name, a folder, an s3:// prefix or a Hugging Face id"
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 on CUDA and on CPUs with AMX tiles, float32 elsewhere"
+    )
+    mode: Literal["text", "soft", "both"] = Field(
+        "text", description="what of a perception the decoder reads: its text, its soft tokens, or both"
+    )
+    prompt_tokens: int = Field(
+        1536, ge=64, description="longest prompt; longer documents are cut to it by relevance to the question"
+    )
+    max_new_tokens: int = Field(192, ge=1, description="longest answer")
+    context_tokens: int | None = Field(
+        None, ge=65, description="longest sequence the cache holds; None: prompt_tokens + max_new_tokens"
+    )
+    kv_cache_bytes: int = Field(1 << 30, ge=1 << 16, description="bound of the key-value cache")
+    max_sequences: int = Field(16, ge=1, description="most sequences that run at once")
+    reserved_online: int = Field(1, ge=0, description="places that batch work leaves free for online requests")
+    prefill_chunk: int = Field(256, ge=16, description="prompt tokens read between two steps of the running batch")
+    threads: int = Field(1, ge=1, description="CPU threads of the engine")
+
+    SHAPING: ClassVar[tuple[str, ...]] = (
+        "dtype",
+        "mode",
+        "prompt_tokens",
+        "max_new_tokens",
+        "context_tokens",
+        "prefill_chunk",
+    )
+
+    @property
+    def sequence_tokens(self) -> int:
+        """The longest prompt and answer together."""
+        return self.context_tokens or self.prompt_tokens + self.max_new_tokens

@@ -1,0 +1,200 @@
+"""JSON that always follows its schema, however few tokens there are for it.
+
+llguidance says which tokens may come next. What it does not do is end in time: at a token limit a generation would
+stop in the middle of a string. So a constraint keeps a plan, the shortest way found to end the JSON from where it
+stands, and a token that leaves no way to end within the limit is not taken: the plan's next token is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from llguidance import LLMatcher, LLTokenizer
+from numpy.typing import NDArray
+
+from decoder.sequence import DecoderError
+
+_REMEMBERED = 128
+_LOOKS = 400  # states that one search for an ending may look at
+_ENDINGS = (
+    ['"', "}", "]", '"}', '"]', "]}", "}}", "}]", '"}}', '"}]', '"]}', "{}", "[]", '""', '",', ",", ", ", '", "']
+    + list("0123456789")
+    + ["null", "true", "false", ":", " ", "{", "[", "-", "."]
+)
+_LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
+
+
+class JsonGrammars:
+    """Compiles schemas for one tokenizer and remembers them."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int, stop_tokens: frozenset[int]) -> None:
+        backend = tokenizer.backend_tokenizer.to_str()
+        self.stop = min(stop_tokens)
+        self._tokenizer = LLTokenizer(backend, n_vocab=vocabulary, eos_token=sorted(stop_tokens))
+        self.vocabulary = vocabulary
+        self._compiled: OrderedDict[str, JsonConstraint] = OrderedDict()
+        tokens = {text: tokenizer.encode(text, add_special_tokens=False) for text in _ENDINGS}
+        self.endings = [ids[0] for ids in tokens.values() if len(ids) == 1]
+        self.quotes = [ids[0] for text, ids in tokens.items() if len(ids) == 1 and text.startswith('"')]
+        self.lengths = np.array([len(self._tokenizer.decode_bytes([token])) for token in range(vocabulary)], np.int32)
+
+    def constraint(self, schema: str, limit: int) -> JsonConstraint:
+        """A fresh constraint of at most ``limit`` tokens, the end token not counted.
+
+        Raises `DecoderError` for what is no schema, for one that the library does not support, and for one whose
+        shortest answer takes more tokens than the limit.
+        """
+        pristine = self._compiled.get(schema)
+        if pristine is None:
+            matcher = LLMatcher(self._tokenizer, _grammar(schema))
+            if matcher.is_error():
+                raise DecoderError(f"the JSON schema cannot be enforced: {_first_line(matcher.get_error())}")
+            plan = self.shortest_ending(matcher, 1 << 20)
+            if plan is None:
+                raise DecoderError("the JSON schema allows no answer that could be found")
+            pristine = JsonConstraint(self, matcher, plan, limit)
+            self._compiled[schema] = pristine
+            while len(self._compiled) > _REMEMBERED:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(schema)
+        if pristine.shortest > limit:
+            raise DecoderError(
+                f"the shortest answer that follows the JSON schema takes {pristine.shortest} tokens, "
+                f"the limit is {limit}: raise max_new_tokens or ask for less"
+            )
+        return pristine.copy(limit)
+
+    def allowed(self, matcher: LLMatcher) -> NDArray[np.bool_]:
+        """Which tokens [vocabulary] may come next."""
+        bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
+        return np.unpackbits(bits, bitorder="little")[: self.vocabulary].astype(bool)
+
+    def shortest_ending(self, matcher: LLMatcher, limit: int) -> list[int] | None:
+        """The shortest way found to end from here in at most ``limit`` tokens, end token not counted.
+
+        Depth first with a bound on the states looked at: closing tokens first, then the longest and the shortest
+        tokens that are allowed. Not always the very shortest, always a right one.
+        """
+        best: list[int] | None = None
+        looks = _LOOKS
+        stack: list[tuple[LLMatcher, list[int]]] = [(matcher.deep_copy(), [])]
+        while stack and looks:
+            looks -= 1
+            state, path = stack.pop()
+            if forced := state.compute_ff_tokens():
+                if not state.consume_tokens(forced):
+                    continue
+                path = path + list(forced)
+            if len(path) > limit or (best is not None and len(path) >= len(best)):
+                continue
+            if state.is_accepting():
+                best = path
+                continue
+            for token in reversed(self._candidates(state)):
+                after = state.deep_copy()
+                if after.consume_token(token):
+                    stack.append((after, [*path, token]))
+        return best
+
+    def _candidates(self, state: LLMatcher) -> list[int]:
+        allowed = self.allowed(state)
+        allowed[self.stop] = False
+        others = np.flatnonzero(allowed)
+        if not len(others):
+            return []
+        # Inside a string nearly every token is allowed and brackets close nothing: quote, or make way fast.
+        endings = self.quotes if len(others) > self.vocabulary // 4 else self.endings
+        closing = [token for token in endings if allowed[token]][:4]
+        by_length = others[np.argsort(self.lengths[others], kind="stable")]
+        picked = [int(by_length[i]) for i in (-1, len(by_length) // 2, 0)]
+        return list(dict.fromkeys(closing + picked))
+
+
+class JsonConstraint:
+    """What one sequence may still write."""
+
+    def __init__(self, grammars: JsonGrammars, matcher: LLMatcher, plan: list[int], limit: int) -> None:
+        self._grammars = grammars
+        self._matcher = matcher
+        self._plan = plan  # an ending from here, end token not included
+        self._left = limit
+        self._closed_early = False
+
+    @property
+    def shortest(self) -> int:
+        """Tokens of the shortest ending known."""
+        return len(self._plan)
+
+    def copy(self, limit: int) -> JsonConstraint:
+        """The same state with its own limit."""
+        return JsonConstraint(self._grammars, self._matcher.deep_copy(), list(self._plan), limit)
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which tokens [vocabulary] may come next; the end token among them once the JSON may end."""
+        return self._grammars.allowed(self._matcher)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing but the end may follow."""
+        return bool(self._matcher.is_stopped()) or (self._left <= 0 and bool(self._matcher.is_accepting()))
+
+    @property
+    def cut(self) -> bool:
+        """Whether the limit, and not the decoder, ended the JSON or shaped its end."""
+        return self._closed_early or not self._matcher.is_stopped()
+
+    def take(self, token: int) -> int:
+        """Take the token, or the plan's next one when there would be no way to end in time; returns which."""
+        after = self._matcher.deep_copy()
+        if not after.consume_token(token):
+            raise DecoderError(f"token {token} does not follow the JSON schema: {_first_line(after.get_error())}")
+        plan = self._plan_after(token, after)
+        if plan is None:
+            token, plan = self._plan[0], self._plan[1:]
+            self._closed_early = True
+            self._matcher.consume_token(token)
+        else:
+            self._matcher = after
+        self._plan = plan
+        self._left -= 1
+        return token
+
+    def forced(self) -> list[int]:
+        """Tokens that follow without a choice; they are taken."""
+        tokens = [int(token) for token in self._matcher.compute_ff_tokens()]
+        tokens = tokens[: self._left]
+        for token in tokens:
+            self.take(token)
+        return tokens
+
+    def _plan_after(self, token: int, after: LLMatcher) -> list[int] | None:
+        left = self._left - 1
+        if self._plan and token == self._plan[0]:
+            return self._plan[1:]
+        still = [*self._plan, self._grammars.stop]
+        if len(self._plan) <= left and after.validate_tokens(still) == len(still):
+            return self._plan
+        return self._grammars.shortest_ending(after, left)
+
+
+def _grammar(schema: str) -> str:
+    try:
+        parsed = json.loads(schema)
+    except json.JSONDecodeError as error:
+        raise DecoderError(f"the JSON schema is not JSON: {error}") from error
+    if not isinstance(parsed, dict | bool):
+        raise DecoderError("a JSON schema is an object")
+    try:
+        grammar: str = LLMatcher.grammar_from_json_schema(
+            schema if isinstance(parsed, dict) else "{}", overrides=_LAYOUT
+        )
+    except ValueError as error:
+        raise DecoderError(f"the JSON schema cannot be enforced: {error}") from error
+    return grammar
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0] if message.strip() else "no reason given"
