@@ -46,3 +46,4 @@ class Probe:
     pages: int = 0
     seconds: float = 0.0
     channels: int = 0
+    estimated: bool = False  # seconds are extrapolated: cut parts by them, but leave the last one open-ended
