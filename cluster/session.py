@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ _ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # of this process alone; workers and daemons log to their own files
 }
 # Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
@@ -42,6 +44,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     import ray
 
+    quiet_logs()
     if ray.is_initialized():
         yield _cluster_resources()
         return
@@ -65,6 +68,18 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
         yield _cluster_resources()
     finally:
         ray.shutdown()
+
+
+def quiet_logs() -> None:
+    """Ray's own progress and notices go to its log files; warnings and errors still reach the user."""
+    from ray.data import DataContext
+
+    for name in ("ray.data", "ray.serve", "ray._private.authentication", "ray._private.worker"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="ray.data")
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.use_ray_tqdm = False
 
 
 def _cluster_resources() -> Resources:

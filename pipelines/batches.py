@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cluster.pools import PoolPlan, Work
+from cluster.pools import Pool, PoolPlan, Work
 from encoders.registry import EncoderEntry
 from pipelines.perceive import Branch
 
@@ -24,11 +24,16 @@ def form_branches(
     branches: list[Branch] = []
     batches: list[list[dict[str, Any]]] = []
     for chain, modalities in chains.items():
-        budget = min(plan.pool(task).batch_units for task in chain)
-        own = form_batches((part for part in parts if part["modality"] in modalities), budget)
+        mine = [part for part in parts if part["modality"] in modalities]
+        own = form_batches(mine, min(_budget(plan.pool(task), mine) for task in chain))
         branches.append(Branch(chain, tuple(modalities), tuple(range(len(batches), len(batches) + len(own)))))
         batches += own
     return branches, batches
+
+
+def _budget(pool: Pool, parts: Sequence[dict[str, Any]]) -> float:
+    """Units of one batch: the pool's, or less when there is little work, so that every actor gets several."""
+    return min(pool.batch_units, max(1.0, sum(part["units"] for part in parts) / (4 * pool.max_actors)))
 
 
 def form_batches(parts: Iterable[dict[str, Any]], budget: float) -> list[list[dict[str, Any]]]:

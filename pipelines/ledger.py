@@ -18,6 +18,7 @@ from pipelines.storage import Storage
 from pipelines.tables import read_table
 
 TERMS = ("done", "partial", "failed", "skipped", "pending")
+_STATUS = {"ok": "done", "partial": "partial", "failed": "failed"}
 _TOLERANCE = 0.02  # of the audio seconds of a part: containers round their duration, and some only estimate it
 
 
@@ -136,7 +137,7 @@ def _count_parts(ledger: Ledger, storage: Storage, expected: dict[str, dict[str,
         rows = batch.drop_columns(["pages"]).to_pylist()
         for row, pages in zip(rows, numbers, strict=True):
             seen[row["part_id"]] += 1
-            ledger.accounts["parts"].terms[row["status"]] += 1
+            ledger.accounts["parts"].terms[_STATUS[row["status"]]] += 1
             _count_units(ledger, row, pages, expected.get(row["part_id"]))
             ledger.categories.update(failure["category"] for failure in row["failures"])
     twice = [part for part, count in seen.items() if count > 1]
@@ -148,7 +149,7 @@ def _count_parts(ledger: Ledger, storage: Storage, expected: dict[str, dict[str,
 def _count_units(ledger: Ledger, row: dict[str, Any], pages: list[int], expected: dict[str, Any] | None) -> None:
     if row["modality"] == "audio":
         read = row["speech"]
-        term = row["status"] if read is not None else "failed"
+        term = _STATUS[row["status"]] if read is not None else "failed"
         ledger.accounts["audio_seconds"].terms[term] += read if read is not None else (expected or {}).get("units", 0)
         return
     broken = {failure["page"] for failure in row["failures"] if failure["page"] is not None} - set(pages)
@@ -166,7 +167,7 @@ def _count_assets(ledger: Ledger, storage: Storage, listed: dict[str, dict[str, 
         if newest is None:
             stray += 1
         elif newest["etag"] == row["etag"]:
-            ledger.accounts["assets"].terms[row["status"]] += 1
+            ledger.accounts["assets"].terms[_STATUS[row["status"]]] += 1
     if stray:
         ledger.complaints.append(f"assets holds {stray} rows that no run has listed")
 

@@ -91,7 +91,7 @@ def perceive(
         for task in branch.tasks:
             pool = plan.pool(task)
             arguments = {"entry": entries[task], "config": configs[task], "context": context, "device": pool.device}
-            stream = _pool(stream, PerceiveStage, arguments, pool)
+            stream = _pool(stream, PerceiveStage, arguments, pool, len(branch.batches))
         streams.append(stream)
     stream = streams[0].union(*streams[1:]) if len(streams) > 1 else streams[0]
     for step in steps:
@@ -99,15 +99,14 @@ def perceive(
     return _small(stream, WriteStage, {"context": context})
 
 
-def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool) -> Dataset:
+def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool, batches: int) -> Dataset:
+    least, most = min(pool.actors, batches), min(pool.max_actors, batches)
     return stream.map_batches(
         stage,
         batch_size=None,
         batch_format="pyarrow",
         fn_constructor_kwargs=dict(arguments),
-        compute=ActorPoolStrategy(
-            min_size=pool.actors, max_size=pool.max_actors, initial_size=pool.actors, max_tasks_in_flight_per_actor=2
-        ),
+        compute=ActorPoolStrategy(min_size=least, max_size=most, initial_size=least, max_tasks_in_flight_per_actor=2),
         num_cpus=pool.num_cpus,
         num_gpus=pool.num_gpus or None,
     )
