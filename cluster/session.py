@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # of this process alone; workers and daemons log to their own files
 }
 # Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.
@@ -56,26 +56,42 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
         ray.init(address=address, runtime_env={**code, "env_vars": WORKER_ENVIRONMENT}, **common)
     else:
         resources = local_resources(config)
-        ray.init(
-            num_cpus=int(resources.cpus),
-            num_gpus=int(resources.gpus),
-            object_store_memory=int(config.object_store_gib * 2**30),
-            include_dashboard=False,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-            **common,
-        )
+        with _native_stderr_to_null():
+            ray.init(
+                num_cpus=int(resources.cpus),
+                num_gpus=int(resources.gpus),
+                object_store_memory=int(config.object_store_gib * 2**30),
+                include_dashboard=False,
+                runtime_env={"env_vars": WORKER_ENVIRONMENT},
+                **common,
+            )
     try:
         yield _cluster_resources()
     finally:
         ray.shutdown()
 
 
+@contextmanager
+def _native_stderr_to_null() -> Iterator[None]:
+    """Ray's native code announces its log level on file descriptor 2; Python errors come as exceptions anyway."""
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
 def quiet_logs() -> None:
     """Ray's own progress and notices go to its log files; warnings and errors still reach the user."""
     from ray.data import DataContext
 
-    for name in ("ray.data", "ray.serve", "ray._private.authentication", "ray._private.worker"):
+    for name in ("ray.data", "ray.serve", "ray._private.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it tells that it is on, at every start
     warnings.filterwarnings("ignore", module="ray.data")
     context = DataContext.get_current()
     context.enable_progress_bars = False

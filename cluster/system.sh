@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Debian packages that Interlace uses. Installs what is missing when run as root, and says what to type otherwise.
+set -euo pipefail
+# tesseract reads the scripts that PP-OCRv6 lacks; the fonts are for the tests' pages; chromium shows the report.
+packages=(
+  tesseract-ocr tesseract-ocr-eng tesseract-ocr-osd
+  tesseract-ocr-rus tesseract-ocr-ukr tesseract-ocr-ell tesseract-ocr-ara tesseract-ocr-heb tesseract-ocr-hin
+  tesseract-ocr-ben tesseract-ocr-tam tesseract-ocr-tha tesseract-ocr-kor tesseract-ocr-kat tesseract-ocr-hye
+  fonts-dejavu-core fonts-noto-core fonts-noto-cjk fonts-liberation chromium
+)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+if ! command -v apt-get >/dev/null; then
+  echo "== this is not Debian: install tesseract with its languages, Noto fonts and chromium by other means"
+  exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "== missing Debian packages; scripts beyond Latin and Chinese are not read without them. Type:"
+  echo "   sudo apt-get install --no-install-recommends ${missing[*]}"
+  exit 0
+fi
+echo "== Debian packages: ${missing[*]}"
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
