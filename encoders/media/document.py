@@ -123,7 +123,7 @@ def _render(page: Any, matrix: Any, width: int, height: int) -> NDArray[np.uint8
     if (pixmap.height, pixmap.width) != (height, width):  # a page that starts at half a pixel is one pixel larger
         image = image[:height, :width]
         image = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge")
-    return image
+    return image.copy()  # the pixmap frees its memory under any view of it
 
 
 def _check(page: Any, blank: bool) -> None:
