@@ -1,0 +1,237 @@
+"""The default checkpoints: what the lock says of them, and that conversions compute what their originals compute."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import librosa
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from safetensors.torch import load_file
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PPOCRV6SmallDetForObjectDetection,
+    PPOCRV6SmallRecForTextRecognition,
+    WhisperForConditionalGeneration,
+    WhisperProcessor,
+)
+
+from encoders.checkpoints import checkpoint_format, pull, resolve
+from encoders.checkpoints.conversions import CONVERSIONS, convert
+from encoders.checkpoints.home import file_sha256, files_under
+from encoders.checkpoints.lock import load_lock
+
+ARCHIVE = Path(__file__).parents[2] / "examples" / "archive"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _session(folder: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+
+
+def _line(text: str, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A rendered line as the OCR networks take it: (1, 3, height, width), -1 to 1."""
+    _, height = size
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).text((8, height // 4), text, "black", ImageFont.load_default(height * 5 // 8))
+    return (np.asarray(image, np.float32).transpose(2, 0, 1)[None] / 255 - 0.5) / 0.5
+
+
+def _strict(architecture: Any, folder: Path) -> Any:
+    """The network, after asserting that the folder has exactly its weights."""
+    network, report = architecture.from_pretrained(folder, output_loading_info=True)
+    assert not any(report.values()), report
+    return network.eval()
+
+
+# The lock
+
+
+def test_the_lock_names_every_role_and_every_conversion() -> None:
+    lock = load_lock()
+    assert set(lock.checkpoints) >= {
+        "ocr_detection",
+        "ocr_recognition",
+        "speech",
+        "speech_activity",
+        "speaker",
+        "text_embedding",
+        "decoder",
+    }
+    variants = [variant for checkpoint in lock.checkpoints.values() for variant in checkpoint.variants.values()]
+    assert {variant.conversion for variant in variants} - {None} == set(CONVERSIONS)
+    assert all(variant.files for variant in variants)
+    sums = [sha256 for variant in variants for sha256 in variant.files.values()]
+    sums += [source.sha256 for variant in variants for source in variant.sources]
+    sums += [carrier.sha256 for carrier in lock.carriers.values()]
+    assert all(len(sha256) == 64 and set(sha256) <= set("0123456789abcdef") for sha256 in sums)
+
+
+def test_a_default_comes_from_the_configured_index_into_an_empty_home(tmp_path: Path) -> None:
+    (folder,) = pull(["speech_activity"], home=tmp_path)
+    assert checkpoint_format(folder) == "onnx"
+    assert not (tmp_path / "downloads").exists()
+
+
+@pytest.mark.parametrize("role", ["ocr_detection", "ocr_recognition", "speech"])
+def test_a_conversion_gives_the_locked_bytes_again(role: str, tmp_path: Path) -> None:
+    variant = load_lock().checkpoints[role].variants["torch"]
+    convert(variant.conversion, resolve(role, variant=variant.base), tmp_path)
+    assert {path: file_sha256(file) for path, file in files_under(tmp_path).items()} == variant.files
+
+
+# OCR
+
+
+def test_converted_recogniser_reads_as_the_original() -> None:
+    original = _session(resolve("ocr_recognition", variant="onnx"))
+    network = _strict(PPOCRV6SmallRecForTextRecognition, resolve("ocr_recognition", variant="torch"))
+    characters = json.loads((resolve("ocr_recognition") / "characters.json").read_text(encoding="utf-8"))
+    pixels = _line("Invoice 2024-0417, total 1,234.56", (640, 48))
+    (expected,) = original.run(None, {original.get_inputs()[0].name: pixels})
+    with torch.inference_mode():
+        found = next(iter(network(torch.from_numpy(pixels)).values())).numpy()
+    assert found.shape == expected.shape == (1, 80, len(characters))
+    assert np.abs(found - expected).max() < 1e-3
+    assert (found.argmax(-1) == expected.argmax(-1)).all()
+    best = found.argmax(-1)[0]
+    kept = best[np.flatnonzero(np.diff(best, prepend=-1))]
+    assert "".join(characters[index] for index in kept) == "Invoice 2024-0417, total 1,234.56"
+
+
+def test_converted_detector_sees_as_the_original() -> None:
+    original = _session(resolve("ocr_detection", variant="onnx"))
+    network = _strict(PPOCRV6SmallDetForObjectDetection, resolve("ocr_detection", variant="torch"))
+    pixels = np.concatenate([_line("Where is it", (320, 64)), _line("on this page?", (320, 96))], axis=2)
+    (expected,) = original.run(None, {original.get_inputs()[0].name: pixels})
+    with torch.inference_mode():
+        found = network(torch.from_numpy(pixels)).last_hidden_state.numpy()
+    assert found.shape == expected.shape == (1, 1, 160, 320)
+    assert 0.05 < (expected > 0.3).mean() < 0.5  # it does see text
+    assert np.abs(found - expected).max() < 1e-3
+    assert ((found > 0.3) != (expected > 0.3)).sum() <= 2
+
+
+# Speech
+
+
+def test_converted_whisper_hears_and_writes_as_the_original() -> None:
+    folder = resolve("speech", variant="torch")
+    network = _strict(WhisperForConditionalGeneration, folder).float()
+    processor = WhisperProcessor.from_pretrained(folder)
+    original = ctranslate2.models.Whisper(str(resolve("speech")), device="cpu", compute_type="float32", intra_threads=1)
+    wave, _ = librosa.load(ARCHIVE / "recordings" / "memo-0031.ogg", sr=16000, duration=10)
+    mel = processor.feature_extractor(wave, sampling_rate=16000, return_tensors="np").input_features
+    encoded = original.encode(ctranslate2.StorageView.from_array(mel))
+    with torch.inference_mode():
+        features = network.model.encoder(torch.from_numpy(mel))
+    assert np.abs(np.array(encoded) - features.last_hidden_state.numpy()).max() < 5e-3  # values reach 22
+
+    prompt = [network.config.decoder_start_token_id, *(token for _, token in _prompt(processor))]
+    (expected,) = original.generate(encoded, [prompt], beam_size=1, max_length=len(prompt) + 40)
+    with torch.inference_mode():
+        found = network.generate(
+            encoder_outputs=features, language="en", task="transcribe", num_beams=1, max_new_tokens=16
+        )
+    tokens = [token for token in found[0].tolist() if token not in prompt]
+    assert len(tokens) >= 10
+    assert tokens == expected.sequences_ids[0][: len(tokens)]
+
+
+def _prompt(processor: Any) -> list[tuple[int, int]]:
+    prompt: list[tuple[int, int]] = processor.get_decoder_prompt_ids(language="en", task="transcribe")
+    return prompt
+
+
+def test_whisper_knows_its_languages_tasks_and_alignment() -> None:
+    config = GenerationConfig.from_pretrained(resolve("speech", variant="torch"))
+    assert len(config.lang_to_id) == 99
+    assert config.task_to_id == {"transcribe": 50359, "translate": 50358}
+    assert config.no_timestamps_token_id == 50363
+    assert len(config.alignment_heads) == 8
+
+
+def test_speech_activity_tells_speech_from_silence() -> None:
+    session = _session(resolve("speech_activity"))
+    wave, _ = librosa.load(ARCHIVE / "recordings" / "memo-0031.ogg", sr=16000, duration=4)
+    state = {name: np.zeros((1, 1, 128), np.float32) for name in ("h", "c")}
+    most = []
+    for samples in (wave.astype(np.float32), np.zeros(4 * 16000, np.float32)):
+        frames = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (64, 0)), 576)[::512]
+        probabilities, *_ = session.run(None, {"input": np.ascontiguousarray(frames), **state})
+        most.append(float(probabilities.max()))
+    assert most[0] > 0.9
+    assert most[1] < 0.1
+
+
+def test_speaker_encoder_is_1_42_million_weights_that_give_unit_vectors() -> None:
+    weights = load_file(resolve("speaker") / "model.safetensors")
+    assert (
+        sum(tensor.numel() for tensor in weights.values()) == load_lock().checkpoints["speaker"].parameters == 1423616
+    )
+    lstm, linear = torch.nn.LSTM(40, 256, 3, batch_first=True), torch.nn.Linear(256, 256)
+    network = torch.nn.ModuleDict({"lstm": lstm, "linear": linear})
+    network.load_state_dict(weights)
+    wave, _ = librosa.load(ARCHIVE / "recordings" / "memo-0031.ogg", sr=16000, duration=6.5)
+    mel = librosa.feature.melspectrogram(y=wave, sr=16000, n_fft=400, hop_length=160, n_mels=40).T.astype(np.float32)
+    windows = torch.from_numpy(np.stack([mel[:160], mel[160:320], mel[320:480]]))
+    with torch.inference_mode():
+        embeddings = torch.nn.functional.normalize(torch.relu(linear(lstm(windows)[1][0][-1])))
+    similarity = embeddings @ embeddings.T
+    assert torch.allclose(similarity.diagonal(), torch.ones(3))
+    assert similarity.min() > 0.5  # one voice
+    assert (embeddings.std(0) > 0).any()  # and yet not a constant
+
+
+# Text
+
+
+def test_decoder_answers_with_its_chat_template() -> None:
+    folder = resolve("decoder")
+    network, tokenizer = _strict(AutoModelForCausalLM, folder), AutoTokenizer.from_pretrained(folder)
+    assert network.dtype == torch.bfloat16
+    assert sum(tensor.numel() for tensor in network.parameters()) == load_lock().checkpoints["decoder"].parameters
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    with torch.inference_mode():
+        tokens = network.generate(**prompt, max_new_tokens=16, do_sample=False)[0, prompt.input_ids.shape[1] :]
+    assert tokenizer.decode(tokens, skip_special_tokens=True) == "The capital of France is Paris."
+    assert tokens[-1] == tokenizer.eos_token_id == network.generation_config.eos_token_id
+
+
+def test_decoder_reads_digits_one_by_one_and_returns_any_text() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(resolve("decoder"))
+    text = "Total: 1234.56 EUR, il 3 août — naïve 日本 don't\n\n  x=1 <|im_end|>"
+    tokens = tokenizer(text).input_ids
+    assert tokenizer.decode(tokens) == text
+    assert tokenizer.convert_ids_to_tokens(tokenizer("1234").input_ids) == ["1", "2", "3", "4"]
+    assert tokens[-1] == tokenizer.eos_token_id
+
+
+def test_text_embedding_puts_like_beside_like() -> None:
+    folder = resolve("text_embedding")
+    network, tokenizer = _strict(AutoModel, folder), AutoTokenizer.from_pretrained(folder)
+    texts = ["The invoice is due in May.", "Payment of the bill is expected next month.", "A cat sleeps on the roof."]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        states = network(**batch).last_hidden_state
+    mask = batch.attention_mask[..., None]
+    vectors = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1))
+    assert vectors.shape == (3, 384)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
