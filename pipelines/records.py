@@ -165,8 +165,13 @@ def _whole(parts: Sequence[Speech]) -> Speech | None:
 
 def quad_of(values: Sequence[float] | None) -> Quad:
     """Eight floats of a row as a quad."""
-    x0, y0, x1, y1, x2, y2, x3, y3 = values or (0.0,) * 8
+    x0, y0, x1, y1, x2, y2, x3, y3 = (round(value, 2) for value in values or (0.0,) * 8)  # they are float32
     return (x0, y0, x1, y1, x2, y2, x3, y3)
+
+
+def _share(value: float | None) -> float:
+    """A confidence; the tables hold float32, whose tail says nothing."""
+    return round(value or 0.0, 4)
 
 
 def page_of(row: dict[str, Any]) -> Page:
@@ -175,9 +180,9 @@ def page_of(row: dict[str, Any]) -> Page:
         Line(
             line["text"] or "",
             quad_of(line["quad"]),
-            line["confidence"] or 0.0,
+            _share(line["confidence"]),
             tuple(
-                Word(word["text"] or "", quad_of(word["quad"]), word["confidence"] or 0.0)
+                Word(word["text"] or "", quad_of(word["quad"]), _share(word["confidence"]))
                 for word in line["words"] or ()
             ),
             Role(line["role"] or "body"),
@@ -207,10 +212,10 @@ def speech_of(row: dict[str, Any]) -> Speech:
             chunk["text"] or "",
             chunk["start"],
             chunk["end"],
-            chunk["confidence"] or 0.0,
+            _share(chunk["confidence"]),
             chunk["speaker"],
             tuple(
-                SpokenWord(word["text"] or "", word["start"], word["end"], word["confidence"] or 0.0, word["speaker"])
+                SpokenWord(word["text"] or "", word["start"], word["end"], _share(word["confidence"]), word["speaker"])
                 for word in chunk["words"] or ()
             ),
         )
@@ -220,13 +225,13 @@ def speech_of(row: dict[str, Any]) -> Speech:
         Speaker(speaker["speaker"], speaker["seconds"] or 0.0, tuple(speaker["embedding"] or ()))
         for speaker in row["speakers"] or ()
     )
-    confidence, duration = row["language_confidence"] or 0.0, row["duration"] or 0.0
+    confidence, duration = _share(row["language_confidence"]), row["duration"] or 0.0
     return Speech(row["text"] or "", row["language"] or "", confidence, duration, chunks, speakers)
 
 
 def detection_of(row: dict[str, Any]) -> Detection:
     """A detected object or interface element from its row."""
-    return Detection(row["label"] or "", quad_of(row["quad"]), row["confidence"] or 0.0, row["page"] or 1)
+    return Detection(row["label"] or "", quad_of(row["quad"]), _share(row["confidence"]), row["page"] or 1)
 
 
 def failure_of(row: dict[str, Any]) -> Failure:
