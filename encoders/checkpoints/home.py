@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 _CHUNK = 1 << 20
 
@@ -25,12 +25,20 @@ def checkpoints_folder(home: Path | None = None) -> Path:
 
 
 @contextmanager
-def exclusive(home: Path | None, name: str) -> Iterator[None]:
-    """Hold the lock of that name; other processes on this machine wait. Freed when the holder dies."""
+def exclusive(home: Path | None, name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock of that name, having called ``waiting`` if another process holds it. Freed when a holder dies."""
     folder = interlace_home(home) / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{name}.lock"):
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def file_sha256(path: Path) -> str:

@@ -47,9 +47,9 @@ def pull(
     wanted = [split_name(name, lock) for name in (names if names is not None else lock.checkpoints)]
     if all(job.is_sound(role, variant) for role, variant in wanted):  # needs no lock and no right to write
         return [job.have(role, variant) for role, variant in wanted]
-    job.tell(PullStep(", ".join(f"{role}:{variant}" for role, variant in wanted), "waiting", "for other pulls to end"))
+    waiting = PullStep(", ".join(f"{role}:{variant}" for role, variant in wanted), "waiting", "for another pull to end")
     try:
-        with exclusive(home, "pull"):
+        with exclusive(home, "pull", lambda: job.tell(waiting)):
             try:
                 return [job.have(role, variant) for role, variant in wanted]
             finally:
