@@ -26,7 +26,6 @@ from encoders.media.text_layer import read_text_layer  # noqa: E402
 
 pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
-pymupdf.TOOLS.set_small_glyph_heights(True)  # boxes as high as the type size, not as the font's tallest accent
 
 A4 = (595, 842)
 REFLOW_FONT_SIZE = 11
@@ -93,6 +92,8 @@ def _page(document: Any, index: int, source: Source) -> OpenedPage:
     request = source.request
     pymupdf.TOOLS.reset_mupdf_warnings()
     page = document.load_page(index)
+    if document.is_pdf and not {"Contents", "Type", "MediaBox"} & set(document.xref_get_keys(page.xref)):
+        raise MediaError(FailureCategory.CORRUPT, "the page's object is lost")  # MuPDF makes an empty page of it
     matrix, width, height = _scale(page, request.dpi, request.max_pixels)
     layer = None
     if request.ocr != "always":

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from encoders.failures import FailureCategory, MediaError
 from encoders.media import sniff
+from encoders.media.letters import script_of
 from encoders.media.opened import OpenedPage, Probe, Segment
 from encoders.media.opening import Event, Source, page_range
 from encoders.media.protocol import Extent
-from encoders.media.text_layer import script_of
 from encoders.results import Line, Word, quad
 
 A4_INCHES = (8.27, 11.69)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pymupdf
 
+from encoders.media.glyph_boxes import around, on_page, word_corners
+from encoders.media.letters import in_reading_order, normalise, script_of
 from encoders.media.opened import Segment
 from encoders.media.rules import ruling_segments
-from encoders.results import Line, Quad, Word
+from encoders.results import Line, Word, extent
 
 MAX_BAD_GLYPHS = 0.02
 """Share of characters that are no text (U+FFFD, private use, control) above which fonts are not mapped to Unicode."""
@@ -81,8 +83,7 @@ def _lines(content: Any, words: list[Any], matrix: Any, width: int, height: int)
     for word in words:
         grouped.setdefault((word[5], word[6]), []).append(word)
     lines = []
-    blocks = [block for block in content["blocks"] if block["type"] == 0]
-    for block in blocks:
+    for block in content["blocks"]:
         for number, line in enumerate(block["lines"]):
             for span in line["spans"]:
                 census.count(span["text"], bool(span["char_flags"] & _VISIBLE) and span["alpha"] > 0)
@@ -93,44 +94,16 @@ def _lines(content: Any, words: list[Any], matrix: Any, width: int, height: int)
 
 
 def _line(raw: list[Any], line: Any, matrix: Any, width: int, height: int) -> Line | None:
-    turn = _direction(line["dir"], matrix)
     words = []
     for x0, y0, x1, y1, text, *_ in raw:
-        quad = _quad((x0, y0, x1, y1), matrix, turn)
-        centre_x, centre_y = sum(quad[0::2]) / 4, sum(quad[1::2]) / 4
-        if 0 <= centre_x <= width and 0 <= centre_y <= height:
-            words.append(Word(normalise(text), quad, 1.0))
+        corners = on_page(word_corners((x0, y0, x1, y1), line), matrix)
+        if 0 <= sum(corners[0::2]) / 4 <= width and 0 <= sum(corners[1::2]) / 4 <= height:
+            words.append(Word(normalise(text), corners, 1.0))
     if not words:
         return None
+    words = in_reading_order(words)
     text = " ".join(word.text for word in words)
-    return Line(text, _union([word.quad for word in words], turn), 1.0, tuple(words), script=script_of(text))
-
-
-def _direction(direction: tuple[float, float], matrix: Any) -> int:
-    """Quarter turns clockwise of the line's reading direction on the page as shown: 0 is left to right."""
-    x = direction[0] * matrix.a + direction[1] * matrix.c
-    y = direction[0] * matrix.b + direction[1] * matrix.d
-    if abs(x) >= abs(y):
-        return 0 if x >= 0 else 2
-    return 1 if y > 0 else 3
-
-
-def _quad(box: tuple[float, float, float, float], matrix: Any, turn: int) -> Quad:
-    shown = pymupdf.Rect(box) * matrix
-    return _turned(shown.x0, shown.y0, shown.x1, shown.y1, turn)
-
-
-def _turned(x0: float, y0: float, x1: float, y1: float, turn: int) -> Quad:
-    """Corners of a box, from the top left of its text as it is read."""
-    corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-    a, b, c, d = corners[turn:] + corners[:turn]
-    return (*a, *b, *c, *d)
-
-
-def _union(quads: list[Quad], turn: int) -> Quad:
-    xs = [x for quad in quads for x in quad[0::2]]
-    ys = [y for quad in quads for y in quad[1::2]]
-    return _turned(min(xs), min(ys), max(xs), max(ys), turn)
+    return Line(text, around([word.quad for word in words]), 1.0, tuple(words), script=script_of(text))
 
 
 def _unread(page: Any, images: list[Any], lines: list[Line], matrix: Any, width: int, height: int) -> bool:
@@ -145,13 +118,9 @@ def _unread(page: Any, images: list[Any], lines: list[Line], matrix: Any, width:
     for line in lines:
         characters += len(line.text)
         for word in line.words:
-            _mark(cells, (*_corner(word.quad, min), *_corner(word.quad, max)), width, height, False)
+            _mark(cells, extent(word.quad), width, height, False)
     allowed = MAX_UNREAD_IMAGE_OF_PROSE if characters >= PROSE_CHARACTERS else MAX_UNREAD_IMAGE
     return bool(cells.mean() > allowed)
-
-
-def _corner(quad: Quad, choose: Any) -> tuple[float, float]:
-    return choose(quad[0::2]), choose(quad[1::2])
 
 
 def _mark(cells: Any, box: tuple[float, float, float, float], width: int, height: int, value: bool) -> None:
@@ -163,37 +132,3 @@ def _mark(cells: Any, box: tuple[float, float, float, float], width: int, height
 
 def _is_bad(character: str) -> bool:
     return character == "\ufffd" or unicodedata.category(character) in ("Co", "Cn", "Cc", "Cs")
-
-
-def normalise(text: str) -> str:
-    """Presentation forms (ligatures, shaped Arabic) as the letters they stand for; soft hyphens as hyphens."""
-    if text.isascii():
-        return text
-    out = "".join(
-        unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufdff" or "\ufe70" <= c <= "\ufefc" else c for c in text
-    )
-    if out.endswith("\xad"):
-        out = out[:-1] + "-"
-    return out.replace("\xad", "")
-
-
-_SCRIPTS = {
-    "LATIN": "Latn", "CYRILLIC": "Cyrl", "GREEK": "Grek", "ARABIC": "Arab", "HEBREW": "Hebr", "DEVANAGARI": "Deva",
-    "THAI": "Thai", "HANGUL": "Kore", "CJK": "Hani", "HIRAGANA": "Jpan", "KATAKANA": "Jpan", "BENGALI": "Beng",
-    "TAMIL": "Taml", "TELUGU": "Telu", "GEORGIAN": "Geor", "ARMENIAN": "Armn", "GUJARATI": "Gujr", "KHMER": "Khmr",
-    "GURMUKHI": "Guru", "KANNADA": "Knda", "MALAYALAM": "Mlym", "SINHALA": "Sinh", "LAO": "Laoo", "MYANMAR": "Mymr",
-    "ETHIOPIC": "Ethi", "TIBETAN": "Tibt",
-}  # fmt: skip
-
-
-def script_of(text: str) -> str:
-    """The ISO 15924 code of the script that most letters belong to; Latn when there are none."""
-    if text.isascii():
-        return "Latn"
-    counts: dict[str, int] = {}
-    for character in text:
-        if character.isalpha():
-            script = _SCRIPTS.get(unicodedata.name(character, "").partition(" ")[0], "")
-            counts[script] = counts.get(script, 0) + 1
-    counts.pop("", None)
-    return max(counts, key=lambda script: counts[script]) if counts else "Latn"
