@@ -1,6 +1,7 @@
 """Render lines: ``python -m pipelines.train.script.dataset OUT [--lines N] [--fonts FOLDER]``.
 
-OUT is one .npz: ``png`` (all lines' bytes), ``offsets`` [n + 1], ``label`` [n] (index into CLASSES), ``evaluation`` [n].
+OUT is one .npz: ``png`` (bytes of all lines), ``offsets`` [n + 1], ``label`` [n] (index into CLASSES) and
+``evaluation`` [n] (held out).
 A line is 40 px high, at most 400 px wide, 8 grey levels, dark on white; training degrades it on the fly.
 """
 

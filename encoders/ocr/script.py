@@ -1,0 +1,188 @@
+"""Which script each line of a page is in, seen from its pixels before anything is read.
+
+The signal is a small network of our own over crops of a page's lines (`script_network`). It is not the
+recogniser's score: PP-OCRv6 reads Russian as nonsense at 0.86 confidence. Lines vote: a page of one script
+is decided from a sample of its lines, and only a page that looks mixed has every line looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file
+
+from encoders.ocr import crops as cropping
+from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of
+from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH, ScriptNetwork, prepare
+from encoders.results import Quad
+
+NATIVE = frozenset({"Latn", "Hani", "Jpan"})
+"""Scripts that the built-in recogniser reads; every other one is routed to tesseract."""
+
+_SCRIPTS = CLASSES[:-1]  # without Zyyy, which is no line's script in the end
+_LATIN = _SCRIPTS.index("Latn")
+_ROUTES = np.array([0 if script in NATIVE else 1 + k for k, script in enumerate(_SCRIPTS)])
+_FLOOR = float(np.log(0.02))  # no line counts more than this against a script: one odd line is not a page
+
+
+class ScriptConfig(BaseModel):
+    """How pages are looked at. Shapes a perception."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample_lines: int = Field(16, ge=1, description="lines of a page that are looked at first")
+    odd_line: float = Field(0.8, gt=0, le=1, description="confidence of another script from which a page looks mixed")
+    latin_prior: float = Field(2.0, ge=0, description="log odds by which a page is Latin before it is looked at")
+
+
+@dataclass(frozen=True, slots=True)
+class PageScripts:
+    """What was seen: a script per line, and whether the page's text stands on its head."""
+
+    scripts: tuple[str, ...]  # ISO 15924, one per quad
+    upside_down: float  # probability, from all lines looked at; 0.5 when none has letters
+    looked_at: int  # lines that went through the network
+
+
+class ScriptDetector:
+    """Chooses the script of lines. `load` once; calls neither raise nor keep state."""
+
+    def __init__(self, config: ScriptConfig | None = None) -> None:
+        self.config = config or ScriptConfig()
+        self._network: ScriptNetwork | None = None
+        self._device = "cpu"
+
+    def load(self, device: str = "cpu") -> None:
+        """Load the weights that lie beside this file."""
+        network = ScriptNetwork()
+        network.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()}, strict=False)
+        self._network, self._device = network.eval().to(device), device
+
+    def parameters(self) -> int:
+        """Parameters of the network; 0 before `load`."""
+        return sum(p.numel() for p in self._network.parameters()) if self._network else 0
+
+    @staticmethod
+    def checkpoint() -> str:
+        """sha256 of the weights, for fingerprints. Needs no loading."""
+        return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+
+    def __call__(self, image: NDArray[np.uint8], quads: Sequence[Quad]) -> list[str]:
+        """ISO 15924 code per line of an RGB page [h, w, 3]; a line without letters takes its neighbours' script."""
+        return list(self.look(image, quads).scripts)
+
+    def look(self, image: NDArray[np.uint8], quads: Sequence[Quad]) -> PageScripts:
+        """The script of each line, and which way up the text is."""
+        corners = [np.array(quad, np.float32).reshape(4, 2) for quad in quads]
+        if not corners:
+            return PageScripts((), 0.5, 0)
+        sample = _sample(corners, self.config.sample_lines)
+        scores, weights, upside = self._see(image, [corners[i] for i in sample])
+        page = self._page_script(scores, weights)
+        odd = (_ROUTES[scores.argmax(1)] != _ROUTES[page]) & (np.exp(scores.max(1)) >= self.config.odd_line)
+        if not (odd & (weights > 0.5)).any():
+            return PageScripts((_SCRIPTS[page],) * len(corners), _upside_down(upside, weights), len(sample))
+        rest = sorted(set(range(len(corners))) - set(sample))
+        if rest:
+            more = self._see(image, [corners[i] for i in rest])
+            scores, weights, upside = (np.concatenate(pair) for pair in zip((scores, weights, upside), more))
+        order = np.argsort([*sample, *rest])
+        scores, weights, upside = scores[order], weights[order], upside[order]
+        chosen = _smooth(corners, scores, weights, self.config.latin_prior)
+        return PageScripts(tuple(_SCRIPTS[k] for k in chosen), _upside_down(upside, weights), len(corners))
+
+    def _page_script(self, scores: NDArray[np.float64], weights: NDArray[np.float64]) -> int:
+        votes = (np.maximum(scores, _FLOOR) * weights[:, None]).sum(0)
+        votes[_LATIN] += self.config.latin_prior
+        return int(votes.argmax())
+
+    def _see(
+        self, image: NDArray[np.uint8], corners: Sequence[Corners]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Log probabilities of scripts [n, 26] given that there are letters, probability of letters [n], logits of
+        being upside down [n]."""
+        if self._network is None:
+            raise RuntimeError("load() first")
+        crops = np.stack([_window(image, quad) for quad in corners])
+        found, flips = [], []
+        with torch.inference_mode():
+            for start in range(0, len(crops), 32):
+                batch = torch.from_numpy(crops[start : start + 32])[:, None].to(self._device)
+                scores, upside = self._network(prepare(batch))
+                found.append(scores.double().cpu().numpy())
+                flips.append(upside.double().cpu().numpy())
+        scores = np.concatenate(found)
+        text = 1.0 - np.exp(scores[:, -1])
+        letters = scores[:, :-1]
+        return letters - np.log(np.exp(letters).sum(1, keepdims=True) + 1e-12), text, np.concatenate(flips)
+
+
+def _window(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
+    """The middle of a line as the network sees it: grey [40, 256], paper where the line is shorter."""
+    width, height = size_of(corners)
+    if height >= TALL * width:
+        corners = read_upwards(corners)
+        width, height = height, width
+    longest = 1.1 * height * WIDTH / HEIGHT  # cut out no more of a long line than is looked at
+    if width > longest:
+        along = (corners[1] - corners[0]) / width
+        start, stop = (width - longest) / 2, (width + longest) / 2
+        top, bottom = corners[0], corners[3]
+        corners = np.stack([top + along * start, top + along * stop, bottom + along * stop, bottom + along * start])
+    crop = cv2.cvtColor(cropping.cut(image, corners.astype(np.float32)), cv2.COLOR_RGB2GRAY)
+    columns = max(1, round(crop.shape[1] * HEIGHT / crop.shape[0]))
+    grey = cv2.resize(crop, (columns, HEIGHT), interpolation=cv2.INTER_AREA)
+    start = max(0, (columns - WIDTH) // 2)
+    grey = grey[:, start : start + WIDTH]
+    window = np.full((HEIGHT, WIDTH), int(np.median(grey)), np.uint8)
+    window[:, : grey.shape[1]] = grey
+    return window
+
+
+def _sample(corners: Sequence[Corners], count: int) -> list[int]:
+    """Lines from all over the page, longer ones first: they hold the most letters."""
+    if len(corners) <= count:
+        return list(range(len(corners)))
+    lengths = np.array([max(size) / max(1.0, min(size)) for size in map(size_of, corners)])
+    chosen: list[int] = []
+    by_height = np.argsort([float(quad[:, 1].mean()) for quad in corners])
+    for band in np.array_split(by_height, count):
+        chosen.append(int(band[lengths[band].argmax()]))
+    return chosen
+
+
+def _smooth(
+    corners: Sequence[Corners], scores: NDArray[np.float64], weights: NDArray[np.float64], latin_prior: float
+) -> NDArray[np.int64]:
+    """The script of each line of a mixed page: its own look, its neighbours' and the page's."""
+    votes = np.maximum(scores, _FLOOR) * weights[:, None]
+    share = np.exp(votes)[weights > 0.5].mean(0) if (weights > 0.5).any() else np.exp(votes).mean(0)
+    boxes = np.array([(*quad.min(0), *quad.max(0)) for quad in corners])
+    own = votes.copy()
+    for index, (x0, y0, x1, y1) in enumerate(boxes):
+        reach = min(x1 - x0, y1 - y0)
+        near = (
+            (boxes[:, 0] < x1 + 2 * reach)
+            & (boxes[:, 2] > x0 - 2 * reach)
+            & (boxes[:, 1] < y1 + reach)
+            & (boxes[:, 3] > y0 - reach)
+        )
+        near[index] = False
+        if near.any():
+            own[index] += 0.4 * votes[near].mean(0)
+    own += 0.3 * np.log(share + 1e-3)
+    own[:, _LATIN] += 0.25 * latin_prior
+    return np.asarray(own.argmax(1), np.int64)
+
+
+def _upside_down(logits: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Probability that the text stands on its head, every line with letters voting."""
+    votes = float((np.clip(logits, -3, 3) * weights).sum())
+    return float(1 / (1 + np.exp(-votes))) if weights.max(initial=0) > 0.5 else 0.5
