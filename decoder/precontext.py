@@ -22,6 +22,7 @@ class Precontext:
 
     name: str  # the task: ocr, speech_to_text, object_detection, gui_detection
     result: Result
+    part_id: str = ""
     soft: SoftTokens | None = None
 
 

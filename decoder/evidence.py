@@ -1,0 +1,268 @@
+"""Where a value was read: aligning what the decoder wrote with the words that the specialists read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from decoder.precontext import Precontext
+from decoder.relevance import terms
+from encoders.results import DocumentResult, Line, Page, Quad, Speech, extent, quad
+
+_FUZZY = 0.8  # least similarity of a passage that is taken for a misread value
+_FUZZY_LENGTH = 5  # characters; shorter values must match exactly
+_RUN = 2  # words of an answer that count as quoted when they stand together in the input
+_PLACES = 3  # most places that are given for one free-text answer
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One line of a page, or stretch of a recording, where (part of) a value was read.
+
+    ``path`` is the JSON pointer of the leaf, "" for a text answer. Pages have a quad in page pixels (none when the
+    page has no boxes), recordings start and end in seconds. ``confidence`` is the specialist's, times how alike
+    the value and the words are.
+    """
+
+    path: str
+    value: str  # the words as they were read
+    part_id: str
+    page: int | None
+    quad: Quad | None
+    start: float | None
+    end: float | None
+    speaker: str | None
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One word of the input. ``row`` numbers its line, page or chunk, in reading order."""
+
+    text: str
+    key: str
+    confidence: float
+    part_id: str
+    row: int
+    page: int | None = None
+    quad: Quad | None = None
+    start: float | None = None
+    end: float | None = None
+    speaker: str | None = None
+
+
+@dataclass(slots=True)
+class _Match:
+    start: int
+    stop: int
+    similarity: float
+
+
+@dataclass(slots=True)
+class EvidenceIndex:
+    """The words of an asset's precontext, ready to be searched many times."""
+
+    words: list[_Seen] = field(default_factory=list)
+    _places: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _rows: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, precontext: Sequence[Precontext]) -> EvidenceIndex:
+        """Index every word of pages and recordings; objects have no words."""
+        index = cls()
+        row = 0
+        for entry in precontext:
+            for words in _rows_of(entry, row):
+                row += 1
+                for word in words:
+                    index._places[word.key].append(len(index.words))
+                    index._rows[word.row].append(len(index.words))
+                    index.words.append(word)
+        return index
+
+    def find(self, value: str, path: str = "", about: str = "") -> tuple[Evidence, ...]:
+        """Where the value stands as a whole: exactly (case, accents' form and outer punctuation aside), else nearly.
+
+        Of several places the one with most words of ``about`` (the question, the field's name) on its line or the
+        line before, then the one read most surely, then the first. Empty when there is none.
+        """
+        keys = [key for key in map(normalised, value.split()) if key]
+        if not keys:
+            return ()
+        matches = self._exact(keys) or self._number(value) or self._nearly(keys)
+        if not matches:
+            return ()
+        wanted = set(terms(about))
+        best = max(matches, key=lambda match: (match.similarity, self._nearness(match, wanted), self._sure(match)))
+        return self._evidence(best, path)
+
+    def quoted(self, text: str, about: str = "") -> tuple[Evidence, ...]:
+        """Where a free-text answer was read: as a whole, else its longest runs of words that stand in the input.
+
+        A run counts when it is a number or two words long or longer, and says more than the question does.
+        """
+        if whole := self.find(text, "", about):
+            return whole
+        raw = [word for word in text.split() if normalised(word)]
+        asked = set(terms(about))
+        runs: list[tuple[int, tuple[Evidence, ...]]] = []
+        start = 0
+        while start < len(raw):
+            stop = start
+            while stop < len(raw) and self._exact([normalised(word) for word in raw[start : stop + 1]]):
+                stop += 1
+            run = raw[start:stop]
+            if run and self._says_something(run, asked):
+                runs.append((len(run), self.find(" ".join(run), "", about)))
+            start = max(stop, start + 1)
+        runs.sort(key=lambda run: -run[0])
+        return tuple(place for _, places in runs[:_PLACES] for place in places)
+
+    def _says_something(self, run: Sequence[str], asked: set[str]) -> bool:
+        new = [term for term in terms(" ".join(run)) if term not in asked]
+        return bool(new) and (len(run) >= _RUN or any(character.isdigit() for character in run[0]))
+
+    def _exact(self, keys: Sequence[str]) -> list[_Match]:
+        found = []
+        for start in self._places.get(keys[0], ()):
+            stop = start + len(keys)
+            if [word.key for word in self.words[start:stop]] == list(keys):
+                found.append(_Match(start, stop, 1.0))
+        return found
+
+    def _number(self, value: str) -> list[_Match]:
+        """Words with the same amount, however currency and thousands are written (RM1,234.50 for 1234.5)."""
+        amount = _amount(value)
+        if amount is None:
+            return []
+        return [_Match(i, i + 1, 1.0) for i, word in enumerate(self.words) if _amount(word.text) == amount]
+
+    def _nearly(self, keys: Sequence[str]) -> list[_Match]:
+        """Stretches of about as many words whose characters are nearly the same; for misread letters and spaces."""
+        target = "".join(keys)
+        if len(target) < _FUZZY_LENGTH or len(target) > 400:
+            return []
+        matcher = SequenceMatcher(autojunk=False)
+        matcher.set_seq2(target)
+        found: list[_Match] = []
+        best = _FUZZY
+        for start in range(len(self.words)):
+            text, stop = "", start
+            while stop < len(self.words) and len(text) < 1.25 * len(target):
+                text += self.words[stop].key
+                stop += 1
+                if len(text) < 0.75 * len(target) or _digits(text) != _digits(target):
+                    continue
+                matcher.set_seq1(text)
+                if matcher.real_quick_ratio() >= best and matcher.quick_ratio() >= best:
+                    ratio = matcher.ratio()
+                    if ratio >= best:
+                        best = ratio
+                        found.append(_Match(start, stop, ratio))
+        return found
+
+    def _nearness(self, match: _Match, wanted: set[str]) -> int:
+        if not wanted:
+            return 0
+        row = self.words[match.start].row
+        here = {term for i in self._rows[row] for term in terms(self.words[i].text)}
+        before = {term for i in self._rows.get(row - 1, ()) for term in terms(self.words[i].text)}
+        return 2 * len(wanted & here) + len(wanted & before)
+
+    def _sure(self, match: _Match) -> float:
+        words = self.words[match.start : match.stop]
+        return sum(word.confidence for word in words) / len(words)
+
+    def _evidence(self, match: _Match, path: str) -> tuple[Evidence, ...]:
+        """One piece of evidence for every line that the match touches."""
+        rows: dict[int, list[_Seen]] = defaultdict(list)
+        for word in self.words[match.start : match.stop]:
+            rows[word.row].append(word)
+        return tuple(
+            Evidence(
+                path=path,
+                value=" ".join(word.text for word in words),
+                part_id=words[0].part_id,
+                page=words[0].page,
+                quad=_around([word.quad for word in words]),
+                start=words[0].start,
+                end=words[-1].end,
+                speaker=words[0].speaker,
+                confidence=match.similarity * sum(word.confidence for word in words) / len(words),
+            )
+            for words in rows.values()
+        )
+
+
+def normalised(word: str) -> str:
+    """A word as it is compared: compatibility form, lower case, without punctuation at its ends."""
+    return unicodedata.normalize("NFKC", word).casefold().strip(_OUTER)
+
+
+_OUTER = "".join(chr(c) for c in range(0x20, 0x3000) if unicodedata.category(chr(c))[0] in "PSZ")
+_AMOUNT = re.compile(r"-?\d[\d,. ]*")
+
+
+def _amount(text: str) -> float | None:
+    """The number that a word is, its currency and thousands separators aside; None when it is not one number."""
+    digits = _AMOUNT.findall(unicodedata.normalize("NFKC", text))
+    if len(digits) != 1 or len(re.sub(r"[\d.,\s$€£¥%+-]", "", text)) > 3:
+        return None
+    plain = digits[0].strip(" .,").replace(" ", "")
+    if re.fullmatch(r"-?\d{1,3}(\.\d{3})*,\d{1,2}", plain):  # 1.234,50
+        plain = plain.replace(".", "").replace(",", ".")
+    try:
+        return float(plain.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def _digits(text: str) -> str:
+    """A misread letter is a slip; another digit is another value."""
+    return re.sub(r"\D", "", text)
+
+
+def _around(quads: Sequence[Quad | None]) -> Quad | None:
+    """The quad of words of one line: theirs when there is one, else the box around them."""
+    known = [corners for corners in quads if corners is not None]
+    if not known:
+        return None
+    if len(known) == 1:
+        return known[0]
+    edges = [extent(corners) for corners in known]
+    return quad(min(e[0] for e in edges), min(e[1] for e in edges), max(e[2] for e in edges), max(e[3] for e in edges))
+
+
+def _rows_of(entry: Precontext, row: int) -> Iterator[list[_Seen]]:
+    """The words of an entry, line by line; ``row`` is the number of the first."""
+    if isinstance(entry.result, DocumentResult):
+        for page in entry.result.pages:
+            for words in _page_rows(page, entry.part_id, row):
+                yield words
+                row += 1
+    elif isinstance(entry.result, Speech):
+        for number, chunk in enumerate(entry.result.chunks, row):
+            spoken = [(w.text, w.start, w.end, w.confidence, w.speaker or chunk.speaker) for w in chunk.words] or [
+                (text, chunk.start, chunk.end, chunk.confidence, chunk.speaker) for text in chunk.text.split()
+            ]
+            yield [
+                _Seen(text, normalised(text), sure, entry.part_id, number, start=start, end=end, speaker=speaker)
+                for text, start, end, sure, speaker in spoken
+                if normalised(text)
+            ]
+
+
+def _page_rows(page: Page, part_id: str, row: int) -> Iterator[list[_Seen]]:
+    lines: Sequence[Line | str] = page.lines or page.text.splitlines()
+    for number, line in enumerate(lines, row):
+        if isinstance(line, str):
+            words = [(text, None, 1.0) for text in line.split()]
+            yield [_Seen(t, normalised(t), c, part_id, number, page.page, q) for t, q, c in words if normalised(t)]
+            continue
+        printed = [(word.text, word.quad, word.confidence) for word in line.words]
+        found = printed or [(text, line.quad, line.confidence) for text in line.text.split()]
+        yield [_Seen(t, normalised(t), c, part_id, number, page.page, q) for t, q, c in found if normalised(t)]
