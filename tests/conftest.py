@@ -58,8 +58,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data.mkdir()
     command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-metricsPort={metrics}"]
-    command += ["-s3", f"-s3.port={s3}", f"-s3.port.iceberg={iceberg}", f"-s3.config={config}"]
-    command += ["-volume.max=0", "-master.volumeSizeLimitMB=64"]
+    command += ["-s3", f"-s3.port={s3}", f"-s3.port.iceberg={iceberg}", "-s3.port.lance=0"]
+    command += [f"-s3.config={config}", "-volume.max=0", "-master.volumeSizeLimitMB=64"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     endpoint = f"http://127.0.0.1:{s3}"
@@ -75,8 +75,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         os.environ.update(variables)
         yield endpoint
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()  # it drains for half a minute when asked politely, and its data is thrown away anyway
+        process.wait()
         for name in variables:
             os.environ.pop(name, None)
 

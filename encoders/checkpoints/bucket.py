@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -59,9 +60,12 @@ def _folder(ref: str, objects: list[_Object], home: Path | None) -> Path:
 
 def _client() -> Any:
     import boto3
+    from botocore.config import Config
 
     # Endpoint, region and credentials come from where every S3 tool takes them (AWS_ENDPOINT_URL, AWS_PROFILE, ...).
-    return boto3.client("s3")
+    # A store of one's own seldom resolves bucket.host, which boto3 would use for an endpoint that is a name.
+    path_style = {"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else {}
+    return boto3.client("s3", config=Config(s3=path_style))
 
 
 def _split(ref: str) -> tuple[str, str]:

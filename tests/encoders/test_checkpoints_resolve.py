@@ -5,13 +5,9 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,67 +101,22 @@ def test_what_is_no_checkpoint_is_refused_in_words(tmp_path: Path) -> None:
 # S3
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for item in sockets:
-        item.bind(("127.0.0.1", 0))
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
-
-
-@pytest.fixture(scope="module")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A boto3 client for a SeaweedFS of its own; the environment names it for everything that is tested."""
-    folder = tmp_path_factory.mktemp("weed")
-    identity = {"name": "test", "credentials": [{"accessKey": "testkey", "secretKey": "testsecret"}]}
-    identity["actions"] = ["Admin", "Read", "Write", "List"]
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    names = ["master.port", "volume.port", "filer.port", "s3.port", "s3.port.iceberg", "metricsPort"]
-    names += [f"{name}.grpc" for name in ("master.port", "volume.port", "filer.port", "s3.port")]
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    command = [str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder}", "-ip=127.0.0.1", "-s3"]
-    command += ["-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=16", "-volume.max=0", f"-s3.config={folder}/s3.json"]
-    command += [f"-{name}={port}" for name, port in ports.items()]
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    with pytest.MonkeyPatch.context() as patch, (folder / "log").open("w") as log:
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        patch.setenv("AWS_ACCESS_KEY_ID", "testkey")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testsecret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            client = boto3.client("s3")
-            _wait_until_up(endpoint, process, folder / "log")
-            client.create_bucket(Bucket="models")
-            yield client
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_up(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    while process.poll() is None:
-        try:
-            urllib.request.urlopen(endpoint, timeout=1)
-        except urllib.error.HTTPError:
-            return  # 403: it answers
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(log.read_text()[-2000:])
-
-
-def _upload(client: Any, folder: Path, prefix: str) -> None:
+def _upload(folder: Path, ref: str) -> None:
+    bucket, prefix = ref.removeprefix("s3://").split("/", 1)
     for file in folder.iterdir():
-        client.upload_file(str(file), "models", f"{prefix}/{file.name}")
+        boto3.client("s3").upload_file(str(file), bucket, f"{prefix}/{file.name}")
 
 
-def test_a_prefix_is_copied_once_per_state(s3_server: Any, tiny: Path, tmp_path: Path) -> None:
-    ref = "s3://models/decoders/tiny"
-    _upload(s3_server, tiny, "decoders/tiny")
-    s3_server.put_object(Bucket="models", Key="decoders/tiny/", Body=b"")  # a folder marker, as consoles make
-    s3_server.put_object(Bucket="models", Key="decoders/tiny-large/config.json", Body=b"{}")  # a neighbour
+def _put(ref: str, body: bytes) -> None:
+    bucket, key = ref.removeprefix("s3://").split("/", 1)
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def test_a_prefix_is_copied_once_per_state(s3: str, tiny: Path, tmp_path: Path) -> None:
+    ref = f"{s3}/decoders/tiny"
+    _upload(tiny, ref)
+    _put(f"{ref}/", b"")  # a folder marker, as consoles make
+    _put(f"{ref}-large/config.json", b"{}")  # a neighbour
     folder = resolve(ref, home=tmp_path)
     assert torch.equal(_logits(folder), _logits(tiny))
     assert sorted(path.name for path in folder.glob("[!.]*")) == sorted(path.name for path in tiny.iterdir())
@@ -175,7 +126,7 @@ def test_a_prefix_is_copied_once_per_state(s3_server: Any, tiny: Path, tmp_path:
     assert folder.stat().st_ctime_ns == made
     before = checkpoint_digest(ref)
 
-    s3_server.put_object(Bucket="models", Key="decoders/tiny/generation_config.json", Body=b"{}")
+    _put(f"{ref}/generation_config.json", b"{}")
     newer = resolve(ref, home=tmp_path)
     assert newer != folder
     assert (newer / "generation_config.json").read_bytes() == b"{}"
@@ -183,11 +134,9 @@ def test_a_prefix_is_copied_once_per_state(s3_server: Any, tiny: Path, tmp_path:
     assert (folder / "config.json").exists(), "a run in progress may still read the older copy"
 
 
-def test_a_copied_prefix_works_offline(
-    s3_server: Any, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _upload(s3_server, tiny, "offline")
-    ref = "s3://models/offline"
+def test_a_copied_prefix_works_offline(s3: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = f"{s3}/offline"
+    _upload(tiny, ref)
     folder, digest = resolve(ref, home=tmp_path), checkpoint_digest(ref)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -196,31 +145,32 @@ def test_a_copied_prefix_works_offline(
     with pytest.raises(CheckpointError, match=r"cannot be listed.*AWS_ENDPOINT_URL"):
         resolve(ref, home=tmp_path)
     with pytest.raises(CheckpointError, match="has not been copied to this machine"):
-        resolve("s3://models/other", home=tmp_path, offline=True)
+        resolve(f"{s3}/other", home=tmp_path, offline=True)
 
 
 def test_a_prefix_that_changes_while_it_is_copied_is_refused(
-    s3_server: Any, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _upload(s3_server, tiny, "changing")
+    _upload(tiny, f"{s3}/changing")
+    real = boto3.client("s3")
 
     class OverwritesBeforeTheFirstDownload:
         def download_file(self, bucket: str, key: str, target: str) -> None:
-            s3_server.put_object(Bucket=bucket, Key="changing/config.json", Body=b"{}")
-            s3_server.download_file(bucket, key, target)
+            real.put_object(Bucket=bucket, Key="changing/config.json", Body=b"{}")
+            real.download_file(bucket, key, target)
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(s3_server, name)
+            return getattr(real, name)
 
-    monkeypatch.setattr(boto3, "client", lambda service: OverwritesBeforeTheFirstDownload())
+    monkeypatch.setattr(boto3, "client", lambda service, config: OverwritesBeforeTheFirstDownload())
     with pytest.raises(CheckpointError, match="was changed while it was downloaded"):
-        resolve("s3://models/changing", home=tmp_path)
+        resolve(f"{s3}/changing", home=tmp_path)
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
-def test_a_prefix_without_objects_and_a_bucket_that_is_not_there_are_refused(s3_server: Any, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="nothing under s3://models/empty"):
-        resolve("s3://models/empty", home=tmp_path)
+def test_a_prefix_without_objects_and_a_bucket_that_is_not_there_are_refused(s3: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"nothing under {s3}/empty"):
+        resolve(f"{s3}/empty", home=tmp_path)
     with pytest.raises(CheckpointError, match="cannot be listed"):
         resolve("s3://no-such-bucket/prefix", home=tmp_path)
 
@@ -239,7 +189,11 @@ class _Hub:
 @pytest.fixture
 def hub(tiny: Path) -> Iterator[_Hub]:
     """A server with the four answers of the hub that a download asks for."""
-    files = {file.name: file.read_bytes() for file in tiny.iterdir()} | {"tf_model.h5": b"for another framework"}
+    files = {file.name: file.read_bytes() for file in tiny.iterdir()} | {
+        "tf_model.h5": b"",
+        "pytorch_model.bin": b"",
+        "model.fp16.safetensors": b"",
+    }
 
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -301,7 +255,7 @@ def test_a_hugging_face_id_is_downloaded_and_works_offline(hub: _Hub, tmp_path: 
     folder = Path(answer["folder"])
     assert answer["digest"] == _COMMIT
     assert torch.equal(_logits(folder), _logits(hub.folder))
-    assert not (folder / "tf_model.h5").exists()
+    assert sorted(file.name for file in folder.iterdir()) == sorted(file.name for file in hub.folder.iterdir())
     assert _ask("someone/tiny", "offline", "http://127.0.0.1:1", tmp_path) == answer
     assert _ask(f"someone/tiny@{_COMMIT}", "offline", "http://127.0.0.1:1", tmp_path) == answer
 
