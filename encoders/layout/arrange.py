@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from encoders.layout.blocks import Block, Flow, Row, TableDraft, body_size, line_pitch, rows_of
+from encoders.layout.blocks import Block, Flow, TableDraft, body_size, page_pitch, rows_of
 from encoders.layout.frame import Frame, Piece, finite, frame_of, pieces_of
 from encoders.layout.joining import words_of
 from encoders.layout.lines import Ordered, emit, table_result
@@ -47,12 +47,12 @@ def _ordered(
     opened: OpenedPage, lines: Sequence[Line], pieces: list[Piece], frame: Frame, em: float
 ) -> tuple[list[Ordered], list[Table]]:
     top, bottom = _page_edges(opened, frame)
-    margins = margin_pieces(pieces, top, bottom, em)
-    body = [piece for piece in pieces if id(piece) not in margins]
     horizontal, vertical = _rules(opened, frame, em)
+    margins = margin_pieces(pieces, top, bottom, em, [rule.at for rule in horizontal])
+    body = [piece for piece in pieces if id(piece) not in margins]
     drafts, rest = ruled_tables(body, horizontal, vertical, em)
     blocks = order([*rest, *drafts], em)
-    paragraphs = _paragraphs(blocks, em)
+    paragraphs = _paragraphs(blocks, em, page_pitch(body, em))
     texts = [block for block in paragraphs if isinstance(block, Paragraph)]
     assign_roles(texts, em, bottom, [rule.at for rule in horizontal])
     ordered: list[Ordered] = []
@@ -87,10 +87,8 @@ def _rules(opened: OpenedPage, frame: Frame, em: float) -> tuple[list[Rule], lis
     return [], []
 
 
-def _paragraphs(blocks: Sequence[Block], em: float) -> list[Paragraph | TableDraft]:
+def _paragraphs(blocks: Sequence[Block], em: float, pitch: float) -> list[Paragraph | TableDraft]:
     """Every flow cut into paragraphs; tables as they are."""
-    rows: list[Row] = [row for block in blocks if isinstance(block, Flow) for row in block.rows]
-    pitch = line_pitch([row for row in rows if 0.85 * em < row.em < 1.18 * em], em)
     found: list[Paragraph | TableDraft] = []
     for block in blocks:
         if isinstance(block, Flow):

@@ -115,6 +115,22 @@ def body_size(pieces: Sequence[Piece]) -> float:
     return max(float(sizes[order][int(np.searchsorted(total, total[-1] / 2))]), 1e-3)
 
 
+def page_pitch(pieces: Sequence[Piece], em: float) -> float:
+    """The usual distance in em from a line of body size to the one below it in its own column; 1.3 when unknown."""
+    steps = []
+    ordered = sorted((piece for piece in pieces if 0.85 * em < piece.em < 1.18 * em), key=lambda piece: piece.cy)
+    for i, piece in enumerate(ordered):
+        for below in ordered[i + 1 : i + 16]:
+            step = (below.cy - piece.cy) / max(em, 1e-3)
+            if step > 3.0:
+                break
+            if step > 0.7 and below.x0 < piece.x1 and piece.x0 < below.x1:
+                steps.append(step)
+                break
+    steps.sort()
+    return steps[len(steps) // 4] if len(steps) >= 3 else 1.3
+
+
 def line_pitch(rows: Sequence[Row], em: float) -> float:
     """The usual distance of baselines in em: the median of the smaller half of the distances, 1.2 when unknown."""
     steps = [(low.cy - high.cy) / max(low.em, 1e-3) for high, low in pairwise(rows)]

@@ -61,13 +61,13 @@ def _hull(first: Quad, last: Quad) -> Quad:
 
 
 def _one_line(a: Line, b: Line) -> bool:
-    """Whether two lines of a text layer are one printed line: same paragraph, same row, no wider gap than a space."""
+    """Whether two lines of a text layer are one printed line: no gap between them wider than justified text has."""
     if a.paragraph != b.paragraph or a.role is Role.TABLE or a.role is not b.role:
         return False
     height = min(a.quad[7] - a.quad[1], b.quad[7] - b.quad[1])
     overlap = min(a.quad[7], b.quad[7]) - max(a.quad[1], b.quad[1])
     gap = max(b.quad[0] - a.quad[2], a.quad[0] - b.quad[2])
-    return height > 0 and overlap > 0.6 * height and -0.6 * height < gap < 0.6 * height
+    return height > 0 and overlap > 0.6 * height and -0.6 * height < gap < 2.0 * height
 
 
 def _merged(a: Line, b: Line) -> Line:

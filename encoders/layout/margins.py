@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from encoders.layout.blocks import Row, line_pitch, rows_of
+from encoders.layout.blocks import Row, page_pitch, rows_of
 from encoders.layout.frame import Piece
+from encoders.layout.paragraphs import FOOTNOTE
 from encoders.results import Role
 
 ZONE = 0.11  # share of the page's height, above and below
@@ -22,14 +23,17 @@ def is_page_number(text: str) -> bool:
     return bool(PAGE_NUMBER.match(text.strip())) and len(text.strip()) <= 24
 
 
-def margin_pieces(pieces: Sequence[Piece], top: float, bottom: float, em: float) -> dict[int, Role]:
+def margin_pieces(
+    pieces: Sequence[Piece], top: float, bottom: float, em: float, rules: Sequence[float] = ()
+) -> dict[int, Role]:
     """Roles of pieces in the upper and lower margin, by id of the piece. Only pages that look like pages of a
-    document have margins: on a receipt or a photo the first row is as good as any other."""
+    document have margins: on a receipt or a photo the first row is as good as any other. ``rules`` are heights of
+    horizontal rules: below a short one near the foot stand footnotes."""
     rows = rows_of(pieces)
     height = bottom - top
     if len(rows) < 5 or height <= 0:
         return {}
-    pitch = line_pitch(rows, em) * em
+    pitch = page_pitch(pieces, em) * em
     prose = sum(len(row.text) >= 30 and len(row.pieces) <= 3 for row in rows) >= max(4, 0.2 * len(rows))
     found: dict[int, Role] = {}
     for ordered, role, low, high in (
@@ -41,6 +45,8 @@ def margin_pieces(pieces: Sequence[Piece], top: float, bottom: float, em: float)
                 break
             outer, inner = ordered[count - 1], ordered[count]
             if not low <= outer.cy <= high:
+                break
+            if role is Role.FOOTER and _is_note(ordered[count - 1], ordered[count], em, rules):
                 break
             if abs(inner.cy - outer.cy) > 1.55 * pitch and _like_margin(ordered[:count], em, prose, role):
                 for row in ordered[:count]:
@@ -55,6 +61,12 @@ def _like_margin(rows: Sequence[Row], em: float, prose: bool, role: Role) -> boo
         return True
     if not prose:
         return False
-    if role is Role.FOOTER and rows[-1].text[:1] in "*†‡¹²³":
-        return False
     return all(row.em < 1.1 * em for row in rows) and sum(len(row.text) for row in rows) < 200
+
+
+def _is_note(row: Row, above: Row, em: float, rules: Sequence[float]) -> bool:
+    """Whether a row near the foot is a footnote's: it begins with a mark, and a rule or small print tells it apart."""
+    if not FOOTNOTE.match(row.text) or is_page_number(row.text):
+        return False
+    ruled = any(above.cy < height < row.cy for height in rules)
+    return ruled or (row.em < 0.9 * em and len(row.text) > 30)

@@ -15,6 +15,8 @@ MIN_GUTTER = 0.8  # em
 DEEPEST = 6
 NUMBER = re.compile(r"^[^\w]*[A-Z]{0,3}[-+–−$€£¥₹(\s]*\d[\d\s.,:/'%x×*-]*[)%°]?[^\w]*[A-Za-z€$£%]{0,3}[^\w]*$")
 
+MARKER_ALONE = re.compile(r"^(?:[•◦▪‣●○■□►➢✓*·–—-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)])$")
+
 Interval = tuple[float, float]
 
 
@@ -132,35 +134,47 @@ def _is_cells(strip: Strip, width: float) -> bool:
 
 
 def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Interval], em: float) -> bool:
-    """Whether a strip with text on one side only is a heading over all columns: both sides stop above it and go on
-    below, so that the other side is blank for as long as the heading and its space take."""
+    """Whether a strip with text on one side only is a heading over all columns: both sides stop above it, and the
+    other side goes on below it no later than its own side does, blank for as long as the heading and its space take."""
     strip = strips[index]
-    if len(strip.items) != 1 or index + 1 >= len(strips) or isinstance(strip.items[0], TableDraft):
+    if len(strip.items) != 1 or isinstance(strip.items[0], TableDraft) or strip.items[0].em < 1.12 * em:
         return False
     low, high = free[0][0], free[-1][1]
-    two_sided = [s for s in group.strips[-2:] if s.covered[0][0] < low and s.covered[-1][1] > high]
-    below = strips[index + 1]
-    if not two_sided or not (below.covered[0][0] < low and below.covered[-1][1] > high):
+    if not any(s.covered[0][0] < low and s.covered[-1][1] > high for s in group.strips[-2:]):
         return False
-    return below.top - group.strips[-1].bottom > 3.0 * em and strip.items[0].em > 1.12 * em
+    on_left = strip.covered[0][0] < low
+    own = other = None
+    for below in strips[index + 1 : index + 6]:
+        has_left, has_right = below.covered[0][0] < low, below.covered[-1][1] > high
+        own = below.top if own is None and (has_left if on_left else has_right) else own
+        other = below.top if other is None and (has_right if on_left else has_left) else other
+    if other is None or (own is not None and other > own + 0.5 * em):
+        return False
+    return other - group.strips[-1].bottom > 3.0 * em
 
 
 def order(items: Sequence[Item], em: float, depth: int = 0) -> list[Block]:
     """The blocks of a region in reading order. ``em`` is the page's body size."""
+    return [block for region in _regions(items, em, depth) for block in region]
+
+
+def _regions(items: Sequence[Item], em: float, depth: int) -> list[list[Block]]:
+    """The same, one list for each region of one width: a flow never goes on from one into the next."""
     if not items:
         return []
-    blocks: list[Block] = []
+    regions: list[list[Block]] = [[]]
     for group in _with_loose_ends(groups_of(strips_of(items), em), em):
-        free = gutters(group.covered, MIN_GUTTER * em)
+        free = _without_markers(group, gutters(group.covered, MIN_GUTTER * em))
         kind = classify(group, free, em) if free and depth < DEEPEST else "rows"
         if kind == "columns":
             for column in split(group.items, free):
-                blocks.extend(order(column, em, depth + 1))
+                regions.extend(_regions(column, em, depth + 1))
+            regions.append([])
         elif kind == "table":
-            blocks.extend(build_table([item for item in group.items if isinstance(item, Piece)], em))
+            regions[-1].extend(build_table([item for item in group.items if isinstance(item, Piece)], em))
         else:
-            blocks.extend(_flows(group))
-    return _joined(blocks)
+            regions[-1].extend(_flows(group))
+    return [_joined(region) for region in regions]
 
 
 def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
@@ -184,6 +198,20 @@ def split(items: Sequence[Item], free: Sequence[Interval]) -> list[list[Item]]:
     return [column for column in columns if column]
 
 
+def _without_markers(group: Group, free: list[Interval]) -> list[Interval]:
+    """Gutters but for those between bullets or numbers of a list and its items."""
+    if not free:
+        return free
+    kept = []
+    low = float("-inf")
+    for gutter in free:
+        column = [item for item in group.items if low <= (item.x0 + item.x1) / 2 < gutter[0]]
+        if not all(isinstance(item, Piece) and MARKER_ALONE.match(item.text) for item in column):
+            kept.append(gutter)
+            low = gutter[1]
+    return kept
+
+
 def classify(group: Group, free: Sequence[Interval], em: float) -> str:
     """``columns`` of prose, a ``table``, or ``rows`` that are read across, like a label and its amount."""
     pieces = [item for item in group.items if isinstance(item, Piece)]
@@ -197,6 +225,8 @@ def classify(group: Group, free: Sequence[Interval], em: float) -> str:
     prose = [_is_prose(grid) for grid in grids]
     if sum(prose) >= 2 and _prose_share(grids, prose) > 0.5:
         return "columns"
+    if _is_river(grids, rows, free, em):
+        return "rows"
     several = sum(len(row.pieces) > 1 for row in rows)
     fewest = min(len(grid) for grid in grids[:2]) if len(grids) == 2 else sorted(map(len, grids))[len(grids) // 2]
     aligned = several / max(fewest, 1)
@@ -210,6 +240,13 @@ def classify(group: Group, free: Sequence[Interval], em: float) -> str:
             return "table" if several >= 4 and several >= 0.7 * len(rows) else "rows"
         return "table" if several >= 5 else ("columns" if len(rows) >= 3 else "rows")
     return "table" if several >= 2 and len(rows) >= 3 else "rows"
+
+
+def _is_river(grids: Sequence[Sequence[Row]], rows: Sequence[Row], free: Sequence[Interval], em: float) -> bool:
+    """Whether the gap is an accident of a few loosely set lines rather than a gutter."""
+    narrow = max(high - low for low, high in free) < 1.6 * em
+    few = min(map(len, grids)) < 3
+    return len(rows) < 8 and ((few and len(grids) == 2) or (narrow and len(rows) <= 4))
 
 
 def _is_prose(grid: Sequence[Row]) -> bool:
@@ -249,15 +286,13 @@ def _flows(group: Group) -> list[Block]:
 
 
 def _joined(blocks: Sequence[Block]) -> list[Block]:
-    """Flows of one column that follow one another are one flow; side by side they are two."""
+    """Flows of one region that follow one another are one flow."""
     joined: list[Block] = []
     for block in blocks:
         last = joined[-1] if joined else None
-        if isinstance(block, Flow) and isinstance(last, Flow) and block.rows[0].cy > last.rows[-1].cy:
-            apart = block.left >= last.right or block.right <= last.left
-            if not apart:
-                rows = [*last.rows, *block.rows]
-                joined[-1] = Flow(rows, min(last.left, block.left), max(last.right, block.right))
-                continue
-        joined.append(block)
+        if isinstance(block, Flow) and isinstance(last, Flow):
+            rows = [*last.rows, *block.rows]
+            joined[-1] = Flow(rows, min(last.left, block.left), max(last.right, block.right))
+        else:
+            joined.append(block)
     return joined
