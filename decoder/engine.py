@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
 from decoder.attention import SlotCache, Span
@@ -38,6 +40,7 @@ class Handle:
         self.request = request
         self.on_token = on_token
         self.future: Future[Generation] = Future()
+        self.future.set_running_or_notify_cancel()  # so that only the engine ends it; `cancel` asks the engine
         self.cancelled = threading.Event()
 
     def cancel(self) -> None:
@@ -102,6 +105,12 @@ class Engine:
         """d_model: the width of soft tokens."""
         return self._loaded.width
 
+    def embeddings(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """The decoder's own embeddings [n, d_model] of token ids: the scale that soft tokens must have."""
+        with torch.inference_mode():
+            embedded: NDArray[np.float32] = self._loaded.embed_tokens(tokens).float().cpu().numpy()
+        return embedded
+
     @property
     def load_figures(self) -> dict[str, int]:
         """Running and waiting sequences, steps and tokens so far."""
@@ -112,6 +121,11 @@ class Engine:
             "generated_tokens": self.generated_tokens,
             "prompt_tokens": self.prompt_tokens,
         }
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread runs."""
+        return self._thread is not None and self._thread.is_alive()
 
     def parameters(self) -> dict[str, int]:
         """Parameter count of what is loaded, by checkpoint name."""

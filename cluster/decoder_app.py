@@ -1,0 +1,158 @@
+"""The shared decoder as a Ray Serve application, named after what it is: runs and endpoints that want the same
+decoder find the same application."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray import serve
+from ray.exceptions import RayActorError
+
+from decoder.config import DecoderConfig
+from decoder.engine import Engine
+from decoder.fingerprint import decoder_fingerprint
+from decoder.sequence import DecoderError, Generation, SequenceRequest, SoftSegment
+
+# Ray copies arguments above 100 KB through the object store, twice per call; below, soft tokens travel inline.
+_INLINE_BYTES = 90_000
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderResources:
+    """What the decoder's replicas take of the cluster.
+
+    ``num_cpus`` is nearly nothing in Ray's books: on two cores, replicas and encoder pools that each book a whole
+    one would wait for each other for ever.
+    """
+
+    num_replicas: int = 1
+    num_cpus: float = 0.1
+    num_gpus: float = 0.0
+
+
+def application_name(config: DecoderConfig) -> str:
+    """The name of the application that serves this decoder."""
+    return f"decoder-{decoder_fingerprint(config)}"
+
+
+class DecoderReplica:
+    """One engine. Its forward passes run in the engine's own thread, so that health checks are answered."""
+
+    def __init__(self, config: DecoderConfig, device: str) -> None:
+        self._engine = Engine(config)
+        self._engine.load(device)
+
+    async def generate(self, batch: Sequence[SequenceRequest] | list[ray.ObjectRef]) -> list[Generation]:
+        """A whole batch in one call, unpacked into the engine's queue; cancelled calls leave the engine."""
+        requests: Any = await batch[0] if len(batch) == 1 and isinstance(batch[0], ray.ObjectRef) else batch
+        handles = [self._engine.submit(request) for request in requests]
+        try:
+            return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
+        except asyncio.CancelledError:
+            for handle in handles:
+                handle.cancel()
+            raise
+
+    async def figures(self) -> dict[str, Any]:
+        """What runs and waits here, tokens so far, and the parameters that are loaded."""
+        return {**self._engine.load_figures, "slots": self._engine.slots, "parameters": self._engine.parameters()}
+
+    def check_health(self) -> None:
+        """Raises when the engine's thread has ended; Serve then replaces the replica."""
+        if not self._engine.alive:
+            raise RuntimeError("the engine's thread has ended")
+
+    def __del__(self) -> None:
+        engine = getattr(self, "_engine", None)
+        if engine is not None:
+            engine.close()
+
+
+def application(config: DecoderConfig, resources: DecoderResources) -> serve.Application:
+    """The Serve application of a decoder, not yet deployed."""
+    deployment = serve.deployment(
+        DecoderReplica,
+        name="decoder",
+        num_replicas=resources.num_replicas,
+        ray_actor_options={"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus},
+        max_ongoing_requests=1024,  # the engine has its own queue, with priorities
+        health_check_period_s=10,
+        health_check_timeout_s=60,
+        graceful_shutdown_timeout_s=10,
+    )
+    built: serve.Application = deployment.bind(config, "cuda" if resources.num_gpus else "cpu")
+    return built
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderHandle:
+    """A way to the decoder from any process of the cluster; pickles. Holds no lease: see `ensure_decoder`."""
+
+    application: str
+    timeout: float = 900.0  # seconds for one batch
+    _handle: list[Any] = field(default_factory=list, compare=False, repr=False)
+
+    def generate(self, requests: Sequence[SequenceRequest]) -> list[Generation]:
+        """Continue all sequences in one call, results in the order of the requests. Blocks; not for event loops.
+
+        A replica that dies is tried again: greedy decoding gives the same tokens. Raises `TimeoutError`, and
+        `DecoderError` when no replica answers.
+        """
+        if not requests:
+            return []
+        for attempt in range(_ATTEMPTS):
+            response = self._deployment().generate.remote(_travelling(requests))
+            try:
+                result: list[Generation] = response.result(timeout_s=self.timeout)
+            except (TimeoutError, FutureTimeoutError) as error:
+                response.cancel()
+                raise TimeoutError(f"{self.application} gave no answer within {self.timeout} s") from error
+            except RayActorError as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise DecoderError(f"{self.application}: its replicas died {_ATTEMPTS} times: {error}") from error
+            else:
+                return result
+        raise AssertionError("unreachable")
+
+    async def generate_async(self, requests: Sequence[SequenceRequest]) -> list[Generation]:
+        """`generate` for event loops; cancelling it cancels the sequences."""
+        if not requests:
+            return []
+        for attempt in range(_ATTEMPTS):
+            response = self._deployment().generate.remote(_travelling(requests))
+            try:
+                result: list[Generation] = await asyncio.wait_for(response, self.timeout)
+            except RayActorError as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise DecoderError(f"{self.application}: its replicas died {_ATTEMPTS} times: {error}") from error
+            else:
+                return result
+        raise AssertionError("unreachable")
+
+    def figures(self) -> dict[str, Any]:
+        """Queue, tokens and parameters of one replica."""
+        found: dict[str, Any] = self._deployment().figures.remote().result(timeout_s=30)
+        return found
+
+    def _deployment(self) -> Any:
+        if not self._handle:  # made where it is used: a handle belongs to its process
+            self._handle.append(serve.get_app_handle(self.application))
+        return self._handle[0]
+
+    def __reduce__(self) -> tuple[type[DecoderHandle], tuple[str, float]]:
+        return DecoderHandle, (self.application, self.timeout)
+
+
+def _travelling(requests: Sequence[SequenceRequest]) -> list[Any]:
+    """The requests as they are, or as one reference when their soft tokens are too large to travel inline."""
+    soft = sum(s.vectors.nbytes for request in requests for s in request.segments if isinstance(s, SoftSegment))
+    if soft <= _INLINE_BYTES and len(pickle.dumps(requests, protocol=5)) <= _INLINE_BYTES:
+        return list(requests)
+    return [ray.put(list(requests))]
