@@ -91,6 +91,7 @@ def quiet_logs() -> None:
 
     for name in ("ray.data", "ray.serve", "ray._private.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that its bars are off
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it tells that it is on, at every start
     warnings.filterwarnings("ignore", module="ray.data")
     context = DataContext.get_current()

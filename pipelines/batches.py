@@ -33,7 +33,8 @@ def form_branches(
 
 def _budget(pool: Pool, parts: Sequence[dict[str, Any]]) -> float:
     """Units of one batch: the pool's, or less when there is little work, so that every actor gets several."""
-    return min(pool.batch_units, max(1.0, sum(part["units"] for part in parts) / (4 * pool.max_actors)))
+    total = sum(float(part["units"]) for part in parts)
+    return min(pool.batch_units, max(1.0, total / (4 * pool.max_actors)))
 
 
 def form_batches(parts: Iterable[dict[str, Any]], budget: float) -> list[list[dict[str, Any]]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
-from encoders.base import Encoder
 from encoders.registry import ENCODERS, EncoderEntry
-from pipelines.settings import SettingsTree
+from pipelines.settings import RunConfig, SettingsTree
 
 
 def active_encoders(settings: SettingsTree) -> dict[str, EncoderEntry]:
@@ -14,25 +15,19 @@ def active_encoders(settings: SettingsTree) -> dict[str, EncoderEntry]:
     return {task: entry for task, entry in ENCODERS.items() if task in settings.run.tasks}
 
 
-def build_encoder(entry: EncoderEntry, settings: SettingsTree) -> Encoder:
-    """An encoder with its config from the settings, not loaded."""
-    return entry.build(settings.encoder(entry.task))
-
-
-def perception_fingerprints(settings: SettingsTree) -> dict[str, str]:
+def perception_fingerprints(
+    entries: Mapping[str, EncoderEntry], configs: Mapping[str, Any], run: RunConfig
+) -> dict[str, str]:
     """Per modality, a hash of every encoder that reads it and of how its parts are cut. Loads no checkpoint.
 
     A modality that no active encoder reads is absent: its assets are skipped.
     """
-    cut = {"document": settings.run.pages_per_part, "image": settings.run.pages_per_part}
+    encoders = {task: entry.build(configs[task]).fingerprint() for task, entry in entries.items()}
     found: dict[str, str] = {}
-    encoders = {task: (entry, build_encoder(entry, settings)) for task, entry in active_encoders(settings).items()}
     for modality in ("document", "image", "audio"):
-        readers = [
-            f"{task}={enc.fingerprint()}" for task, (entry, enc) in encoders.items() if modality in entry.modalities
-        ]
+        readers = [f"{task}={encoders[task]}" for task, entry in entries.items() if modality in entry.modalities]
         if readers:
-            part = cut.get(modality, settings.run.seconds_per_part)
+            part = run.seconds_per_part if modality == "audio" else run.pages_per_part
             found[modality] = _digest([modality, str(part), *readers])
     return found
 

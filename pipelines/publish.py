@@ -111,21 +111,27 @@ def _make_plan(files: RunFiles, records: Iterable[CommitRecord], assets: list[di
 
 def _commit(files: RunFiles, version: int) -> None:
     plan = _plan(files, version)
-    replaced = {
-        row["uri"]
-        for row in files.listing().to_pylist()
-        if row["state"] == "changed" and row["uri"] in set(plan["assets"])
-    }
+    complete = set(plan["assets"])
+    replaced = {row["uri"] for row in files.listing().to_pylist() if row["replaces"] and row["uri"] in complete}
     for name in TABLES:
         storage = files.storage
-        table = DeltaTable.create(
-            storage.table_uri(name), SCHEMAS[name], mode="ignore", storage_options=storage.delta_options()
-        )
+        table = _open_or_create(storage, name)
         if (table.transaction_version(files.run_id) or 0) >= version:
             continue
         added = [_add(DataFile(**item)) for item in plan["files"] if item["table"] == name]
         stale = _replace(storage, table, name, replaced, keep=files.run_id) if replaced else []
         _transact(table, name, [*added, *stale], files.run_id, version)
+
+
+def _open_or_create(storage: Storage, name: str) -> DeltaTable:
+    """The table at its newest version, created empty when it is not there."""
+    table = open_table(storage, name)
+    if table is None:
+        options = storage.delta_options()
+        DeltaTable.create(storage.table_uri(name), SCHEMAS[name], mode="ignore", storage_options=options)
+        table = open_table(storage, name)
+    assert table is not None
+    return table
 
 
 def _transact(table: DeltaTable, name: str, actions: list[AddAction | RemoveAction], app: str, version: int) -> None:

@@ -63,11 +63,12 @@ class Run:
         self.settings, self.sources, self.progress = settings, list(sources), progress
         self.storage = Storage(out)
         self.entries = entries or active_encoders(settings)
+        self.configs = {task: settings.encoder(task) for task in self.entries}
 
     def execute(self) -> Outcome:
         """Do the run. Raises InterlaceError for an unreachable source or OUT before anything is written."""
         started = time.monotonic()
-        fingerprints = perception_fingerprints(self.settings)
+        fingerprints = perception_fingerprints(self.entries, self.configs, self.settings.run)
         self.storage.check_writable()
         files = self._resume(fingerprints) or self._begin(fingerprints)
         interrupted = False
@@ -131,7 +132,7 @@ class Run:
 
     def scan(self, fingerprints: dict[str, str] | None = None) -> Manifest:
         """What there is to do, before anything is frozen."""
-        fingerprints = fingerprints or perception_fingerprints(self.settings)
+        fingerprints = fingerprints or perception_fingerprints(self.entries, self.configs, self.settings.run)
         assets = select(list_assets(self.sources, exclude=self.storage.out), self.settings.run)
         opening, limits = self.settings.encoder("ocr").opening, self.settings.encoder("ocr").limits
         prober = Prober(opening, limits, Spool(), available_cpus())
@@ -159,12 +160,11 @@ class Run:
             return
         branches = _remaining(files, {row["batch"] for row in rows})
         work = work_of(rows, self.entries)
-        configs = {task: self.settings.encoder(task) for task in self.entries}
         self.progress.note("starting Ray")
         with ray_session(self.settings.cluster) as resources:
             plan = plan_pools(work, resources, self.settings.cluster)
             context = RunContext(self.storage.out, files.run_id)
-            dataset = perceive(context, branches, self.entries, configs, plan, done=frozenset(done))
+            dataset = perceive(context, branches, self.entries, self.configs, plan, done=frozenset(done))
             with self.progress.running(work, plan) as advance:
                 for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                     advance(pa.table(block).to_pylist())

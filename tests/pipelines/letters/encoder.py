@@ -1,0 +1,54 @@
+"""The letters encoder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+
+from encoders.base import MediaInput, Perception
+from encoders.failures import Failure, FailureCategory
+from encoders.results import DocumentResult, Line, Page, quad
+from tests.pipelines.letters.config import LettersConfig
+
+
+class LettersEncoder:
+    """One page per part, with the first line of the file on it."""
+
+    name = "ocr"
+
+    def __init__(self, config: LettersConfig) -> None:
+        self.config = config
+
+    def load(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
+        return [self._read(part) for part in parts]
+
+    def _read(self, part: MediaInput) -> Perception:
+        assert part.path is not None
+        with self.config.calls.open("a") as calls:
+            calls.write(f"{part.uri}\n")
+        text = part.path.read_text().strip().splitlines()[0]
+        time.sleep(self.config.seconds)
+        if text == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if text == "fail":
+            return Perception(None, failures=(Failure(FailureCategory.CORRUPT, "open", "it says so"),))
+        line = Line(text, quad(0, 0, 10, 10), 1.0)
+        pages = tuple(
+            Page(number + 1, 100, 100, "text_layer", text, (line,))
+            for number in range(int(part.start), int(part.stop or 1))
+        )
+        return Perception(DocumentResult(pages), seconds={"open": 0.001})
+
+    def fingerprint(self) -> str:
+        return "letters-1"
+
+    def parameters(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        pass
