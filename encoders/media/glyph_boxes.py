@@ -21,7 +21,7 @@ def word_corners(box: Box, line: Any) -> list[Point]:
     if line["wmode"]:  # vertical writing has no baseline; MuPDF's boxes are those of the characters
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
     c, s = line["dir"]
-    span = _span(line["spans"], (x0 + x1) / 2, (y0 + y1) / 2)
+    span = _span(line["spans"], box)
     up, down = _heights(span)
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
     along = (x1 - x0) * abs(c) + (y1 - y0) * abs(s)
@@ -57,14 +57,18 @@ def around(quads: list[Quad]) -> Quad:
     return ax, ay, bx, by, cx, cy, dx, dy
 
 
-def _span(spans: list[Any], x: float, y: float) -> Any:
-    """The span in which a word's middle lies."""
-    if len(spans) > 1:
-        for span in spans:
-            x0, y0, x1, y1 = span["bbox"]
-            if x0 <= x <= x1 and y0 <= y <= y1:
-                return span
-    return spans[0]
+def _span(spans: list[Any], box: Box) -> Any:
+    """The span that a word belongs to; of several the largest, which is not the index."""
+    if len(spans) == 1:
+        return spans[0]
+    x0, y0, x1, y1 = box
+    touching = [
+        span
+        for span in spans
+        if min(x1, span["bbox"][2]) - max(x0, span["bbox"][0]) > 0.1
+        and min(y1, span["bbox"][3]) - max(y0, span["bbox"][1]) > 0.1
+    ]
+    return max(touching or spans, key=lambda span: float(span["size"]))
 
 
 def _heights(span: Any) -> tuple[float, float]:

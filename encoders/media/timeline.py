@@ -1,0 +1,141 @@
+"""The sound of a recording on the clock of its file: 16 kHz int16, without gaps, whatever the packets say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.media.protocol import MAX_CHANNELS, SAMPLE_RATE, WINDOW_SECONDS
+
+Samples = NDArray[np.int16]
+
+PREROLL = 1.0
+"""Seconds decoded before a range, so that codecs with memory (MP3, Opus) have settled at its start."""
+JUMP = 0.25
+"""Seconds by which a frame may be off the clock before we believe the file and not the count of samples."""
+MAX_GAP = 3600.0
+"""Seconds of silence put in for one hole; a longer jump is a lying timestamp."""
+MAX_REPEAT = 5.0
+"""Seconds that a frame may lie behind the clock and count as a repetition; farther back, timestamps have restarted."""
+
+
+class Timeline:
+    """Decodes from ``start`` seconds on. ``good`` and ``bad`` count frames that do and packets that do not decode."""
+
+    def __init__(self, container: Any, stream: Any, start: float, split: bool) -> None:
+        self.start = start
+        self.good = self.bad = 0
+        channels = int(stream.codec_context.channels)
+        self.channels = channels if split and channels <= MAX_CHANNELS else 1
+        # To the layout that the stream declares: damaged frames come with any number of channels.
+        self._layout = stream.codec_context.layout if self.channels > 1 else "mono"
+        self._container, self._stream = container, stream
+        self._zero = origin(container, stream)
+        self._first = start
+        self._resampler: Any = None
+        self._format: tuple[Any, ...] | None = None
+
+    def blocks(self) -> Iterator[Samples]:
+        """Blocks [channels, n] that follow each other without a gap, the first one at ``start``."""
+        if self.start > 0:
+            target = max(self.start - PREROLL, 0.0) + self._zero
+            self._container.seek(int(target / self._stream.time_base), stream=self._stream, backward=True)
+        skip: int | None = None
+        for block in self._placed():
+            if skip is None:
+                skip = max(round((self.start - self._first) * SAMPLE_RATE), 0)
+            if skip < block.shape[1]:
+                yield block[:, skip:]
+            skip = max(skip - block.shape[1], 0)
+
+    def _placed(self) -> Iterator[Samples]:
+        """Blocks without a gap from `_first` on, which lies at or before ``start``."""
+        position: float | None = None  # where the next frame belongs
+        shift = 0.0
+        for frame in self._frames():
+            seconds = float(frame.pts * frame.time_base) - self._zero if frame.pts is not None else position or 0.0
+            if position is None:
+                position = self._first = min(seconds, self.start)  # a track may also begin after the range does
+            lead = seconds + shift - position
+            if not -MAX_REPEAT <= lead <= MAX_GAP:
+                shift, lead = shift - lead, 0.0
+            if lead < -JUMP:
+                continue
+            if lead > JUMP:
+                yield from self._resampled(None) or ()
+                yield from self._silence(lead)
+                position += lead
+            pieces = self._resampled(frame)
+            if pieces is not None:
+                yield from pieces
+                self.good += 1
+                position += frame.samples / frame.sample_rate
+        yield from self._resampled(None) or ()
+
+    def _frames(self) -> Iterator[Any]:
+        """Frames that decode; packets that do not are counted and passed over."""
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except av.error.EOFError:
+                    return
+                except av.error.FFmpegError:
+                    self.bad += 1
+                    continue
+                yield from frames
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:  # the container cannot be followed any further
+            self.bad += 1
+
+    def _resampled(self, frame: Any | None) -> list[Samples] | None:
+        """A frame at 16 kHz, or what the resampler still holds; None for a frame that cannot be converted."""
+        out: list[Any] = []
+        try:
+            if frame is None:
+                out, self._resampler = self._held_back(), None
+            else:
+                form = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if self._resampler is None or form != self._format:
+                    out = self._held_back()
+                    self._resampler = av.AudioResampler(format="s16p", layout=self._layout, rate=SAMPLE_RATE)
+                    self._format = form
+                if self._stream.codec_context.name.startswith(("pcm_f32", "pcm_f64")):
+                    frame = _finite(frame)
+                out += self._resampler.resample(frame)
+        except av.error.FFmpegError:
+            self.bad += 1
+            self._resampler = None
+            return None
+        return [piece.to_ndarray() for piece in out if piece is not None and piece.samples]
+
+    def _held_back(self) -> list[Any]:
+        return list(self._resampler.resample(None)) if self._resampler is not None else []
+
+    def _silence(self, seconds: float) -> Iterator[Samples]:
+        left, most = round(seconds * SAMPLE_RATE), WINDOW_SECONDS * SAMPLE_RATE
+        while left > 0:
+            yield np.zeros((self.channels, min(left, most)), np.int16)
+            left -= most
+
+
+def origin(container: Any, stream: Any) -> float:
+    """The timestamp that counts as second 0 of the asset."""
+    if container.start_time is not None:
+        return float(container.start_time / av.time_base)
+    return float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
+
+
+def _finite(frame: Any) -> Any:
+    """The frame with silence for samples that are not numbers, which a resampler would turn into noise."""
+    samples = frame.to_ndarray()
+    if np.isfinite(samples).all():
+        return frame
+    mended = av.AudioFrame.from_ndarray(np.nan_to_num(samples, posinf=0, neginf=0), frame.format.name, frame.layout)
+    mended.sample_rate, mended.pts, mended.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return mended
