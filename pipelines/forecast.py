@@ -26,7 +26,7 @@ def print_forecast(
     """Scan the sources and print counts, pools, bottleneck, hours and cost. Writes nothing."""
     run = Run(settings, sources, out or "/nonexistent", Progress(progress))
     manifest = run.scan()
-    answers = sum(row["state"] in ("new", "unchanged") for row in manifest.listing) if run.asks else 0
+    answers = sum(row["state"] in ("new", "unchanged") for row in manifest.listing) if run.question else 0
     service = measured_times(Storage(out)) if out else {}
     resources = local_resources(settings.cluster)
     plan = plan_pools(

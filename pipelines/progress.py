@@ -91,6 +91,23 @@ class Progress:
             lines.join()
             self.console.print(_line(state), soft_wrap=True, highlight=False)
 
+    @contextmanager
+    def answering(self, total: int) -> Iterator[Callable[[int], None]]:
+        """While assets are answered from the tables; call the value with how many more are done."""
+        done, started, told = [0], time.monotonic(), [time.monotonic()]
+        text = f"answering {total} assets from what was read"
+        with self.console.status(text) as status:
+
+            def advance(count: int) -> None:
+                done[0] += count
+                if self.console.is_terminal:
+                    status.update(f"{text}: {done[0]}")
+                elif time.monotonic() - told[0] > LINE_SECONDS or done[0] >= total:
+                    told[0] = time.monotonic()
+                    self.console.print(f"[{_clock(told[0] - started)}] {done[0]}/{total} answers", markup=False)
+
+            yield advance
+
     def _lines(self, state: _State, stop: threading.Event) -> None:
         while not stop.wait(LINE_SECONDS):
             self.console.print(_line(state), soft_wrap=True, highlight=False)

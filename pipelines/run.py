@@ -8,21 +8,24 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from cluster.pools import PoolPlan, plan_pools
+from cluster.decoder_app import DecoderHandle, DecoderResources
+from cluster.decoder_lease import ensure_decoder
+from cluster.pools import PoolPlan, Resources, plan_pools
 from cluster.session import available_cpus, local_resources, ray_session
 from encoders.registry import EncoderEntry
+from pipelines.answers import CALLS, AnswerStage, Question, answer_files, answer_tables, unanswered
 from pipelines.batches import form_branches, work_of
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.manifest import Manifest, Prober, build_manifest, select
-from pipelines.perceive import Branch, perceive
+from pipelines.perceive import Branch, Step, perceive
 from pipelines.progress import Progress
 from pipelines.publish import known_assets, publish
 from pipelines.runfiles import RunFiles, list_runs
@@ -63,6 +66,10 @@ class Run:
         self.settings, self.sources, self.progress = settings, list(sources), progress
         self.storage = Storage(out)
         self.entries = entries or active_encoders(settings)
+        self.question = Question.of(settings.run, settings.decoder)
+        self._held = ExitStack()
+        self._resources: Resources | None = None
+        self._lease: DecoderHandle | None = None
         self.configs = {task: settings.encoder(task) for task in self.entries}
 
     def execute(self) -> Outcome:
@@ -72,14 +79,16 @@ class Run:
         self.storage.check_writable()
         files = self._resume(fingerprints) or self._begin(fingerprints)
         interrupted = False
-        with _signals():
+        published = None
+        with ExitStack() as held, _signals():
+            self._held = held
             try:
                 self._perceive(files)
-                self._answer(files)
+                published = publish(files)
+                self._answer_rest(files)
             except (Interrupted, KeyboardInterrupt):
                 interrupted = True
-        self.progress.note("publishing")
-        published = publish(files)
+        published = publish(files) or published
         if not interrupted:
             files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
         ledger = read_ledger(self.storage)
@@ -141,14 +150,9 @@ class Run:
 
     def plan(self, manifest: Manifest) -> PoolPlan:
         """The pool plan for a manifest on the machine at hand."""
-        answers = len(manifest.listing) if self.asks else 0
+        answers = sum(row["state"] in ("new", "unchanged") for row in manifest.listing) if self.question else 0
         resources = local_resources(self.settings.cluster)
         return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
-
-    @property
-    def asks(self) -> bool:
-        """Whether there is a question or a schema to answer."""
-        return self.settings.run.prompt is not None or self.settings.run.answer_schema is not None
 
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
@@ -160,17 +164,49 @@ class Run:
             return
         branches = _remaining(files, {row["batch"] for row in rows})
         work = work_of(rows, self.entries)
-        self.progress.note("starting Ray")
-        with ray_session(self.settings.cluster) as resources:
-            plan = plan_pools(work, resources, self.settings.cluster)
-            context = RunContext(self.storage.out, files.run_id)
-            dataset = perceive(context, branches, self.entries, self.configs, plan, done=frozenset(done))
-            with self.progress.running(work, plan) as advance:
-                for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                    advance(pa.table(block).to_pylist())
+        resources = self._ray()
+        plan = plan_pools(work, resources, self.settings.cluster, answers=len(rows) if self.question else 0)
+        context = RunContext(self.storage.out, files.run_id)
+        steps = []
+        if self.question:
+            arguments = {"question": self.question, "decoder": self._decoder(plan), "context": context}
+            steps.append(Step(AnswerStage, arguments, concurrent_calls=CALLS))
+        dataset = perceive(context, branches, self.entries, self.configs, plan, done=frozenset(done), steps=steps)
+        with self.progress.running(work, plan) as advance:
+            for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                advance(pa.table(block).to_pylist())
 
-    def _answer(self, files: RunFiles) -> None:
-        """Ask the question of every asset that the stream did not answer."""
+    def _answer_rest(self, files: RunFiles) -> None:
+        """Ask the question of every asset that the stream did not answer: those of several parts, those read by
+        earlier runs, and those whose parts were committed before a run was interrupted."""
+        if self.question is None:
+            return
+        listed = set(files.listing()["uri"].to_pylist())
+        missing = unanswered(self.storage, self.question, listed)
+        if not missing:
+            return
+        resources = self._ray()
+        decoder = self._decoder(plan_pools([], resources, self.settings.cluster, answers=len(missing)))
+        with self.progress.answering(len(missing)) as advance:
+            for rows in answer_tables(self.storage, missing, self.question, decoder, files.run_id):
+                files.commit(answer_files(rows))
+                advance(len(rows))
+
+    def _ray(self) -> Resources:
+        """Start or join Ray, once, until the run ends."""
+        if self._resources is None:
+            self.progress.note("starting Ray")
+            self._resources = self._held.enter_context(ray_session(self.settings.cluster))
+        return self._resources
+
+    def _decoder(self, plan: PoolPlan) -> DecoderHandle:
+        """A lease on the shared decoder, once, until the run ends; it is started when nobody runs it."""
+        if self._lease is None:
+            self.progress.note(f"starting the decoder {self.settings.decoder.checkpoint}")
+            pool = plan.decoder
+            share = DecoderResources(num_gpus=pool.num_gpus) if pool else None
+            self._lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
+        return self._lease
 
 
 def _remaining(files: RunFiles, batches: set[int]) -> list[Branch]:

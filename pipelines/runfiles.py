@@ -98,7 +98,8 @@ class RunFiles:
         parts, answers = rows["parts"], rows["answers"]
         done = tuple(zip(*(parts[name].to_pylist() for name in ("part_id", "uri", "status")), strict=True))
         answered = tuple(answers["uri"].to_pylist())
-        names = [*sorted(part for part, _, _ in done), *([] if done else sorted(answered))]
+        asked = sorted(zip(answers["uri"].to_pylist(), answers["answer_fingerprint"].to_pylist(), strict=True))
+        names = sorted(part for part, _, _ in done) or [name for pair in asked for name in pair]
         key = hashlib.sha256("\0".join(names).encode()).hexdigest()[:24]
         files = []
         for name, table in rows.items():

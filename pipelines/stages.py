@@ -142,6 +142,8 @@ class WriteStage:
     def __call__(self, block: pa.Table) -> pa.Table:
         """Rows of the stream to (part_id, modality, status, pages, seconds, category, stage seconds)."""
         answers = [row for row in block["answer"].to_pylist() if row is not None]
+        given = zip(block["part_id"].to_pylist(), block["answer"].is_valid().to_pylist(), strict=True)
+        answered = {part_id for part_id, there in given if there}
         parts = block.select(PARTS.names)
         self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
         rows = []
@@ -156,7 +158,7 @@ class WriteStage:
                     "pages": len(pages or ()),
                     "audio_seconds": speech["duration"] if speech else 0.0,
                     "categories": [failure["category"] for failure in row["failures"]],
-                    "answered": False,
+                    "answered": row["part_id"] in answered,
                     "seconds": row["seconds"],
                 }
             )

@@ -81,6 +81,7 @@ EVIDENCE = _struct(
     speaker=_STRING,
     confidence=pa.float32(),
 )
+LEAF = _struct(path=_STRING, value=_STRING, confidence=pa.float32(), seen=pa.bool_())
 _TIME = pa.timestamp("us", tz="UTC")
 
 ASSETS = pa.schema(
@@ -132,7 +133,9 @@ ANSWERS = pa.schema(
         "answer": _STRING,
         "confidence": pa.float32(),
         "evidence": pa.list_(EVIDENCE),
+        "leaves": pa.list_(LEAF),
         "truncated": pa.bool_(),
+        "note": _STRING,
         "precontext": pa.list_(_STRING),
         "failures": pa.list_(FAILURE),
         "run_id": _STRING,

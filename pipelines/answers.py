@@ -1,0 +1,181 @@
+"""Answering: in the stream for assets of one part, and afterwards for whatever still has no answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cluster.decoder_app import DecoderHandle
+from decoder.answer import Answer, Answerer, AnswerTask
+from decoder.config import DecoderConfig
+from decoder.fingerprint import answer_fingerprint
+from decoder.precontext import Precontext
+from decoder.sequence import DecoderError, Generation, SequenceRequest
+from encoders.failures import Failure, FailureCategory
+from encoders.results import DocumentResult, Speech
+from encoders.speech.matching import match_speakers
+from pipelines.records import page_of, speech_of
+from pipelines.settings import RunConfig, UsageError
+from pipelines.stages import STREAM, RunContext
+from pipelines.storage import Storage
+from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
+
+CALLS = 4  # batches under way at the decoder: the next is prepared while one is written
+BATCH_ASSETS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of every asset, and the fingerprint of whoever answers."""
+
+    config: DecoderConfig
+    prompt: str | None
+    schema: str | None
+    fingerprint: str
+
+    @classmethod
+    def of(cls, run: RunConfig, config: DecoderConfig) -> Question | None:
+        """The question of a run, None when it asks nothing. Raises UsageError for a schema that cannot be read."""
+        if run.prompt is None and run.answer_schema is None:
+            return None
+        schema = _read_schema(run.answer_schema) if run.answer_schema is not None else None
+        return cls(config, run.prompt, schema, answer_fingerprint(config, run.prompt, schema))
+
+
+def _read_schema(path: Path) -> str:
+    try:
+        return json.dumps(json.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"cannot read the JSON schema {path}: {error}") from error
+
+
+class AnswerStage:
+    """Answers the rows of a block that are whole assets; the others pass through."""
+
+    def __init__(self, question: Question, decoder: DecoderHandle, context: RunContext) -> None:
+        self._asker = Asker(question, decoder, context.run_id)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Rows of the stream to the same rows, with `answer` filled where there is one."""
+        rows = block.to_pylist()
+        asked = [row for row in rows if row["parts"] == 1 and row["status"] != "failed"]
+        for row, answer in zip(asked, self._asker.ask([[row] for row in asked]), strict=True):
+            row["answer"] = answer
+        return rows_to_table(rows, STREAM)
+
+
+class Asker:
+    """Prepares prompts here, sends them to the decoder in one call, and turns what it wrote into rows of `answers`."""
+
+    def __init__(self, question: Question, decoder: DecoderHandle, run_id: str) -> None:
+        self._question, self._decoder, self._run_id = question, decoder, run_id
+        self._answerer = Answerer(question.config)
+        self._answerer.fusion.load()
+
+    def ask(self, assets: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """One answer row per asset, given as its rows of `parts` in order of range."""
+        tasks = [self._task(parts) for parts in assets]
+        prepared = [self._answerer.prepare(task) for task in tasks]
+        requests = [item.request for item in prepared if item.request is not None]
+        generations, failure = self._generate(requests)
+        written = iter(generations)
+        rows = []
+        for parts, item in zip(assets, prepared, strict=True):
+            generation = next(written, None) if item.request is not None else None
+            answer = self._answerer.finish(item, generation)
+            failures = answer.failures or ((failure,) if failure and item.request is not None else ())
+            rows.append(self._row(parts[0], answer, failures))
+        return rows
+
+    def _generate(self, requests: list[SequenceRequest]) -> tuple[list[Generation], Failure | None]:
+        try:
+            return self._decoder.generate(requests), None
+        except TimeoutError as error:
+            return [], Failure(FailureCategory.TIMED_OUT, "answer", str(error))
+        except DecoderError as error:
+            return [], Failure(FailureCategory.MODEL_FAILED, "answer", str(error))
+
+    def _task(self, parts: Sequence[dict[str, Any]]) -> AnswerTask:
+        return AnswerTask(parts[0]["uri"], self._question.prompt, self._question.schema, precontext_of(parts))
+
+    def _row(self, part: dict[str, Any], answer: Answer, failures: Iterable[Failure]) -> dict[str, Any]:
+        return {
+            "uri": part["uri"],
+            "etag": part["etag"],
+            "answer_fingerprint": self._question.fingerprint,
+            "question": self._question.prompt,
+            "answer": answer.text,
+            "confidence": answer.confidence,
+            "evidence": [asdict(item) for item in answer.evidence],
+            "leaves": [asdict(leaf) | {"value": json.dumps(leaf.value)} for leaf in answer.leaves],
+            "truncated": answer.truncated,
+            "note": answer.note,
+            "precontext": list(answer.precontext),
+            "failures": [asdict(failure) for failure in failures],
+            "run_id": self._run_id,
+        }
+
+
+def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
+    """What the specialists read in an asset, from its rows of `parts`; voices carry one label over all of them."""
+    found: list[Precontext] = []
+    spoken = [(row["part_id"], speech_of(row["speech"])) for row in parts if row["speech"]]
+    matched: Sequence[Speech] = match_speakers([speech for _, speech in spoken])
+    for row in parts:
+        if row["pages"]:
+            pages = tuple(page_of(page) for page in row["pages"])
+            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"]))
+    for (part_id, _), speech in zip(spoken, matched, strict=True):
+        found.append(Precontext("speech_to_text", speech, part_id))
+    return tuple(found)
+
+
+def unanswered(storage: Storage, question: Question, listed: set[str]) -> set[str]:
+    """Listed assets that were read and have no answer of this fingerprint to their present version."""
+    read = read_table(storage, "assets").to_table(columns=["uri", "etag"], filter=pc.field("status") != "failed")
+    asked = pc.field("answer_fingerprint") == question.fingerprint
+    have = read_table(storage, "answers").to_table(columns=["uri", "etag"], filter=asked)
+    missing = set(_pairs(read)) - set(_pairs(have))
+    return {uri for uri, _ in missing if uri in listed}
+
+
+def _pairs(table: pa.Table) -> Iterator[tuple[str, str]]:
+    return zip(table["uri"].to_pylist(), table["etag"].to_pylist(), strict=True)
+
+
+def answer_tables(
+    storage: Storage, uris: set[str], question: Question, decoder: DecoderHandle, run_id: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Answer assets from what the tables hold, without opening any; yields rows of `answers` as they come."""
+    asker = Asker(question, decoder, run_id)
+    assets = whole_assets(storage, uris)
+    with ThreadPoolExecutor(CALLS) as pool:
+        while window := list(islice(assets, BATCH_ASSETS * CALLS)):
+            batches = [window[start : start + BATCH_ASSETS] for start in range(0, len(window), BATCH_ASSETS)]
+            yield from pool.map(asker.ask, batches)
+
+
+def whole_assets(storage: Storage, uris: set[str]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of `parts` of each asset, in order of range; memory holds a few assets at a time."""
+    columns = ["part_id", "uri", "etag", "range_start", "pages", "speech"]
+    parts = read_table(storage, "parts")
+    todo = iter(sorted(uris))
+    while some := list(islice(todo, BATCH_ASSETS)):
+        chosen = pc.field("uri").isin(pa.array(some, pa.string()))
+        rows = parts.to_table(columns=columns, filter=chosen).to_pylist()
+        rows.sort(key=lambda row: (row["uri"], row["range_start"] or 0))
+        for _, group in groupby(rows, key=lambda row: row["uri"]):
+            yield list(group)
+
+
+def answer_files(rows: list[dict[str, Any]]) -> dict[str, pa.Table]:
+    """Answers alone, as `RunFiles.commit` takes them."""
+    return {"parts": PARTS.empty_table(), "answers": rows_to_table(rows, ANSWERS)}
