@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 
 from encoders.failures import InterlaceError
+from pipelines import cli_models
+from pipelines.consoles import stderr, stdout
 
 app = typer.Typer(
     name="interlace",
@@ -22,23 +23,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models = typer.Typer(help="Checkpoints: pull, list and verify.", no_args_is_help=True)
-app.add_typer(models, name="models")
+app.add_typer(cli_models.app, name="models")
 
 Sources = Annotated[list[str], typer.Argument(help="folders, globs, files, s3://bucket/prefix, or @FILE with uris")]
 Out = Annotated[str, typer.Argument(help="the OUT of a run: a folder or s3://bucket/prefix")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="a YAML file; see: interlace config")]
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="any setting; may be given again")]
-
-
-def stdout() -> Console:
-    """Where results go; wide when piped, so that lines stay whole."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-
-
-def stderr() -> Console:
-    """Where progress and errors go."""
-    return Console(stderr=True, width=None if sys.stderr.isatty() else 200, highlight=False)
 
 
 def load(config: Path | None, settings: list[str], flags: dict[str, Any]) -> Any:
@@ -155,6 +145,65 @@ def status(out: Out) -> None:
     ledger = read_ledger(Storage(out))
     print_ledger(stdout(), ledger)
     raise typer.Exit(0 if ledger.balanced else 1)
+
+
+@app.command(epilog="Example: interlace search ./lake 'total amount'")
+def search(
+    out: Out,
+    text: Annotated[str, typer.Argument(help="a word or phrase; a * at its end finds words that begin so")],
+    limit: Annotated[int | None, typer.Option(help="at most this many hits")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object per hit")] = False,
+) -> None:
+    """Find words and phrases; prints asset, page or time, and box. Exit 1 when there is no hit."""
+    from pipelines.search import search as find
+    from pipelines.search_output import show
+
+    hits = show(find(out, text, limit=limit), stdout(), as_json=as_json)
+    if not hits:
+        stderr().print(f"no hit for {text!r} in {out}", soft_wrap=True, markup=False)
+    raise typer.Exit(0 if hits else 1)
+
+
+@app.command(epilog="Example: interlace export ./lake --markdown ./text")
+def export(
+    out: Out,
+    markdown: Annotated[str | None, typer.Option(metavar="DIR", help="one .md file per asset")] = None,
+    jsonl: Annotated[str | None, typer.Option(metavar="DIR", help="one .jsonl file per asset")] = None,
+    srt: Annotated[str | None, typer.Option(metavar="DIR", help="one .srt file per recording")] = None,
+) -> None:
+    """Write what was read as one file per asset."""
+    from pipelines.export import ExportFormat
+    from pipelines.export import export as write
+    from pipelines.settings import UsageError
+
+    wanted = {ExportFormat.MARKDOWN: markdown, ExportFormat.JSONL: jsonl, ExportFormat.SRT: srt}
+    if not any(wanted.values()):
+        raise UsageError("say what to write: --markdown DIR, --jsonl DIR or --srt DIR")
+    for kind, folder in wanted.items():
+        if folder is None:
+            continue
+        with stderr().status(f"writing {kind.value}"):
+            summary = write(out, folder, kind)
+        stdout().print(f"{summary.written} files in {summary.folder}", soft_wrap=True)
+        for reason, count in summary.skipped.items():
+            stdout().print(f"{count} assets left out: {reason}", soft_wrap=True)
+
+
+@app.command(epilog="Example: interlace report ./lake --html report.html")
+def report(
+    out: Out,
+    html: Annotated[Path, typer.Option(help="the file to write")],
+    assets: Annotated[int, typer.Option(help="show at most this many assets")] = 40,
+    pages: Annotated[int, typer.Option(help="show at most this many pages of each")] = 3,
+) -> None:
+    """Draw one self-contained page: page images with boxes, recordings by speaker, answers, failures, throughput."""
+    from pipelines.report import ReportLimits, write_report
+
+    with stderr().status("drawing the report") as status:
+        summary = write_report(out, html, ReportLimits(assets=assets, pages=pages), progress=status.update)
+    left = f", {summary.left_out} assets left out" if summary.left_out else ""
+    size = f"{summary.size / 1e6:.1f} MB"
+    stdout().print(f"{summary.path}: {size}, {summary.assets} assets{left}", soft_wrap=True)
 
 
 @app.command(name="config", epilog="Example: INTERLACE_OCR__OPENING__DPI=200 interlace config")
