@@ -16,7 +16,7 @@ from encoders.media.opened import AudioWindow, OpenedPage, Probe
 from encoders.media.process import ChildProcess
 from encoders.media.protocol import CANCEL, WINDOW_SECONDS, Delivered, Done, Extent, Failed, Request
 
-RESTARTS_PER_PART = 4
+RESTARTS_PER_PART = 3
 """A part that killed so many children is given up; what was not reached fails as the last death did."""
 
 CANCEL_SECONDS = 2.0

@@ -19,6 +19,8 @@ JUMP = 0.25
 """Seconds by which a frame may be off the clock before we believe the file and not the count of samples."""
 MAX_GAP = 3600.0
 """Seconds of silence put in for one hole; a longer jump is a lying timestamp."""
+RESAMPLED = SAMPLE_RATE
+"""Samples that leave the resampler at once; as many as one codec frame gives costs twice the CPU time per second."""
 MAX_REPEAT = 5.0
 """Seconds that a frame may lie behind the clock and count as a repetition; farther back, timestamps have restarted."""
 
@@ -103,7 +105,7 @@ class Timeline:
                 form = (frame.format.name, frame.layout.name, frame.sample_rate)
                 if self._resampler is None or form != self._format:
                     out = self._held_back()
-                    self._resampler = av.AudioResampler(format="s16p", layout=self._layout, rate=SAMPLE_RATE)
+                    self._resampler = av.AudioResampler("s16p", self._layout, SAMPLE_RATE, RESAMPLED)
                     self._format = form
                 if self._stream.codec_context.name.startswith(("pcm_f32", "pcm_f64")):
                     frame = _finite(frame)
