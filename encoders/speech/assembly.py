@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.base import FeatureSpan
 from encoders.results import Chunk, Speaker, Speech, SpokenWord
-from encoders.speech.chunks import chunks_of, readable
+from encoders.speech.chunks import chunks_of, contiguous, readable
 from encoders.speech.config import SpeakerConfig
 from encoders.speech.diarization import find_turns, speaker_of
 from encoders.speech.engine import FRAMES_PER_SECOND
@@ -28,6 +29,15 @@ class HeardWord:
     window_end: float
 
 
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice under its preliminary name: seconds of its turns and its vector [d] of unit length."""
+
+    name: str
+    seconds: float
+    vector: NDArray[np.float32]
+
+
 @dataclass(slots=True)
 class Assembled:
     """The transcript of a part and its features, [n, d] float16, with one span for each chunk."""
@@ -39,7 +49,7 @@ class Assembled:
 
 def assemble(channels: Sequence[Listener], offset: float, duration: float, speakers: SpeakerConfig | None) -> Assembled:
     """Join the channels of a part that starts at ``offset`` seconds of its asset."""
-    voices: list[tuple[str, NDArray[np.float32]]] = []
+    voices: list[Voice] = []
     chunks: list[tuple[Chunk, list[HeardWord], int]] = []
     for number, channel in enumerate(channels):
         words = _words(channel, offset)
@@ -49,11 +59,12 @@ def assemble(channels: Sequence[Listener], offset: float, duration: float, speak
             words, own = _with_speakers(words, channel, known, offset, f"{number}:")
             voices += own
         at = 0
-        for chunk in chunks_of([word.word for word in words], [word.spaced for word in words]):
+        made = contiguous(chunks_of([word.word for word in words], [word.spaced for word in words]))
+        for chunk in made:
             chunks.append((chunk, words[at : at + len(chunk.words)], number))
             at += len(chunk.words)
     chunks.sort(key=lambda entry: entry[0].start)
-    labels = _labels([entry[0] for entry in chunks])
+    labels = _labels([entry[0] for entry in chunks], voices if chunks else ())
     final = [_relabel(entry[0], labels) for entry in chunks]
     language, confidence = _language(channels)
     speech = Speech(
@@ -62,7 +73,7 @@ def assemble(channels: Sequence[Listener], offset: float, duration: float, speak
         language_confidence=round(confidence, 4) if final else 0.0,
         duration=round(duration, 3),
         chunks=tuple(final),
-        speakers=_speakers(final, voices, labels),
+        speakers=_speakers(voices, labels),
     )
     features, spans = _features(channels, chunks)
     return Assembled(speech, features, spans)
@@ -72,7 +83,7 @@ def _words(channel: Listener, offset: float) -> list[HeardWord]:
     words: list[HeardWord] = []
     for index, (window, transcript) in enumerate(channel.transcripts):
         for word in transcript.words:
-            start, end = window.to_part(word.start, word.end)
+            start, end = _voiced(*window.to_part(word.start, word.end), channel.regions)
             spoken = SpokenWord(
                 word.text.strip(), round(start + offset, 3), round(end + offset, 3), round(word.confidence, 4)
             )
@@ -80,9 +91,19 @@ def _words(channel: Listener, offset: float) -> list[HeardWord]:
     return words
 
 
+def _voiced(start: float, end: float, regions: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """A word's span without the silence at its ends: the warping lets the first and last words run into pauses."""
+    first = bisect_right(regions, start, key=lambda region: region[1])
+    last = bisect_left(regions, end, key=lambda region: region[0]) - 1
+    if first > last:  # no voice in it at all
+        return start, end
+    start, end = max(start, regions[first][0] - 0.05), min(end, regions[last][1] + 0.1)
+    return start, max(start, end)
+
+
 def _with_speakers(
     words: list[HeardWord], channel: Listener, config: SpeakerConfig, offset: float, prefix: str
-) -> tuple[list[HeardWord], list[tuple[str, NDArray[np.float32]]]]:
+) -> tuple[list[HeardWord], list[Voice]]:
     """Give every word to a speaker. Labels are preliminary until all channels are joined."""
     found = find_turns(channel.regions, channel.heard, config)
     named = []
@@ -91,12 +112,17 @@ def _with_speakers(
         speaker = speaker_of(word.start - offset, word.end - offset, found.turns)
         spoken = SpokenWord(word.text, word.start, word.end, word.confidence, f"{prefix}{speaker}")
         named.append(HeardWord(spoken, heard.spaced, heard.window, heard.window_start, heard.window_end))
-    return named, [(f"{prefix}{index}", voice) for index, voice in enumerate(found.voices)]
+    seconds = [0.0] * len(found.voices)
+    for turn in found.turns:
+        seconds[turn.speaker] += turn.stop - turn.start
+    heard_voices = [Voice(f"{prefix}{index}", seconds[index], found.voices[index]) for index in range(len(seconds))]
+    return named, heard_voices
 
 
-def _labels(chunks: Sequence[Chunk]) -> dict[str, str]:
-    """SPEAKER_00, SPEAKER_01, ... in order of first word."""
-    order = dict.fromkeys(chunk.speaker for chunk in chunks if chunk.speaker is not None)
+def _labels(chunks: Sequence[Chunk], voices: Sequence[Voice]) -> dict[str, str]:
+    """SPEAKER_00, SPEAKER_01, ... in order of first word; voices without a word that was understood come last."""
+    spoken = [chunk.speaker for chunk in chunks if chunk.speaker is not None]
+    order = dict.fromkeys([*spoken, *(voice.name for voice in voices if voice.seconds > 0)])
     return {name: f"SPEAKER_{index:02d}" for index, name in enumerate(order)}
 
 
@@ -108,15 +134,14 @@ def _relabel(chunk: Chunk, labels: dict[str, str]) -> Chunk:
     return Chunk(chunk.text, chunk.start, chunk.end, chunk.confidence, label, words)
 
 
-def _speakers(
-    chunks: Sequence[Chunk], voices: Sequence[tuple[str, NDArray[np.float32]]], labels: dict[str, str]
-) -> tuple[Speaker, ...]:
-    seconds: dict[str, float] = {}
-    for chunk in chunks:
-        if chunk.speaker is not None:
-            seconds[chunk.speaker] = seconds.get(chunk.speaker, 0.0) + chunk.end - chunk.start
-    vectors = {labels[name]: tuple(round(float(x), 5) for x in voice) for name, voice in voices if name in labels}
-    return tuple(Speaker(label, round(seconds[label], 3), vectors.get(label, ())) for label in sorted(seconds))
+def _speakers(voices: Sequence[Voice], labels: dict[str, str]) -> tuple[Speaker, ...]:
+    """The voices under their labels. Where nothing was understood there was no speech, so nobody spoke."""
+    speakers = [
+        Speaker(labels[voice.name], round(voice.seconds, 3), tuple(round(float(x), 5) for x in voice.vector))
+        for voice in voices
+        if voice.name in labels
+    ]
+    return tuple(sorted(speakers, key=lambda speaker: speaker.speaker))
 
 
 def _language(channels: Sequence[Listener]) -> tuple[str, float]:

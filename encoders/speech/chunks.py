@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from encoders.results import Chunk, SpokenWord
 
 _BREATH = 0.7  # a pause this long ends a chunk
 _LONGEST = 15.0
+_EDGE = 0.2  # seconds that a chunk reaches beyond its words: these begin and end where their voice is clear
 _SENTENCE_END = ".。!！?？…"
 
 
@@ -36,6 +38,27 @@ def _chunk(words: list[SpokenWord], spaced: list[bool]) -> Chunk:
     confidence = sum(word.confidence for word in words) / len(words)
     end = max(word.end for word in words)
     return Chunk(text, words[0].start, end, round(confidence, 4), words[0].speaker, tuple(words))
+
+
+def contiguous(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """Chunks of one turn made to touch: a breath between two of them is shared; elsewhere they get a small edge."""
+    result = []
+    for index, chunk in enumerate(chunks):
+        start, end = chunk.start - _EDGE, chunk.end + _EDGE
+        if index > 0:
+            start = _border(chunks[index - 1], chunk, start)
+        if index + 1 < len(chunks):
+            end = _border(chunk, chunks[index + 1], end)
+        result.append(replace(chunk, start=round(max(0.0, start), 3), end=round(end, 3)))
+    return result
+
+
+def _border(before: Chunk, after: Chunk, wanted: float) -> float:
+    """Where one of two neighbours ends or begins; ``wanted`` holds where they are apart."""
+    gap = after.start - before.end
+    if gap < 2 * _EDGE or (before.speaker == after.speaker and gap <= _BREATH):
+        return before.end + gap / 2
+    return wanted
 
 
 def readable(chunks: Sequence[Chunk]) -> str:

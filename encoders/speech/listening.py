@@ -44,5 +44,6 @@ class Listener:
     def _take(self, region: Region) -> Iterator[Window]:
         self.regions.append((region.start, region.stop))
         if self.voices is not None:
-            self.heard.append(self.voices(region.voiced, region.start))
+            start, samples = region.voiced
+            self.heard.append(self.voices(samples, start))
         yield from self.packer.push(region)
