@@ -126,10 +126,12 @@ def plan_pools(
     seconds = {item.task: item.units * times[item.task, device].seconds for item in active}
     counts = _share(seconds, int(slots) if tenants <= slots else len(active), config)
     share = 1.0 if tenants <= slots else math.floor(100 * slots / tenants) / 100
+    counts = {item.task: min(counts[item.task], item.parts) for item in active}
+    total = sum(counts.values())
     pools = []
     for item in active:
         time = times[item.task, device]
-        actors = min(counts[item.task], item.parts)
+        actors = counts[item.task]
         most = config.actors.get(item.task) or max(actors, min(item.parts, int(slots / share) - len(active) + 1))
         pools.append(
             Pool(
@@ -137,7 +139,7 @@ def plan_pools(
                 device=device,
                 actors=actors,
                 max_actors=most,
-                num_cpus=_cpus(resources, share if device == "cpu" else resources.cpus / (tenants + 1)),
+                num_cpus=_cpus(resources, total),
                 num_gpus=share if device == "cuda" else 0.0,
                 batch_units=max(1.0, config.batch_seconds / time.seconds),
                 seconds=seconds[item.task],
@@ -148,11 +150,11 @@ def plan_pools(
     return PoolPlan(tuple(pools), resources, decoder)
 
 
-def _cpus(resources: Resources, share: float) -> float:
-    """CPUs that Ray's books give one actor: a little less than a whole, so that the actors that answer and write
-    and the decoder's replica always fit beside them; with whole CPUs a machine of two cores would wait for ever."""
+def _cpus(resources: Resources, actors: int) -> float:
+    """CPUs that Ray's books give one actor: at most one, and together a little less than there are, so that what
+    answers, writes and decodes always fits beside them; with whole CPUs a machine of two cores waits for ever."""
     usable = max(resources.cpus - OVERHEAD_CPUS, resources.cpus / 2)
-    return math.floor(100 * min(1.0, share) * usable / resources.cpus) / 100
+    return min(1.0, math.floor(100 * usable / actors) / 100)
 
 
 def _share(seconds: Mapping[str, float], slots: int, config: ClusterConfig) -> dict[str, int]:

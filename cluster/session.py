@@ -97,6 +97,7 @@ def quiet_logs() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.use_ray_tqdm = False
+    context.issue_detectors_config.detectors = []  # they advise on memory= for actors that hold a network
 
 
 def _cluster_resources() -> Resources:
