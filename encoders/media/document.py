@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.failures import FailureCategory, MediaError
-from encoders.media import sniff
+from encoders.media import office, sniff
 from encoders.media.errors import as_failure
 from encoders.media.opened import OpenedPage, Probe
 from encoders.media.opening import Event, Source, page_range
@@ -68,7 +68,9 @@ def _open(source: Source, media_type: str) -> Any:
     filetype = _FILETYPES.get(media_type, "txt")
     pymupdf.TOOLS.reset_mupdf_warnings()
     try:
-        if filetype in ("html", "txt"):  # as a stream: by path, MuPDF would fetch images from the file's folder
+        if filetype in ("docx", "pptx"):
+            document = pymupdf.open(stream=office.as_html(source.path, media_type), filetype="html")
+        elif filetype in ("html", "txt"):  # as a stream: by path, MuPDF would fetch images from the file's folder
             document = pymupdf.open(stream=_utf8(source.path), filetype=filetype)
         else:
             document = pymupdf.open(source.path, filetype=filetype)

@@ -6,6 +6,7 @@ seconds), then the `OpenedPage` or `AudioWindow` itself or its `Failure`. Errors
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,11 +36,13 @@ def open_part(source: Source) -> Iterator[Event]:
         from encoders.media import recording as opener
     elif kind == "image":
         from encoders.media import picture as opener  # type: ignore[no-redef]
-    elif found is not None and ((found.startswith("text/") and found != "text/html") or found == "application/json"):
+    elif found in sniff.PLAIN:
         from encoders.media import plain_text as opener  # type: ignore[no-redef]
     elif kind == "document":
         from encoders.media import document as opener  # type: ignore[no-redef]
     else:
+        if found == "application/x-ole-storage" and _has_encrypted_package(source):
+            raise MediaError(FailureCategory.PASSWORD_REQUIRED, "an office file locked with a password")
         what = f"media type {found}" if found else "neither a known media type nor text"
         raise MediaError(FailureCategory.UNSUPPORTED, f"no encoder reads this content: {what}")
     assert found is not None
@@ -51,6 +54,12 @@ def open_part(source: Source) -> Iterator[Event]:
         raise MediaError(FailureCategory.UNSUPPORTED, f"a {kind} ({found}) has no sound")
     else:
         yield from opener.opened(source, found)
+
+
+def _has_encrypted_package(source: Source) -> bool:
+    """Office files with a password are OLE containers; their directory says so in UTF-16."""
+    with open(source.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # noqa: PTH123
+        return content.find("EncryptedPackage".encode("utf-16-le")) >= 0
 
 
 def page_range(request: Request, count: int) -> range:

@@ -1,4 +1,7 @@
-"""Pages of plain text, Markdown, JSON and CSV, set on A4 in a fixed-pitch grid; no pixels are needed to read them."""
+"""Pages of plain text, Markdown, JSON, CSV and spreadsheets, set on A4 in a fixed-pitch grid.
+
+No pixels are needed to read them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from encoders.failures import FailureCategory, MediaError
-from encoders.media import sniff
+from encoders.media import sniff, spreadsheet
 from encoders.media.letters import script_of
 from encoders.media.opened import OpenedPage, Probe, Segment
 from encoders.media.opening import Event, Source, page_range
@@ -22,6 +25,8 @@ COLUMNS, ROWS = 90, 60  # of the grid between the margins
 MARGIN = 0.06  # of the page's width
 MAX_CELL = 60  # columns of one CSV cell
 
+_TABLES = ("text/csv", "text/tab-separated-values", sniff.XLSX)
+
 Placed = list[tuple[int, int, str]]
 """One row of the grid: (first column, width in columns, text) of each word or cell."""
 
@@ -32,7 +37,7 @@ def probe(source: Source, media_type: str) -> Probe:
         from encoders.media import document
 
         return document.probe(source, media_type)
-    return Probe(media_type, "document", pages=-(-len(_rows(source, media_type)) // ROWS))
+    return Probe(media_type, "document", pages=len(_sheets(source, media_type)))
 
 
 def opened(source: Source, media_type: str) -> Iterator[Event]:
@@ -43,25 +48,31 @@ def opened(source: Source, media_type: str) -> Iterator[Event]:
 
         yield from document.opened(source, media_type)
         return
-    rows = _rows(source, media_type)
-    pages = page_range(request, -(-len(rows) // ROWS))
+    sheets = _sheets(source, media_type)
+    pages = page_range(request, len(sheets))
     yield Extent(pages.start, pages.stop)
-    is_table = media_type in ("text/csv", "text/tab-separated-values")
     for index in pages:
         yield index + 1
-        yield _page(index + 1, rows[index * ROWS : (index + 1) * ROWS], request.dpi, is_table)
+        yield _page(index + 1, sheets[index], request.dpi, media_type in _TABLES)
 
 
-def _rows(source: Source, media_type: str) -> list[Placed]:
-    with open(source.path, "rb") as file:  # noqa: PTH123
-        data = file.read()
-    encoding = sniff.text_encoding(data[: sniff.HEAD_BYTES]) or "utf-8"
-    text = codecs.decode(data, encoding, "replace").lstrip("\ufeff")
-    if not text.strip():
+def _sheets(source: Source, media_type: str) -> list[list[Placed]]:
+    """The rows of the grid of every page. Raises MediaError when there is no text."""
+    if media_type == sniff.XLSX:
+        tables = [_table(rows) for _, rows in spreadsheet.sheets(source.path)]
+    else:
+        with open(source.path, "rb") as file:  # noqa: PTH123
+            data = file.read()
+        encoding = sniff.text_encoding(data[: sniff.HEAD_BYTES]) or "utf-8"
+        text = codecs.decode(data, encoding, "replace").lstrip("\ufeff")
+        if media_type in _TABLES:
+            tables = [_table(_records(text, "\t" if media_type.endswith("tab-separated-values") else None))]
+        else:
+            tables = [list(itertools.chain.from_iterable(_wrapped(line) for line in text.splitlines()))]
+    pages = [table[first : first + ROWS] for table in tables for first in range(0, len(table), ROWS)]
+    if not any(row for page in pages for row in page):
         raise MediaError(FailureCategory.EMPTY, "the file has no text")
-    if media_type in ("text/csv", "text/tab-separated-values"):
-        return _table(text, "\t" if media_type.endswith("tab-separated-values") else None)
-    return list(itertools.chain.from_iterable(_wrapped(line) for line in text.splitlines()))
+    return pages
 
 
 def _wrapped(line: str) -> Iterator[Placed]:
@@ -92,25 +103,26 @@ def _pieces(word: str, width: int) -> Iterator[str]:
     yield word
 
 
-def _table(text: str, delimiter: str | None) -> list[Placed]:
-    """CSV rows with every cell as one word, in columns as wide as their widest cell."""
-    sample = text[:65536]
+def _records(text: str, delimiter: str | None) -> list[list[str]]:
     if delimiter is None:
         try:
-            delimiter = csv.Sniffer().sniff(sample, ",;\t|").delimiter
+            delimiter = csv.Sniffer().sniff(text[:65536], ",;\t|").delimiter
         except csv.Error:
             delimiter = ","
     csv.field_size_limit(1 << 24)
     try:
-        records = [
-            [" ".join(cell.split()) for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)
-        ]
+        return list(csv.reader(io.StringIO(text), delimiter=delimiter))
     except csv.Error as error:
         raise MediaError(FailureCategory.CORRUPT, f"not readable as CSV: {error}") from None
-    count = max(map(len, records), default=0)
-    widths = [max((columns(row[i]) for row in records if i < len(row)), default=1) for i in range(count)]
+
+
+def _table(records: list[list[str]]) -> list[Placed]:
+    """Rows with every cell as one word, in columns as wide as their widest cell."""
+    rows = [[" ".join(cell.split()) for cell in row] for row in records]
+    count = max(map(len, rows), default=0)
+    widths = [max((columns(row[i]) for row in rows if i < len(row)), default=1) for i in range(count)]
     starts = list(itertools.accumulate((min(width, MAX_CELL) + 2 for width in widths), initial=0))
-    return [[(starts[i], min(columns(cell), MAX_CELL), cell) for i, cell in enumerate(row) if cell] for row in records]
+    return [[(starts[i], min(columns(cell), MAX_CELL), cell) for i, cell in enumerate(row) if cell] for row in rows]
 
 
 def _page(number: int, rows: list[Placed], dpi: int, is_table: bool) -> OpenedPage:

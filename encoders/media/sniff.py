@@ -17,10 +17,12 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ODT = "application/vnd.oasis.opendocument.text"
 EPUB = "application/epub+zip"
 
-DOCUMENTS = frozenset(
-    {"application/pdf", DOCX, PPTX, XLSX, EPUB, "application/vnd.ms-xpsdocument", "application/x-fictionbook+xml"}
-    | {"text/html", "text/plain", "text/markdown", "text/csv", "text/tab-separated-values", "application/json"}
-)
+PLAIN = frozenset({"text/plain", "text/markdown", "text/csv", "text/tab-separated-values", "application/json", XLSX})
+"""Documents that are text, or cells of text, to be read without a rendering library."""
+DOCUMENTS = PLAIN | {
+    *("application/pdf", DOCX, PPTX, EPUB, "application/vnd.ms-xpsdocument", "application/x-fictionbook+xml"),
+    "text/html",
+}
 IMAGES = frozenset({"image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp"})
 RECORDINGS = frozenset(
     {"audio/wav", "audio/mpeg", "audio/flac", "audio/ogg", "audio/aac", "audio/mp4", "video/mp4", "video/quicktime"}
