@@ -81,27 +81,37 @@ def read_records(
     One pass over `parts`: an asset leaves when its last part was seen, so that memory holds one batch, the assets
     under way, and the small columns of `assets` and `answers`. Raises InterlaceError when OUT holds no tables.
     """
-    keep = _condition(uris, status)
-    assets = {row["uri"]: row for row in read_table(out, "assets").to_table(filter=keep).to_pylist()}
-    keep_uris = _condition(uris, None)
-    answers: dict[str, list[dict[str, Any]]] = {}
-    for row in read_table(out, "answers").to_table(filter=keep_uris).to_pylist():
-        answers.setdefault(row["uri"], []).append(row)
+    assets = read_table(out, "assets").to_table(filter=_condition(uris, status)).combine_chunks()
+    pending = {uri: number for number, uri in enumerate(assets["uri"].to_pylist())}  # rows stay Arrow: a tenth of dicts
+    counts = assets["parts"].to_pylist()
+    answers = read_table(out, "answers").to_table(filter=_condition(uris, None)).combine_chunks()
+    answered: dict[str, list[int]] = {}
+    for number, uri in enumerate(answers["uri"].to_pylist()):
+        answered.setdefault(uri, []).append(number)
+
+    def record(uri: str, parts: list[dict[str, Any]]) -> AssetRecord:
+        asset = assets.slice(pending.pop(uri), 1).to_pylist()[0]
+        return _record(asset, parts, [answers.slice(number, 1).to_pylist()[0] for number in answered.pop(uri, ())])
+
     waiting: dict[str, list[dict[str, Any]]] = {}
     scan = read_table(out, "parts").to_batches(
-        columns=list(PART_COLUMNS), filter=keep_uris, batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1
+        columns=list(PART_COLUMNS),
+        filter=_condition(uris, None),
+        batch_size=BATCH_ROWS,
+        batch_readahead=1,
+        fragment_readahead=1,
     )
     for batch in scan:
         for row in batch.to_pylist():
             uri = row["uri"]
-            if uri not in assets:
+            if uri not in pending:
                 continue  # filtered out, or its last part is not published yet
             rows = waiting.setdefault(uri, [])
             rows.append(row)
-            if len(rows) >= (assets[uri]["parts"] or 1):
-                yield _record(assets.pop(uri), waiting.pop(uri), answers.pop(uri, []))
-    for uri, asset in assets.items():  # parts that are missing, and assets that never had one
-        yield _record(asset, waiting.pop(uri, []), answers.pop(uri, []))
+            if len(rows) >= (counts[pending[uri]] or 1):
+                yield record(uri, waiting.pop(uri))
+    for uri in list(pending):  # parts that are missing, and assets that never had one
+        yield record(uri, waiting.pop(uri, []))
 
 
 def _condition(uris: Collection[str] | None, status: Collection[str] | None) -> pc.Expression | None:

@@ -8,7 +8,7 @@
   // The same scale as `tone` in report.py: red at 0.5 and below, teal at 1. Boxes lie on white paper in both themes.
   const tone = percent => {
     const share = Math.min(Math.max((percent / 100 - 0.5) / 0.5, 0), 1);
-    return `hsl(${8 + 164 * share ** 1.6} ${72 - 12 * share}% 36%)`;
+    return `hsl(${8 + 164 * share ** 3} ${72 - 12 * share}% 36%)`;
   };
   const element = (name, attributes, parent) => {
     const made = document.createElementNS(SVG, name);

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,12 +91,14 @@ def write_report(
 def _choose(storage: Storage, most: int) -> tuple[dict[str, Any], list[str]]:
     """Counts over all assets, and the uris to show: everything when it fits, else some of every kind, in turn."""
     columns = ["uri", "modality", "media_type", "status", "pages", "seconds", "size"]
-    rows = read_table(storage, "assets").to_table(columns=columns).to_pylist()
-    rows.sort(key=lambda row: row["uri"])
-    kinds: dict[tuple[Any, ...], list[str]] = {}
-    for row in rows:
-        kinds.setdefault((row["status"], row["media_type"]), []).append(row["uri"])
-    queues = [iter(uris) for _, uris in sorted(kinds.items(), key=lambda item: str(item[0]))]
+    rows = read_table(storage, "assets").to_table(columns=columns).sort_by("uri")
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for kind in rows.group_by(["status", "media_type"]).aggregate([]).to_pylist():
+        same = pc.field("status") == kind["status"]
+        name = pc.field("media_type")
+        of_kind = rows.filter(same & (name.is_null() if kind["media_type"] is None else name == kind["media_type"]))
+        kinds[kind["status"], kind["media_type"] or ""] = of_kind["uri"].slice(0, most).to_pylist()
+    queues = [iter(uris) for _, uris in sorted(kinds.items())]
     chosen: list[str] = []
     while queues and len(chosen) < most:
         for queue in list(queues):
@@ -105,12 +108,12 @@ def _choose(storage: Storage, most: int) -> tuple[dict[str, Any], list[str]]:
             elif len(chosen) < most:
                 chosen.append(uri)
     overview = {
-        "count": len(rows),
-        "status": Counter(row["status"] for row in rows),
-        "modality": Counter(row["modality"] or "unknown" for row in rows),
-        "pages": sum(row["pages"] or 0 for row in rows),
-        "seconds": sum(row["seconds"] or 0.0 for row in rows),
-        "bytes": sum(row["size"] or 0 for row in rows),
+        "count": rows.num_rows,
+        "status": Counter(rows["status"].to_pylist()),
+        "modality": Counter(name or "unknown" for name in rows["modality"].to_pylist()),
+        "pages": pc.sum(rows["pages"]).as_py() or 0,
+        "seconds": pc.sum(rows["seconds"]).as_py() or 0.0,
+        "bytes": pc.sum(rows["size"]).as_py() or 0,
     }
     return overview, chosen
 
@@ -198,5 +201,5 @@ def size(count: float) -> str:
 
 def tone(confidence: float) -> str:
     """The colour of a confidence as CSS: the same scale as in report.js."""
-    share = min(max((confidence - 0.5) / 0.5, 0.0), 1.0)
-    return f"hsl({8 + 164 * share**1.6:.0f} {72 - 12 * share:.0f}% var(--tone))"
+    share = min(max((confidence - 0.5) / 0.5, 0.0), 1.0)  # cubed: most of what is read lies above 0.9
+    return f"hsl({8 + 164 * share**3:.0f} {72 - 12 * share:.0f}% var(--tone))"

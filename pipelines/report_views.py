@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from encoders.layout.joining import join
 from encoders.results import Cell, Chunk, Line, Page, Role, Table, extent
 from pipelines.records import AssetRecord
 from pipelines.report_sources import Picture
@@ -19,10 +21,10 @@ VOICES = 6  # colours before they repeat
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, heading, list item or table of the reading view; ``lines`` are (number, line) of the page."""
+    """A paragraph, heading, list item or table of the reading view; ``lines`` are (number, text, confidence)."""
 
     kind: str  # heading, body, list, caption, footnote, margin, table
-    lines: list[tuple[int, Line]]
+    lines: list[tuple[int, str, float]]
     rows: list[list[Cell]] = field(default_factory=list)
 
 
@@ -178,7 +180,14 @@ def _blocks(page: Page) -> Iterator[Block]:
 def _block(group: list[tuple[int, Line]]) -> Block:
     role = group[0][1].role
     kind = "margin" if role in MARGINS else "body" if role is Role.TABLE else role.value
-    return Block(kind, group)
+    lines = []
+    for (number, line), following in itertools.zip_longest(group, group[1:]):
+        text = line.text
+        if following is not None:  # what joining leaves of this line: its hyphen or not, a space or none
+            after = following[1].text.strip()
+            text = join(text, after)[: -len(after)] if after else text
+        lines.append((number, text, line.confidence))
+    return Block(kind, lines)
 
 
 def _table_of(page: Page, line: Line) -> int | None:
