@@ -73,12 +73,12 @@ class Flowing:
             if self.left_pages <= 0:
                 raise
             self.left_pages -= 1
-            self._flush()
+            self.flush()
             self.c.finish_page()
             self.c.new_page()
             self.band(self.columns)
         if not within:
-            self._flush()
+            self.flush()
 
     def _reserve_note(self) -> None:
         self.c.note += 1
@@ -101,7 +101,7 @@ class Flowing:
         ]
         self.deferred.append((placed, "footnote"))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         for placed, role in self.deferred:
             self._truth(placed, role)
         self.deferred = []
@@ -154,7 +154,7 @@ class Flowing:
         finally:
             if placed:
                 self._truth(placed, role)
-            self._flush()
+            self.flush()
 
     def gap(self, ems: float) -> None:
         if self.y > self.top:
@@ -298,7 +298,7 @@ def set_document(composer: Composer, pages: int, tables: bool) -> None:
             else:
                 flow.paragraph()
     except Full:
-        flow._flush()
+        flow.flush()
     composer.finish_page()
 
 
@@ -327,9 +327,9 @@ def _sections(flow: Flowing) -> None:
             while True:
                 flow.paragraph()
         except Full:
-            flow._flush()
+            flow.flush()
         flow.left_pages = pages
         flow.band(1, top=bottom + 1.5 * style.size)
         flow.heading()
-    flow._flush()
+    flow.flush()
     flow.band(2, top=flow.y)

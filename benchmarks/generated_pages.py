@@ -291,25 +291,35 @@ def generate(
 
 def generate_table_page(seed: int, kind: str, *, spans: bool = False, held_out: bool = False) -> GeneratedDocument:
     """A page of one column with a table of the given kind (ruled, rows, unruled) between paragraphs."""
-    rng = random.Random(f"{'held' if held_out else 'tune'}-table-{kind}-{spans}-{seed}")
-    style = random_style(rng, held_out=held_out, columns=1, language=rng.choice(["en", "de", "fr"]))
-    composer = Composer(style, rng)
-    composer.new_page()
-    from benchmarks.generated_flow import Flowing
-
-    flow = Flowing(composer, pages=1)
-    flow.paragraph()
-    if rng.random() < 0.5:
-        flow.heading()
-        flow.paragraph()
-    flow.table(
-        plan_table(rng, composer.prose, kind, spans=spans, size=rng.choice([style.size, style.size - 1])),
-        caption=rng.random() < 0.5,
-    )
-    flow.paragraph()
-    flow.paragraph()
+    for attempt in range(50):
+        rng = random.Random(f"{'held' if held_out else 'tune'}-table-{kind}-{spans}-{seed}-{attempt}")
+        style = random_style(rng, held_out=held_out, columns=1, language=rng.choice(["en", "de", "fr"]))
+        composer = Composer(style, rng)
+        composer.new_page()
+        if _set_table_page(composer, kind, spans):
+            break
     composer.finish_page()
     return GeneratedDocument(composer.pdf.tobytes(garbage=3, deflate=True), composer.pages, style)
+
+
+def _set_table_page(composer: Composer, kind: str, spans: bool) -> bool:
+    """A paragraph or two, the table, more paragraphs; False when the table does not fit."""
+    from benchmarks.generated_flow import Flowing, Full
+
+    rng, style = composer.rng, composer.style
+    flow = Flowing(composer, pages=1)
+    try:
+        flow.paragraph()
+        if rng.random() < 0.5:
+            flow.heading()
+            flow.paragraph()
+        size = rng.choice([style.size, style.size - 1])
+        flow.table(plan_table(rng, composer.prose, kind, spans=spans, size=size), caption=rng.random() < 0.5)
+        flow.paragraph()
+        flow.paragraph()
+    except Full:
+        flow.flush()
+    return bool(composer.truth.tables)
 
 
 __all__ = [

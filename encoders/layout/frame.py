@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class Piece:
     y1: float
     em: float
     lead: float = 0.0  # width of its first word: would it have fitted on the row before?
+    spans: tuple[tuple[float, float], ...] = ()  # left and right of each of its words
+    source: Line | None = None
 
     @property
     def cx(self) -> float:
@@ -42,6 +45,33 @@ class Piece:
     def cy(self) -> float:
         """Vertical centre."""
         return (self.y0 + self.y1) / 2
+
+    def split(self, bounds: Sequence[float], least: float) -> list[Piece]:
+        """Cut where a gap of ``least`` em and more between two words lies on one of the x positions ``bounds``."""
+        source = self.source
+        if source is None or len(self.words) < 2:
+            return [self]
+        order = sorted(range(len(self.words)), key=lambda i: self.spans[i][0])
+        slack = 0.3 * self.em
+        runs = [[order[0]]]
+        for a, b in pairwise(order):
+            low, high = self.spans[a][1], self.spans[b][0]
+            cut = high - low >= least * self.em and any(low - slack <= bound <= high + slack for bound in bounds)
+            if cut:
+                runs.append([b])
+            else:
+                runs[-1].append(b)
+        if len(runs) == 1:
+            return [self]
+        return [self._part(source, sorted(run)) for run in runs]
+
+    def _part(self, source: Line, run: Sequence[int]) -> Piece:
+        words = tuple(self.words[i] for i in run)
+        spans = tuple(self.spans[i] for i in run)
+        text = slice_text(source.text, source.words, words)
+        left, right = min(low for low, _ in spans), max(high for _, high in spans)
+        lead = spans[0][1] - spans[0][0]
+        return Piece(self.line, words, text, left, self.y0, right, self.y1, self.em, lead, spans, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +221,17 @@ def _cut(index: int, line: Line, box: Sequence[float], words: Sequence[Sequence[
     em = font_size("".join(word.text for word in line.words), sum(w[2] - w[0] for w in words), y1 - y0)
     runs = [[order[0]]]
     right = words[order[0]][2]
+    evenly = _is_justified(words, order, em)
     for i in order[1:]:
-        if words[i][0] - right > SPLIT_GAP * em:
+        if not evenly and words[i][0] - right > SPLIT_GAP * em:
             runs.append([i])
         else:
             runs[-1].append(i)
         right = max(right, words[i][2])
     if len(runs) == 1:
-        return [Piece(index, tuple(range(len(words))), line.text, x0, y0, x1, y1, em, words[0][2] - words[0][0])]
+        spans = tuple((word[0], word[2]) for word in words)
+        lead = words[0][2] - words[0][0]
+        return [Piece(index, tuple(range(len(words))), line.text, x0, y0, x1, y1, em, lead, spans, line)]
     pieces = []
     for run in runs:
         picked = tuple(sorted(run))
@@ -206,8 +239,15 @@ def _cut(index: int, line: Line, box: Sequence[float], words: Sequence[Sequence[
         top, bottom = min(words[i][1] for i in run), max(words[i][3] for i in run)
         first_width = words[picked[0]][2] - words[picked[0]][0]
         text = slice_text(line.text, line.words, picked)
-        pieces.append(Piece(index, picked, text, left, top, end, bottom, em, first_width))
+        spans = tuple((words[i][0], words[i][2]) for i in picked)
+        pieces.append(Piece(index, picked, text, left, top, end, bottom, em, first_width, spans, line))
     return pieces
+
+
+def _is_justified(words: Sequence[Sequence[float]], order: Sequence[int], em: float) -> bool:
+    """Whether the gaps are wide because the line was stretched: four and more of them, all alike."""
+    gaps = sorted(words[b][0] - words[a][2] for a, b in pairwise(order))
+    return len(gaps) >= 4 and gaps[0] > 0.5 * em and gaps[-1] < min(1.5 * gaps[0], 1.8 * em)
 
 
 def slice_text(text: str, words: Sequence[Word], picked: Sequence[int]) -> str:

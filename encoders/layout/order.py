@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from encoders.layout.blocks import Block, Flow, Item, Row, TableDraft, rows_of
 from encoders.layout.frame import Piece
-from encoders.layout.unruled import build_table
+from encoders.layout.unruled import build_table, heading_rows
 
 MIN_GUTTER = 0.8  # em
 DEEPEST = 6
@@ -113,14 +113,17 @@ def _table_breaks(strips: Sequence[Strip]) -> set[int]:
     breaks: set[int] = set()
     left = min((strip.covered[0][0] for strip in strips), default=0.0)
     right = max((strip.covered[-1][1] for strip in strips), default=0.0)
-    start = None
+    run: list[int] = []
     for index, strip in enumerate([*strips, None]):
         if strip is not None and _is_cells(strip, right - left):
-            start = index if start is None else start
+            run.append(index)
             continue
-        if start is not None and index - start >= 3:
-            breaks.update((start, index))
-        start = None
+        wrapped = strip is not None and len(strip.items) == 1 and strip.covered[0][1] - left < 0.5 * (right - left)
+        if wrapped and run and index - run[-1] <= 2:
+            continue
+        if len(run) >= 3:
+            breaks.update((run[0], run[-1] + 1))
+        run = []
     return breaks
 
 
@@ -128,9 +131,11 @@ def _is_cells(strip: Strip, width: float) -> bool:
     pieces = [item for item in strip.items if isinstance(item, Piece)]
     if len(pieces) != len(strip.items) or len(pieces) < 2 or len(rows_of(pieces)) > 1:
         return False
-    if sum(high - low for low, high in strip.covered) > 0.6 * width:
+    near = 0.65 * pieces[0].em  # words of a loosely justified line are no cells
+    wide = merge([(low - near, high + near) for low, high in strip.covered])
+    if len(wide) < 2 or sum(high - low - 2 * near for low, high in wide) > 0.6 * width:
         return False
-    return len(pieces) >= 3 or is_number(max(pieces, key=lambda piece: piece.x0).text)
+    return len(wide) >= 3 or is_number(max(pieces, key=lambda piece: piece.x0).text)
 
 
 def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Interval], em: float) -> bool:
@@ -171,20 +176,35 @@ def _regions(items: Sequence[Item], em: float, depth: int) -> list[list[Block]]:
                 regions.extend(_regions(column, em, depth + 1))
             regions.append([])
         elif kind == "table":
-            regions[-1].extend(build_table([item for item in group.items if isinstance(item, Piece)], em))
+            pieces = [item for item in group.items if isinstance(item, Piece)]
+            regions[-1] = _joined(regions[-1])
+            regions[-1].extend(build_table(_headed(regions[-1], pieces, em), em))
         else:
             regions[-1].extend(_flows(group))
     return [_joined(region) for region in regions]
 
 
 def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
-    """A column may begin above its neighbour: give strips on its side alone back to the group below."""
-    for above, below in pairwise(groups):
+    """A column may begin above its neighbour (below a picture): strips above a group of columns that stand on one side
+    of its gutter belong to it, from the topmost one on the right side on."""
+    for index in range(len(groups) - 1, 0, -1):
+        below = groups[index]
         free = gutters(below.covered, MIN_GUTTER * em)
-        if not free or gutters(above.covered, MIN_GUTTER * em):
+        if not free:
             continue
-        while above.strips and above.strips[-1].covered[0][0] >= free[0][1] - 0.1 * em:
-            strip = above.strips.pop()
+        loose: list[Strip] = []
+        last_right = 0
+        plain = takewhile(
+            lambda g: len(g.strips) < 3 or not gutters(g.covered, MIN_GUTTER * em), groups[index - 1 :: -1]
+        )
+        for strip in (s for group in plain for s in reversed(group.strips)):
+            right = strip.covered[0][0] >= free[0][1] - 0.1 * em
+            if not right and strip.covered[-1][1] > free[0][0] + 0.1 * em:
+                break
+            loose.append(strip)
+            last_right = len(loose) if right else last_right
+        for strip in loose[:last_right]:
+            next(group for group in groups[:index] if strip in group.strips).strips.remove(strip)
             below.strips.insert(0, strip)
             below.covered = merge([*below.covered, *strip.covered])
     return [group for group in groups if group.strips]
@@ -267,6 +287,22 @@ def _prose_share(grids: Sequence[Sequence[Row]], prose: Sequence[bool]) -> float
 
 def _are_labels(grid: Sequence[Row]) -> bool:
     return sum(row.text.rstrip().endswith((":", "：")) for row in grid) >= 0.5 * len(grid)
+
+
+def _headed(blocks: list[Block], pieces: list[Piece], em: float) -> list[Piece]:
+    """The pieces of a table with its heading rows, taken from the end of the flow above it: words of a heading often
+    stand so close that they look like running text."""
+    last = blocks[-1] if blocks else None
+    if not isinstance(last, Flow):
+        return pieces
+    taken = heading_rows(last.rows, pieces, em)
+    if not taken:
+        return pieces
+    if taken == len(last.rows):
+        blocks.pop()
+    else:
+        blocks[-1] = Flow(last.rows[:-taken], last.left, last.right)
+    return [*(piece for row in last.rows[-taken:] for piece in row.pieces), *pieces]
 
 
 def _flows(group: Group) -> list[Block]:

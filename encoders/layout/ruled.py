@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from encoders.layout.blocks import CellDraft, TableDraft, rows_of
+from encoders.layout.blocks import CellDraft, TableDraft
 from encoders.layout.frame import Piece
 from encoders.layout.rules import Rule
-from encoders.layout.unruled import column_bounds, table_of
+from encoders.layout.unruled import cut_at_columns, table_of
 
 DRAWN = 0.6  # share of a cell's side that a rule must cover to part it from its neighbour
 
@@ -75,6 +75,8 @@ def _grid(
     if rows < 1 or columns < 1 or rows * columns < 2 or rows * columns > 20_000:
         return None, pieces
     inside = [p for p in pieces if xs[0] <= p.cx <= xs[-1] and ys[0] <= p.cy <= ys[-1]]
+    taken = {id(piece) for piece in inside}
+    inside = [part for piece in inside for part in piece.split(_between_rules(piece, xs, down), 0.1)]
     if len(inside) < 2:
         return None, pieces
     cells = _merged(xs, ys, across, down, em)
@@ -87,9 +89,13 @@ def _grid(
         place[r, c].pieces.append(piece)
     if sum(bool(cell.pieces) for cell in cells) < 2:
         return None, pieces
-    taken = {id(piece) for piece in inside}
     table = TableDraft(xs[0], ys[0], xs[-1], ys[-1], rows, columns, cells)
     return table, [piece for piece in pieces if id(piece) not in taken]
+
+
+def _between_rules(piece: Piece, xs: Sequence[float], down: Sequence[Rule]) -> list[float]:
+    """The upright rules that stand beside the piece, where it must be cut."""
+    return [x for x in xs if any(abs(r.at - x) < 0.4 * piece.em and r.low < piece.cy < r.high for r in down)]
 
 
 def _merged(
@@ -150,8 +156,8 @@ def _between(rules: Sequence[Rule], pieces: list[Piece], em: float) -> tuple[Tab
     inside = [p for p in pieces if low <= p.x0 and p.x1 <= high and top < p.cy < bottom]
     if len(inside) < 4:
         return None, pieces
-    rows = rows_of(inside)
-    bounds = column_bounds(rows, em)
+    taken = {id(piece) for piece in inside}
+    rows, bounds = cut_at_columns(inside, em)
     several = sum(len(row.pieces) > 1 for row in rows)
     if len(bounds) < 3 or several < 2 or several < 0.4 * len(rows):
         return None, pieces
@@ -159,5 +165,4 @@ def _between(rules: Sequence[Rule], pieces: list[Piece], em: float) -> tuple[Tab
     bands = {sum(row.cy > height for height in breaks) for row in rows}
     table = table_of(rows, bounds, breaks if len(bands) > 3 and len(bands) == len(rules) - 1 else ())
     table.y0, table.y1 = min(table.y0, top), max(table.y1, bottom)
-    taken = {id(piece) for piece in inside}
     return table, [piece for piece in pieces if id(piece) not in taken]

@@ -15,9 +15,8 @@ CROSSED = 0.2  # share of rows that may cross a gap between columns: headings ov
 
 def build_table(pieces: Sequence[Piece], em: float) -> list[Block]:
     """The table that the pieces form, with what stands loosely above and below it as flows."""
-    rows = rows_of(pieces)
-    before, rows, after = _trimmed(rows, em)
-    bounds = column_bounds(rows, em)
+    before, rows, after = _trimmed(rows_of(pieces), em)
+    rows, bounds = cut_at_columns([piece for row in rows for piece in row.pieces], em)
     blocks: list[Block] = []
     if before:
         blocks.append(_flow(before))
@@ -28,6 +27,27 @@ def build_table(pieces: Sequence[Piece], em: float) -> list[Block]:
     if after:
         blocks.append(_flow(after))
     return blocks
+
+
+def heading_rows(above: Sequence[Row], pieces: Sequence[Piece], em: float) -> int:
+    """How many of the last rows above belong to the table of these pieces: rows that its column bounds cut into cells,
+    or a heading over some of its columns, no further off than its rows are from one another."""
+    rows, bounds = cut_at_columns(pieces, em)
+    if len(rows) < 2 or len(bounds) < 3:
+        return 0
+    pitch = (rows[-1].cy - rows[0].cy) / (len(rows) - 1)
+    first = rows[0].cy
+    for count, row in enumerate(reversed(above)):
+        inside = row.x0 > bounds[0] - em and row.x1 < bounds[-1] + em
+        parts = [part for piece in row.pieces for part in piece.split(bounds[1:-1], 0.42)]
+        cells = [_reach(part, bounds) for part in parts]
+        several = len(cells) > 1 and sum(low != high for low, high in cells) <= len(cells) // 3
+        over = len(parts) == 1 and cells[0][0] > 0 and row.x1 - row.x0 < 0.5 * (bounds[-1] - bounds[0])
+        near = 0 < first - row.cy <= 1.45 * pitch
+        if count == 2 or not (inside and near and (several or over)):
+            return count
+        first = row.cy
+    return len(above)
 
 
 def _flow(rows: list[Row]) -> Flow:
@@ -51,6 +71,16 @@ def _trimmed(rows: list[Row], em: float) -> tuple[list[Row], list[Row], list[Row
             last = i + 1
             break
     return rows[:first], rows[first:last], rows[last:]
+
+
+def cut_at_columns(pieces: Sequence[Piece], em: float) -> tuple[list[Row], list[float]]:
+    """Rows and column bounds; pieces that run over a bound with more than a word space there are two cells."""
+    rows = rows_of(pieces)
+    bounds = column_bounds(rows, em)
+    if len(bounds) < 3:
+        return rows, bounds
+    parts = [part for piece in pieces for part in piece.split(bounds[1:-1], 0.42)]
+    return (rows_of(parts) if len(parts) > len(pieces) else rows), bounds
 
 
 def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
@@ -109,9 +139,10 @@ def table_of(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[floa
     for r, band in enumerate(bands):
         y0, y1 = tops[r], max(tops[r + 1], max(row.y1 for row in band))
         taken: dict[int, CellDraft] = {}
+        over = _heading_reach(r, bands, bounds)
         for row in band:
             for piece in row.pieces:
-                low, high = _reach(piece, bounds)
+                low, high = over.get(id(piece)) or _reach(piece, bounds)
                 owner = next((taken[c] for c in range(low, high + 1) if c in taken), None)
                 if owner is None:
                     owner = CellDraft(r, low, 1, high - low + 1, bounds[low], y0, bounds[high + 1], y1)
@@ -125,6 +156,47 @@ def table_of(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[floa
     cells.sort(key=lambda cell: (cell.row, cell.column))
     top, bottom = min(row.y0 for row in rows), max(row.y1 for row in rows)
     return TableDraft(left, top, right, bottom, len(bands), len(bounds) - 1, cells)
+
+
+def _heading_reach(r: int, bands: Sequence[list[Row]], bounds: Sequence[float]) -> dict[int, tuple[int, int]]:
+    """Columns below the headings of the first row, if it leaves some columns blank that the second row names: each
+    heading stands over the two and more columns around whose middle it is centred."""
+    if r > 0 or len(bands) < 3:
+        return {}
+    pieces = [piece for row in bands[0] for piece in row.pieces]
+    columns = len(bounds) - 1
+    named = {c for row in bands[1] for piece in row.pieces for c in [_reach(piece, bounds)[0]]}
+    if len(pieces) >= columns - 1 or len(named) < columns or columns < 3:
+        return {}
+    inner = _content(bands[1:], bounds)
+    found: dict[int, tuple[int, int]] = {}
+    for k, piece in enumerate(pieces):
+        left = pieces[k - 1].x1 if k else bounds[0] - 1
+        right = pieces[k + 1].x0 if k + 1 < len(pieces) else bounds[-1] + 1
+        choices = [
+            (abs((inner[i][0] + inner[j][1]) / 2 - piece.cx), i, j)
+            for i in range(columns)
+            for j in range(i + 1, columns)
+            if inner[i][1] > left and inner[j][0] < right and inner[i][0] < piece.x1 and inner[j][1] > piece.x0
+        ]
+        if choices:
+            _, low, high = min(choices)
+            found[id(piece)] = (low, high)
+    return found
+
+
+def _content(bands: Sequence[list[Row]], bounds: Sequence[float]) -> list[tuple[float, float]]:
+    """Left and right end of what stands in each column."""
+    ends = [(bounds[c], bounds[c + 1]) for c in range(len(bounds) - 1)]
+    reached: dict[int, tuple[float, float]] = {}
+    for band in bands:
+        for row in band:
+            for piece in row.pieces:
+                low, high = _reach(piece, bounds)
+                if low == high:
+                    a, b = reached.get(low, (piece.x0, piece.x1))
+                    reached[low] = (min(a, piece.x0), max(b, piece.x1))
+    return [reached.get(c, ends[c]) for c in range(len(ends))]
 
 
 def _bands(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[float]) -> list[list[Row]]:
