@@ -8,17 +8,16 @@ import pickle
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
-from typing import Any
-
-import ray
-from ray import serve
-from ray.exceptions import RayActorError
+from typing import TYPE_CHECKING, Any
 
 from decoder.config import DecoderConfig
-from decoder.engine import Engine
 from decoder.fingerprint import decoder_fingerprint
 from decoder.sequence import DecoderError, Generation, SequenceRequest, SoftSegment
 
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+# Ray is imported where it is used: the command line knows this module and mostly does not start Ray.
 # Ray copies arguments above 100 KB through the object store, twice per call; below, soft tokens travel inline.
 _INLINE_BYTES = 90_000
 _ATTEMPTS = 3
@@ -46,12 +45,17 @@ class DecoderReplica:
     """One engine. Its forward passes run in the engine's own thread, so that health checks are answered."""
 
     def __init__(self, config: DecoderConfig, device: str) -> None:
+        from decoder.engine import Engine
+
         self._engine = Engine(config)
         self._engine.load(device)
 
-    async def generate(self, batch: Sequence[SequenceRequest] | list[ray.ObjectRef]) -> list[Generation]:
-        """A whole batch in one call, unpacked into the engine's queue; cancelled calls leave the engine."""
-        requests: Any = await batch[0] if len(batch) == 1 and isinstance(batch[0], ray.ObjectRef) else batch
+    async def generate(self, batch: list[Any]) -> list[Generation]:
+        """A whole batch in one call, unpacked into the engine's queue; cancelled calls leave the engine.
+
+        ``batch`` has the requests, or one reference to the list of them."""
+        inline = all(isinstance(item, SequenceRequest) for item in batch)
+        requests: list[SequenceRequest] = batch if inline else await batch[0]
         handles = [self._engine.submit(request) for request in requests]
         try:
             return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
@@ -75,8 +79,10 @@ class DecoderReplica:
             engine.close()
 
 
-def application(config: DecoderConfig, resources: DecoderResources) -> serve.Application:
+def application(config: DecoderConfig, resources: DecoderResources) -> Application:
     """The Serve application of a decoder, not yet deployed."""
+    from ray import serve
+
     deployment = serve.deployment(
         DecoderReplica,
         name="decoder",
@@ -87,7 +93,7 @@ def application(config: DecoderConfig, resources: DecoderResources) -> serve.App
         health_check_timeout_s=60,
         graceful_shutdown_timeout_s=10,
     )
-    built: serve.Application = deployment.bind(config, "cuda" if resources.num_gpus else "cpu")
+    built: Application = deployment.bind(config, "cuda" if resources.num_gpus else "cpu")
     return built
 
 
@@ -105,6 +111,8 @@ class DecoderHandle:
         A replica that dies is tried again: greedy decoding gives the same tokens. Raises `TimeoutError`, and
         `DecoderError` when no replica answers.
         """
+        from ray.exceptions import RayActorError
+
         if not requests:
             return []
         for attempt in range(_ATTEMPTS):
@@ -123,6 +131,8 @@ class DecoderHandle:
 
     async def generate_async(self, requests: Sequence[SequenceRequest]) -> list[Generation]:
         """`generate` for event loops; cancelling it cancels the sequences."""
+        from ray.exceptions import RayActorError
+
         if not requests:
             return []
         for attempt in range(_ATTEMPTS):
@@ -142,6 +152,8 @@ class DecoderHandle:
         return found
 
     def _deployment(self) -> Any:
+        from ray import serve
+
         if not self._handle:  # made where it is used: a handle belongs to its process
             self._handle.append(serve.get_app_handle(self.application))
         return self._handle[0]
@@ -155,4 +167,6 @@ def _travelling(requests: Sequence[SequenceRequest]) -> list[Any]:
     soft = sum(s.vectors.nbytes for request in requests for s in request.segments if isinstance(s, SoftSegment))
     if soft <= _INLINE_BYTES and len(pickle.dumps(requests, protocol=5)) <= _INLINE_BYTES:
         return list(requests)
+    import ray
+
     return [ray.put(list(requests))]

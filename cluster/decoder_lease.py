@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import ray
-from ray import serve
-
 from cluster.decoder_app import DecoderHandle, DecoderResources, application, application_name
 from decoder.config import DecoderConfig
 
@@ -46,6 +43,8 @@ class DecoderKeeper:
 
     def ensure(self, lease: str, config: DecoderConfig, resources: DecoderResources, warm: bool) -> str:
         """Deploy the decoder unless it is there, and note the lease. Returns the application's name."""
+        from ray import serve
+
         name = application_name(config)
         with self._serving:
             running = serve.status().applications.get(name)
@@ -89,6 +88,8 @@ class DecoderKeeper:
 
     def _sweep(self) -> None:
         """Delete what nobody holds. Under the lock of deploying, so that nobody joins what is about to go."""
+        from ray import serve
+
         with self._serving:
             with self._leasing:
                 unheld = [name for name, known in self._applications.items() if not known.leases and not known.warm]
@@ -109,6 +110,8 @@ class DecoderLease:
 
     def release(self) -> None:
         """Give the lease back; the last one ends the application, unless it is kept warm."""
+        import ray
+
         if self._done.is_set():
             return
         self._done.set()
@@ -141,6 +144,8 @@ def ensure_decoder(
     ``resources`` only matter to whoever deploys, ``lease_seconds`` to whoever starts the cluster's first keeper.
     ``timeout`` is for one batch. Ray must be initialised. Raises `RuntimeError` when the deployment fails.
     """
+    import ray
+
     lease = uuid.uuid4().hex
     keeper = (
         ray.remote(DecoderKeeper)

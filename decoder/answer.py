@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from decoder.confidence import NOT_SEEN, answer_confidence, leaf_names, leaves, span_confidence, token_ends
 from decoder.config import DecoderConfig
-from decoder.engine import Engine
 from decoder.evidence import Evidence, EvidenceIndex
 from decoder.fusion import Fusion
 from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
 from encoders.failures import Failure, FailureCategory
+
+if TYPE_CHECKING:
+    from decoder.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class Answerer:
         """Load tokenizer and decoder onto ``cpu`` or ``cuda[:n]``."""
         self.fusion.load()
         if self._engine is None:
+            from decoder.engine import Engine  # brings torch, which `prepare` and `finish` do not need
+
             self._engine = Engine(self.config)
             self._engine.load(device)
 

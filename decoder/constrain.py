@@ -67,6 +67,11 @@ class JsonGrammars:
             )
         return pristine.copy(limit)
 
+    def text(self, tokens: list[int]) -> str:
+        """What tokens spell."""
+        spelled: str = self._tokenizer.decode_str(tokens)
+        return spelled
+
     def allowed(self, matcher: LLMatcher) -> NDArray[np.bool_]:
         """Which tokens [vocabulary] may come next."""
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)

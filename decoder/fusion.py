@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from decoder.config import DecoderConfig
 from decoder.precontext import Passage, Precontext, passages
 from decoder.relevance import choose
@@ -49,6 +47,8 @@ class Fusion:
     def load(self) -> None:
         """Read the tokenizer of the decoder's checkpoint."""
         if self._tokenizer is None:
+            from transformers import AutoTokenizer  # seconds to import; the command line needs only the version above
+
             self._tokenizer = AutoTokenizer.from_pretrained(resolve(self.config.checkpoint))
 
     @property
@@ -70,7 +70,8 @@ class Fusion:
                 f"the question takes {len(before) + len(after)} of the prompt's {self.config.prompt_tokens} tokens and "
                 "leaves no room for the document: shorten it or raise prompt_tokens"
             )
-        split = [piece for passage in passages(precontext) for piece in self._pieces(passage)]
+        most = max(8, min(_PASSAGE_TOKENS, budget // 6))
+        split = [piece for passage in passages(precontext) for piece in self._pieces(passage, most)]
         rendered = [self._render(passage) for passage in split]
         gap = self._tokens(_GAP + "\n")
         places = {passage.place: self._tokens(passage.place + ":\n") for passage in split if passage.place}
@@ -118,21 +119,38 @@ class Fusion:
         tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return tokens
 
-    def _pieces(self, passage: Passage) -> Iterator[Passage]:
-        """The passage, cut at line or sentence ends when it is long; soft tokens stay with the first piece."""
-        if len(passage.text) <= _PASSAGE_TOKENS * 4 or (self.config.mode == "soft" and passage.soft is not None):
+    def _pieces(self, passage: Passage, most: int) -> Iterator[Passage]:
+        """The passage, cut at line or sentence ends into pieces of about ``most`` tokens; soft tokens stay with the
+        first piece."""
+        soft_alone = self.config.mode == "soft" and passage.soft is not None
+        if soft_alone or len(passage.text) <= most or len(self._tokens(passage.text)) <= most:
             yield passage
             return
-        text, soft = "", passage.soft
-        for sentence in re.split(r"(?<=\n)|(?<=[.!?。！？;]) +", passage.text):
-            for start in range(0, len(sentence), _PASSAGE_TOKENS * 8):
-                piece = sentence[start : start + _PASSAGE_TOKENS * 8]
-                if text and len(text) + len(piece) > _PASSAGE_TOKENS * 4:
-                    yield replace(passage, text=text.strip(), soft=soft)
-                    text, soft = "", None
-                text += piece if piece.endswith("\n") else piece + " "
-        if text.strip():
-            yield replace(passage, text=text.strip(), soft=soft)
+        soft, piece, length = passage.soft, "", 0
+        for sentence in self._sentences(passage.text, most):
+            count = len(self._tokens(sentence))
+            if piece and length + count > most:
+                yield replace(passage, text=piece.strip(), soft=soft)
+                soft, piece, length = None, "", 0
+            piece, length = piece + sentence, length + count
+        if piece.strip():
+            yield replace(passage, text=piece.strip(), soft=soft)
+
+    def _sentences(self, text: str, most: int) -> Iterator[str]:
+        """Sentences and lines with the space after them; longer ones cut at spaces, and words at any character."""
+        for sentence in re.findall(r".*?(?:\n|[.!?;] +|[。！？；]|$)", text, re.DOTALL):
+            words = re.findall(r"\S+\s*", sentence) if len(sentence) > most else [sentence]
+            run = ""
+            for word in words:
+                if len(run) + len(word) > 3 * most and run:
+                    yield run
+                    run = ""
+                run += word
+                while len(run) > 6 * most:
+                    yield run[: 3 * most]
+                    run = run[3 * most :]
+            if run:
+                yield run
 
     def _render(self, passage: Passage) -> list[Segment]:
         """A passage in the config's mode; without soft tokens it is text in every mode."""

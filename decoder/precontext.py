@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.adapters.base import SoftTokens
+from encoders.adapters.soft import SoftTokens
 from encoders.layout.page_text import MARGINS, text_blocks
 from encoders.results import Chunk, Detection, DocumentResult, Page, Role, Speech, extent
 

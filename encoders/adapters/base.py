@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -12,23 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
 
 GEOMETRY = 6  # numbers per item: page (counted from 1), left, top, right, bottom or start, 0, end, 0; confidence
-
-
-@dataclass(frozen=True, slots=True)
-class SoftTokens:
-    """Soft tokens [m, d_model] float16 of one perception, and which rows belong to which item of which page."""
-
-    vectors: NDArray[np.float16]
-    spans: tuple[FeatureSpan, ...]
-
-    def of(self, page: int, items: Sequence[int]) -> NDArray[np.float16]:
-        """The soft tokens [k, d_model] of some items of a page, in the order they were read."""
-        wanted = set(items)
-        rows = [self.vectors[s.start : s.stop] for s in self.spans if s.page == page and s.item in wanted]
-        return np.concatenate(rows) if rows else self.vectors[:0]
 
 
 class AdapterConfig(BaseModel):
