@@ -41,6 +41,7 @@ _FILETYPES = {
     "application/x-fictionbook+xml": "fb2",
     "text/html": "html",
 }
+_LINKED_IMAGE = re.compile(rb"<img\b(?![^>]*src\s*=\s*[\"']?data:)[^>]*>", re.I)  # would be set as "[image]"
 _BROKEN = re.compile(r"error|cannot|unknown|invalid|unexpected|premature|broken|limit|too many", re.I)
 
 
@@ -71,7 +72,7 @@ def _open(source: Source, media_type: str) -> Any:
         if filetype in ("docx", "pptx"):
             document = pymupdf.open(stream=office.as_html(source.path, media_type), filetype="html")
         elif filetype in ("html", "txt"):  # as a stream: by path, MuPDF would fetch images from the file's folder
-            document = pymupdf.open(stream=_utf8(source.path), filetype=filetype)
+            document = pymupdf.open(stream=_LINKED_IMAGE.sub(b"", _utf8(source.path)), filetype=filetype)
         else:
             document = pymupdf.open(source.path, filetype=filetype)
     except pymupdf.EmptyFileError:

@@ -46,9 +46,10 @@ def script_of(text: str) -> str:
 
 
 def in_reading_order(words: list[Word]) -> list[Word]:
-    """The words of a line that came from left to right; those of right-to-left scripts are put in their own order.
+    """The words of a line; those of right-to-left scripts come in the file's order, which may be either.
 
-    Runs of left-to-right words inside such a line keep their order, as the bidirectional algorithm shows them.
+    They are put in their own order by where they stand; runs of left-to-right words among them keep theirs, as the
+    bidirectional algorithm shows them.
     """
     text = "".join(word.text for word in words)
     if text.isascii():
@@ -56,8 +57,10 @@ def in_reading_order(words: list[Word]) -> list[Word]:
     classes = [unicodedata.bidirectional(c) for c in text]
     if sum(c in ("R", "AL") for c in classes) <= classes.count("L"):
         return words
+    x, y = words[0].quad[2] - words[0].quad[0], words[0].quad[3] - words[0].quad[1]
+    from_the_right = sorted(words, key=lambda word: -(word.quad[0] * x + word.quad[1] * y))
     ordered: list[Word] = []
-    for left_to_right, run in itertools.groupby(reversed(words), key=_is_left_to_right):
+    for left_to_right, run in itertools.groupby(from_the_right, key=_is_left_to_right):
         members = list(run)
         ordered += reversed(members) if left_to_right else members
     return ordered
