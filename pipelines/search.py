@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from pipelines.storage import Storage
 from pipelines.tables import read_table
 
 CONTEXT_WORDS = 8  # of context on either side of a hit
-BATCH_ROWS = 256
+BATCH_ROWS = 32  # a part holds up to 32 pages of words
 # Scripts that are written without spaces: every sign is a token, so that a phrase is found inside a run of them.
 _UNSPACED = "\u0e00-\u0edf\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
@@ -76,15 +77,8 @@ def search(out: str | Storage, text: str, *, limit: int | None = None) -> Iterat
     scan = read_table(out, "parts").to_batches(
         columns=columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1
     )
-    found = 0
-    for batch in scan:
-        rows = _candidates(batch, query)
-        for row in batch.take(rows).to_pylist() if len(rows) else ():
-            for hit in _hits(row, query):
-                yield hit
-                found += 1
-                if limit is not None and found >= limit:
-                    return
+    hits = (hit for batch in scan for hit in _hits(batch, query))
+    yield from itertools.islice(hits, limit)
 
 
 def fold(text: str) -> str:
@@ -110,32 +104,39 @@ def _parse(text: str) -> _Query:
     return query
 
 
-def _candidates(batch: pa.RecordBatch, query: _Query) -> pa.Array:
-    """Numbers of the rows in which every token stands somewhere, found without leaving Arrow."""
-    keep = pa.array([False] * batch.num_rows, pa.bool_())
-    for texts, owners in (_page_lines(batch), _spoken(batch)):
-        plain = _folded(texts)
-        rows = pa.array(range(batch.num_rows), pa.int64())
-        inside = pa.array([True] * batch.num_rows, pa.bool_())
-        for pattern in query.patterns:
-            matching = pc.unique(owners.filter(pc.fill_null(pc.match_substring_regex(plain, pattern), False)))
-            inside = pc.and_(inside, pc.is_in(rows, matching))
-        keep = pc.or_(keep, inside)
-    return pc.indices_nonzero(keep)
-
-
-def _page_lines(batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
-    """The text of every line, and the row it belongs to."""
-    pages = batch["pages"]
-    page_rows = pc.list_parent_indices(pages)
-    lines = pc.struct_field(pc.list_flatten(pages), "lines")
-    owners = page_rows.take(pc.list_parent_indices(lines))
-    return pc.struct_field(pc.list_flatten(lines), "text"), owners
-
-
-def _spoken(batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
+def _hits(batch: pa.RecordBatch, query: _Query) -> Iterator[Hit]:
+    """Hits of a batch of `parts`. Only the pages and transcripts that hold every token leave Arrow."""
+    uris, ids = batch["uri"], batch["part_id"]
+    pages = pc.list_flatten(batch["pages"])
+    lines = pc.struct_field(pages, "lines")
+    held = _holding(pc.struct_field(pc.list_flatten(lines), "text"), pc.list_parent_indices(lines), len(pages), query)
+    rows = pc.list_parent_indices(batch["pages"]).take(held).to_pylist()
+    numbers = pc.struct_field(pages, "page").take(held).to_pylist()
+    for row, page, page_lines in zip(rows, numbers, lines.take(held).to_pylist(), strict=True):
+        units = list(_page_units(page_lines))
+        for first, last in _matches(units, query):
+            quads = tuple(_line_quads(units[first : last + 1]))
+            yield _hit(uris[row].as_py(), ids[row].as_py(), units, first, last, page=page, quads=quads)
     chunks = pc.struct_field(batch["speech"], "chunks")
-    return pc.struct_field(pc.list_flatten(chunks), "text"), pc.list_parent_indices(chunks)
+    spoken = pc.struct_field(pc.list_flatten(chunks), "text")
+    held = _holding(spoken, pc.list_parent_indices(chunks), batch.num_rows, query)
+    for row, row_chunks in zip(held.to_pylist(), chunks.take(held).to_pylist(), strict=True):
+        units = list(_speech_units(row_chunks))
+        for first, last in _matches(units, query):
+            start, end, speaker = units[first].start, units[last].end, units[first].speaker
+            where = {"start": start, "end": end, "speaker": speaker}
+            yield _hit(uris[row].as_py(), ids[row].as_py(), units, first, last, **where)
+
+
+def _holding(texts: pa.Array, owners: pa.Array, count: int, query: _Query) -> pa.Array:
+    """Numbers of the owners (0 to ``count`` - 1) among whose texts every token stands somewhere."""
+    plain = _folded(texts)
+    numbers = pa.array(range(count), pa.int64())
+    held = pa.array([True] * count, pa.bool_())
+    for pattern in query.patterns:
+        found = owners.filter(pc.fill_null(pc.match_substring_regex(plain, pattern), False))
+        held = pc.and_(held, pc.is_in(numbers, pc.unique(found)))
+    return pc.indices_nonzero(held)
 
 
 def _folded(texts: pa.Array) -> pa.Array:
@@ -147,24 +148,11 @@ def _folded(texts: pa.Array) -> pa.Array:
     return lower
 
 
-def _hits(row: dict[str, Any], query: _Query) -> Iterator[Hit]:
-    for page in row["pages"] or ():
-        units = list(_page_units(page))
-        for first, last in _matches(units, query):
-            quads = tuple(_line_quads(units[first : last + 1]))
-            yield _hit(row, units, first, last, page=page["page"], quads=quads)
-    if row["speech"] is not None:
-        units = list(_speech_units(row["speech"]))
-        for first, last in _matches(units, query):
-            one, other = units[first], units[last]
-            yield _hit(row, units, first, last, start=one.start, end=other.end, speaker=one.speaker)
-
-
-def _hit(row: dict[str, Any], units: Sequence[_Unit], first: int, last: int, **where: Any) -> Hit:
+def _hit(uri: str, part_id: str, units: Sequence[_Unit], first: int, last: int, **where: Any) -> Hit:
     before, inside, after = units[max(0, first - CONTEXT_WORDS) : first], units[first : last + 1], units[last + 1 :]
     return Hit(
-        row["uri"],
-        row["part_id"],
+        uri,
+        part_id,
         _joined(inside),
         _joined(before),
         _joined(after[:CONTEXT_WORDS]),
@@ -173,16 +161,16 @@ def _hit(row: dict[str, Any], units: Sequence[_Unit], first: int, last: int, **w
     )
 
 
-def _page_units(page: dict[str, Any]) -> Iterator[_Unit]:
-    for number, line in enumerate(page["lines"] or ()):
+def _page_units(lines: Sequence[dict[str, Any]] | None) -> Iterator[_Unit]:
+    for number, line in enumerate(lines or ()):
         words = line["words"] or [line]  # a line without words is found as a whole
         for word in words:
             text = word["text"] or ""
             yield _Unit(text, tokens_of(text), word["confidence"] or 0.0, number, word["quad"] or ())
 
 
-def _speech_units(speech: dict[str, Any]) -> Iterator[_Unit]:
-    for number, chunk in enumerate(speech["chunks"] or ()):
+def _speech_units(chunks: Sequence[dict[str, Any]] | None) -> Iterator[_Unit]:
+    for number, chunk in enumerate(chunks or ()):
         for word in chunk["words"] or [chunk]:
             text = (word["text"] or "").strip()
             times = {"start": word["start"], "end": word["end"], "speaker": word["speaker"]}
