@@ -35,7 +35,9 @@ class SpeechConfig(BaseModel):
     speaker: SpeakerConfig = SpeakerConfig()
     features: bool = Field(False, description="keep the encoder's output as the perception's features")
     threads: int = Field(1, ge=1, description="threads of the networks on CPU")
-    batch_windows: int = Field(8, ge=1, description="windows of up to 30 s decoded together")
+    batch_windows: int | None = Field(
+        None, ge=1, description="windows of up to 30 s decoded together; None: 8 on CPU, 64 on CUDA"
+    )
     opening: OpeningConfig = OpeningConfig()
     limits: OpeningLimits = OpeningLimits()
 

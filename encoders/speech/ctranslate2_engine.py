@@ -26,6 +26,8 @@ Encoded = NDArray[np.float32]
 class CTranslate2Engine:
     """See `encoders.speech.engine.WhisperEngine`; ``encoded`` is [windows, 1500, d] float32."""
 
+    batch = 8
+
     def __init__(self, folder: Path, *, compute_type: str, beam_size: int, threads: int) -> None:
         self._model = WhisperModel(str(folder), device="cpu", compute_type=compute_type, cpu_threads=threads)
         self._network: ctranslate2.models.Whisper = self._model.model

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import MediaInput, Perception
-from encoders.checkpoints import checkpoint_digest, resolve
+from encoders.checkpoints import checkpoint_digest, checkpoint_format, resolve
 from encoders.failures import Failure, FailureCategory
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
@@ -71,11 +71,12 @@ class SpeechEncoder:
         assert self._engine is not None, "load first"
         states = [_Part(part.start) for part in parts]
         transcriber = Transcriber(self._engine, features=self.config.features)
+        most = self.config.batch_windows or self._engine.batch
         batch: list[Window] = []
         for index, part in enumerate(parts):
             for window in self._windows(part, states[index], index):
                 batch.append(window)
-                if len(batch) >= self.config.batch_windows:
+                if len(batch) >= most:
                     _transcribe(transcriber, batch, states)
                     batch = []
         _transcribe(transcriber, batch, states)
@@ -180,9 +181,15 @@ def _silence(samples: int) -> Iterator[NDArray[np.int16]]:
 
 
 def _engine(config: SpeechConfig, device: str) -> WhisperEngine:
-    from encoders.speech.ctranslate2_engine import CTranslate2Engine
+    """CTranslate2 on CPU, torch on CUDA; a checkpoint given as a folder or id in either format runs where it can."""
+    if device == "cpu":
+        folder = resolve(config.checkpoint, variant="ctranslate2")
+        if checkpoint_format(folder) == "ctranslate2":
+            from encoders.speech.ctranslate2_engine import CTranslate2Engine
 
-    folder = resolve(config.checkpoint, variant="ctranslate2")
-    return CTranslate2Engine(
-        folder, compute_type=config.compute_type, beam_size=config.beam_size, threads=config.threads
-    )
+            return CTranslate2Engine(
+                folder, compute_type=config.compute_type, beam_size=config.beam_size, threads=config.threads
+            )
+    from encoders.speech.torch_engine import TorchEngine
+
+    return TorchEngine(resolve(config.checkpoint, variant="torch"), device=device, threads=config.threads)

@@ -33,6 +33,8 @@ class Alignment:
 class WhisperEngine(Protocol):
     """A whisper network. ``encoded`` is opaque to callers, a batch of windows, made once and used by all the rest."""
 
+    batch: int  # how many windows it likes to read together
+
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> Any:
         """Encode windows of up to 30 s, [n] float32 at 16 kHz."""
 

@@ -44,6 +44,5 @@ class Listener:
     def _take(self, region: Region) -> Iterator[Window]:
         self.regions.append((region.start, region.stop))
         if self.voices is not None:
-            start, samples = region.voiced
-            self.heard.append(self.voices(samples, start))
+            self.heard.append(self.voices(region.voiced, region.start))
         yield from self.packer.push(region)

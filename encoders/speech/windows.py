@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from encoders.speech.activity import FRAME, FRAME_SECONDS, RATE, ActivityStream, RegionFinder
 
 WINDOW_SECONDS = 30.0
-VOICE_EDGE = 0.1
 PAD_SECONDS = 0.4  # kept on both sides of a region: whisper drops words that start at the first sample
 
 
@@ -25,12 +24,10 @@ class Region:
     samples: NDArray[np.float32]  # [n] from padded_start
 
     @property
-    def voiced(self) -> tuple[float, NDArray[np.float32]]:
-        """Start and samples of the voice itself, with a tenth of a second around it and without the rest of the
-        padding, where others may speak."""
-        start = max(self.padded_start, self.start - VOICE_EDGE)
-        first, last = (round((at - self.padded_start) * RATE) for at in (start, self.stop + VOICE_EDGE))
-        return start, self.samples[first:last]
+    def voiced(self) -> NDArray[np.float32]:
+        """The samples between ``start`` and ``stop``: in the padding others may speak."""
+        first = round((self.start - self.padded_start) * RATE)
+        return self.samples[first : first + round((self.stop - self.start) * RATE)]
 
 
 @dataclass(frozen=True, slots=True)

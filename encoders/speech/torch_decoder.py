@@ -1,0 +1,175 @@
+"""Whisper's decoder over a static cache: greedy decoding of a batch of windows, one recorded step at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import embedding, gelu, linear, scaled_dot_product_attention
+
+from encoders.static_cache import GraphedStep, StaticCache
+
+_CHECK_EVERY = 16  # steps between looks at whether all windows have ended: each look waits for the device
+_NO_REPEAT = 4  # words of tokens that may not come twice, in careful decoding
+_PENALTY = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingRules:
+    """Token ids that decoding needs to know."""
+
+    start: int
+    end: int
+    no_speech: int
+    suppressed: tuple[int, ...]
+    suppressed_first: tuple[int, ...]
+
+
+class StaticDecoder:
+    """Decodes up to ``batch`` windows together. Buffers are made once; every call reuses them.
+
+    ``network`` is a transformers `WhisperForConditionalGeneration`; its weights are used, its forward is not.
+    """
+
+    def __init__(self, network: Any, rules: DecodingRules, batch: int, *, careful: bool = False) -> None:
+        self._decoder, self._rules, self._careful = network.model.decoder, rules, careful
+        config = network.config
+        weight = network.proj_out.weight
+        self._device, self._dtype, self._vocabulary = weight.device, weight.dtype, weight.shape[0]
+        # 51,865 rows are an unaligned matrix product, 13 % of a step; padded to 51,872 they are not.
+        self._projection = nn.functional.pad(weight.detach(), (0, 0, 0, -weight.shape[0] % 8))
+        self._heads, self._length = config.decoder_attention_heads, config.max_target_positions
+        layers, width = config.decoder_layers, config.d_model // self._heads
+        place: dict[str, Any] = {"dtype": self._dtype, "device": self._device}
+        self._cache = StaticCache(layers, batch, self._heads, self._length, width, **place)
+        cross = (batch, self._heads, config.max_source_positions, width)
+        self._cross_keys = [torch.zeros(cross, **place) for _ in range(layers)]
+        self._cross_values = [torch.zeros(cross, **place) for _ in range(layers)]
+        self._make_state(batch)
+        self._step = GraphedStep(self._advance, self._clear, self._device)
+
+    def _make_state(self, batch: int) -> None:
+        on = {"device": self._device}
+        self.batch = batch
+        self._tokens = torch.full((batch, self._length + 1), self._rules.end, dtype=torch.int64, **on)
+        self._position = torch.zeros(1, dtype=torch.int64, **on)
+        self._prompt = torch.full((1,), 4, dtype=torch.int64, **on)
+        self._ended = torch.zeros(batch, dtype=torch.bool, **on)
+        self._score = torch.zeros(batch, **on)
+        self._no_speech = torch.zeros(batch, **on)
+        self._first_logits = torch.zeros(batch, self._vocabulary, **on)
+        self._always = self._bias(self._rules.suppressed)
+        self._at_first = self._bias(self._rules.suppressed_first)
+
+    def _bias(self, ids: tuple[int, ...]) -> torch.Tensor:
+        bias = torch.zeros(self._vocabulary, device=self._device)
+        bias[list(ids)] = float("-inf")
+        return bias
+
+    def _clear(self) -> None:
+        self._position.zero_()
+        self._ended.zero_()
+        self._score.zero_()
+
+    @torch.inference_mode()
+    def start(self, encoded: torch.Tensor) -> None:
+        """Take in the encoder's output [n, frames, d], n <= batch."""
+        count = len(encoded)
+        for layer, keys, values in zip(self._decoder.layers, self._cross_keys, self._cross_values):
+            attention = layer.encoder_attn
+            keys[:count] = self._split(attention.k_proj(encoded))
+            values[:count] = self._split(attention.v_proj(encoded))
+
+    @torch.inference_mode()
+    def first_logits(self) -> torch.Tensor:
+        """Logits [batch, vocabulary] behind the start token: what language, and whether anybody speaks."""
+        self._step.record()
+        self._clear()
+        self._tokens[:, 0] = self._rules.start
+        self._step()
+        return self._first_logits
+
+    @torch.inference_mode()
+    def decode(self, prompts: torch.Tensor) -> tuple[list[list[int]], torch.Tensor, torch.Tensor]:
+        """Tokens behind the prompts [n, p], up to the end token; mean log probability [n]; no-speech chance [n]."""
+        count, length = prompts.shape
+        self._step.record()
+        self._clear()
+        self._tokens.fill_(self._rules.end)
+        self._tokens[:, :length] = prompts[:1]
+        self._tokens[:count, :length] = prompts
+        self._prompt.fill_(length)
+        self._ended[count:] = True
+        for step in range(self._length - 1):
+            self._step()
+            if step >= length and step % _CHECK_EVERY == 0 and bool(self._ended.all()):
+                break
+        rows = self._tokens[:count, length:].tolist()
+        texts = [row[: row.index(self._rules.end)] if self._rules.end in row else row for row in rows]
+        sizes = torch.tensor([len(text) + 1 for text in texts], dtype=torch.float32)
+        return texts, self._score[:count].cpu() / sizes, self._no_speech[:count].cpu()
+
+    def _advance(self) -> None:
+        """One step for all windows: everything it reads and writes is a fixed tensor."""
+        logits = self._logits()
+        first = self._position == 0
+        self._first_logits.copy_(torch.where(first, logits, self._first_logits))
+        chance = logits.softmax(-1)[:, self._rules.no_speech]
+        self._no_speech.copy_(torch.where(first, chance, self._no_speech))
+        behind = self._position + 1
+        logits = logits + self._always + torch.where(behind == self._prompt, self._at_first, 0.0)
+        if self._careful:
+            logits = self._forbid_repeats(logits)
+        best, chosen = logits.log_softmax(-1).max(-1)
+        forced = behind < self._prompt
+        scored = ~(forced | self._ended)
+        self._score.add_(torch.where(scored, best, 0.0))
+        token = torch.where(self._ended, self._rules.end, chosen)
+        token = torch.where(forced, self._tokens.index_select(1, behind)[:, 0], token)
+        self._tokens.index_copy_(1, behind, token[:, None])
+        self._ended.logical_or_(scored & (token == self._rules.end))
+        self._position.add_(1)
+
+    def _logits(self) -> torch.Tensor:
+        decoder, position = self._decoder, self._position
+        ids = self._tokens.index_select(1, position)
+        hidden = embedding(ids, decoder.embed_tokens.weight) + decoder.embed_positions.weight[position]
+        mask = self._cache.mask(position)
+        for index, layer in enumerate(decoder.layers):
+            own, cross = layer.self_attn, layer.encoder_attn
+            normed = layer.self_attn_layer_norm(hidden)
+            self._cache.write(index, position, self._split(own.k_proj(normed)), self._split(own.v_proj(normed)))
+            query = self._split(own.q_proj(normed))
+            seen = scaled_dot_product_attention(query, self._cache.keys[index], self._cache.values[index], mask)
+            hidden = hidden + own.out_proj(self._join(seen))
+            query = self._split(cross.q_proj(layer.encoder_attn_layer_norm(hidden)))
+            heard = scaled_dot_product_attention(query, self._cross_keys[index], self._cross_values[index])
+            hidden = hidden + cross.out_proj(self._join(heard))
+            hidden = hidden + layer.fc2(gelu(layer.fc1(layer.final_layer_norm(hidden))))
+        logits = linear(decoder.layer_norm(hidden)[:, 0], self._projection)
+        return logits[:, : self._vocabulary].float()
+
+    def _forbid_repeats(self, logits: torch.Tensor) -> torch.Tensor:
+        """Lower what was said, and rule out what would repeat four tokens in a row. Runs once the prompt is read."""
+        places = torch.arange(self._length, device=self._device)
+        said = (places <= self._position) & (places >= self._prompt)
+        ids = self._tokens[:, : self._length]
+        seen = logits.gather(1, ids)
+        lowered = torch.where(seen > 0, seen / _PENALTY, seen * _PENALTY)
+        logits = logits.scatter(1, ids, torch.where(said, lowered, seen))
+        history = ids.unfold(1, _NO_REPEAT, 1)  # every run of four tokens
+        tail = (self._position - torch.arange(_NO_REPEAT - 2, -1, -1, device=self._device)).clamp_min(0)
+        same = (history[:, :, :-1] == ids.index_select(1, tail)[:, None]).all(-1)
+        last = places[_NO_REPEAT - 1 :]
+        banned = same & (last <= self._position) & (places[: len(last)] >= self._prompt)
+        runs = torch.where(banned, float("-inf"), 0.0)
+        return logits + torch.zeros_like(logits).scatter_reduce(1, history[:, :, -1], runs, "amin")
+
+    def _split(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden.unflatten(-1, (self._heads, -1)).transpose(1, 2)
+
+    @staticmethod
+    def _join(heads: torch.Tensor) -> torch.Tensor:
+        return heads.transpose(1, 2).flatten(2)

@@ -1,0 +1,195 @@
+"""Whisper in torch: batches of windows on CUDA by a static cache and recorded steps. Runs on CPU too, for tests.
+
+Greedy where the CPU engine searches with beams: a beam of five is five times the cross attention, which is half of
+the step (see docs and `benchmarks/speech_parity.py` for what that costs in words).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+import torch
+from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+from numpy.typing import NDArray
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+from encoders.speech.engine import Alignment, Hypothesis
+from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
+from encoders.speech.warping import median_filter, token_starts
+
+_SAMPLES, _HOP, _FFT, _FRAMES = 480_000, 160, 400, 3000
+_ALIGNED_TOGETHER = 16  # windows in one forced pass: bounds the attention weights to about 0.5 GB
+
+
+class TorchEngine:
+    """See `encoders.speech.engine.WhisperEngine`; ``encoded`` is [windows, 1500, d] on the device."""
+
+    batch = 64
+
+    def __init__(self, folder: Path, *, device: str, threads: int = 1) -> None:
+        from transformers import WhisperForConditionalGeneration
+
+        self._device = torch.device(device)
+        dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        network = WhisperForConditionalGeneration.from_pretrained(str(folder), dtype=dtype, attn_implementation="sdpa")
+        self._network = network.to(self._device).eval()
+        self._dtype = dtype
+        self._hf_tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+        self._languages = {name.strip("<|>"): index for name, index in generation.get("lang_to_id", {}).items()}
+        self._heads: list[tuple[int, int]] = [(layer, head) for layer, head in generation["alignment_heads"]]
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._decoders: dict[tuple[int, bool], StaticDecoder] = {}
+        self._pool = ThreadPoolExecutor(threads)
+        filters = FeatureExtractor.get_mel_filters(16_000, _FFT, network.config.num_mel_bins)
+        self._filters = torch.from_numpy(filters.astype(np.float32)).to(self._device)
+        self._hann = torch.hann_window(_FFT, device=self._device)
+
+    @torch.inference_mode()
+    def encode(self, windows: Sequence[NDArray[np.float32]]) -> torch.Tensor:
+        """All windows in one batch."""
+        return self._network.model.encoder(self._mels(windows).to(self._dtype)).last_hidden_state
+
+    def languages(self, encoded: torch.Tensor) -> list[dict[str, float]]:
+        """Probability of each language code, for each window."""
+        if not self._languages:
+            return [{"en": 1.0} for _ in range(len(encoded))]
+        decoder = self._decoder(len(encoded))
+        decoder.start(encoded)
+        ids = list(self._languages.values())
+        chances = decoder.first_logits()[: len(encoded), ids].softmax(-1).tolist()
+        return [dict(zip(self._languages, row)) for row in chances]
+
+    def generate(self, encoded: torch.Tensor, languages: Sequence[str], careful: bool = False) -> list[Hypothesis]:
+        """Greedy, all windows in step."""
+        decoder = self._decoder(len(encoded), careful)
+        decoder.start(encoded)
+        prompts = torch.tensor([self._prompt(language) for language in languages], device=self._device)
+        texts, scores, silences = decoder.decode(prompts)
+        end = self.tokenizer(languages[0]).eot
+        return [
+            Hypothesis(tuple(token for token in text if token < end), float(score), float(silence))
+            for text, score, silence in zip(texts, scores, silences)
+        ]
+
+    @torch.inference_mode()
+    def align(
+        self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
+    ) -> list[Alignment]:
+        """One forced pass over the text, then the warping of each window on the host."""
+        alignments: list[Alignment] = []
+        for first in range(0, len(tokens), _ALIGNED_TOGETHER):
+            some = slice(first, first + _ALIGNED_TOGETHER)
+            alignments += self._align(encoded[some], language, tokens[some], seconds[some])
+        return alignments
+
+    def select(self, encoded: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
+        """Some windows of an encoded batch."""
+        return encoded if list(indices) == list(range(len(encoded))) else encoded[list(indices)]
+
+    def features(self, encoded: torch.Tensor) -> NDArray[np.float16]:
+        """The encoder's output in half precision."""
+        return np.asarray(encoded.to(torch.float16).cpu().numpy())
+
+    def tokenizer(self, language: str) -> Tokenizer:
+        """Text and token ids."""
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._hf_tokenizer, bool(self._languages), task="transcribe", language=language
+            )
+        return self._tokenizers[language]
+
+    def parameters(self) -> int:
+        """How many parameters the network has; tied weights count once."""
+        return sum(parameter.numel() for parameter in self._network.parameters())
+
+    def _prompt(self, language: str) -> list[int]:
+        tokenizer = self.tokenizer(language)
+        return [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+
+    def _decoder(self, count: int, careful: bool = False) -> StaticDecoder:
+        """The decoder for a batch; on CUDA by powers of two, because each size records a step of its own."""
+        size = 1 << (count - 1).bit_length() if self._device.type == "cuda" else count
+        if (size, careful) not in self._decoders:
+            tokenizer = self.tokenizer("en")
+            rules = DecodingRules(
+                start=tokenizer.sot,
+                end=tokenizer.eot,
+                no_speech=tokenizer.no_speech,
+                suppressed=tuple(get_suppressed_tokens(tokenizer, [-1]) or ()) + self._timestamps(tokenizer),
+                suppressed_first=(*tokenizer.encode(" "), tokenizer.eot),
+            )
+            if self._device.type == "cpu":
+                self._decoders.clear()  # sizes are not rounded here, and buffers are made fast
+            self._decoders[size, careful] = StaticDecoder(self._network, rules, size, careful=careful)
+        return self._decoders[size, careful]
+
+    def _timestamps(self, tokenizer: Tokenizer) -> tuple[int, ...]:
+        return tuple(range(tokenizer.no_timestamps, self._network.config.vocab_size))
+
+    def _mels(self, windows: Sequence[NDArray[np.float32]]) -> torch.Tensor:
+        """Log-mels [n, bands, 3000] as faster-whisper makes them: zero behind each window's own end."""
+        batch = torch.zeros(len(windows), _SAMPLES)
+        for row, window in zip(batch, windows):
+            row[: len(window)] = torch.from_numpy(window[:_SAMPLES])
+        batch = batch.to(self._device)
+        spectrum = torch.stft(batch, _FFT, _HOP, window=self._hann, return_complex=True)[..., :-1]
+        mels = (self._filters @ spectrum.abs().square()).clamp_min(1e-10).log10()
+        lengths = torch.tensor([len(window) // _HOP + 1 for window in windows], device=self._device)
+        own = torch.arange(_FRAMES, device=self._device)[None, None] < lengths[:, None, None]
+        peak = torch.where(own, mels, -10.0).amax((1, 2), keepdim=True)
+        return torch.where(own, (torch.maximum(mels, peak - 8.0) + 4.0) / 4.0, 0.0)
+
+    def _align(
+        self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
+    ) -> list[Alignment]:
+        prompt, end = self._prompt(language), self.tokenizer(language).eot
+        longest = max(map(len, tokens))
+        rows = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
+        weights, logits = self._forced(encoded, torch.tensor(rows, device=self._device))
+        skip = len(prompt) - 1  # CTranslate2 counts from the last token of the prompt, as openai/whisper does
+        jobs, chances = [], []
+        for row, (text, length) in enumerate(zip(tokens, seconds)):
+            frames = min(weights.shape[-1], max(1, round(length * 100) // 2))
+            own = weights[row, :, : len(prompt) + len(text) + 1, :frames].float().softmax(-1)
+            deviation, mean = torch.std_mean(own, dim=-2, keepdim=True, unbiased=False)
+            likeness = median_filter((own - mean) / deviation.clamp_min(1e-10)).mean(0)[skip:-1]
+            jobs.append(self._pool.submit(token_starts, likeness.cpu().numpy()))
+            ids = torch.tensor(list(text), device=self._device)
+            said = logits[row, skip : skip + len(text), :end].float().softmax(-1)
+            chances.append(said.gather(1, ids[:, None])[:, 0].cpu().numpy().astype(np.float64))
+        return [Alignment(job.result() / 50, chance) for job, chance in zip(jobs, chances)]
+
+    def _forced(self, encoded: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores of the alignment heads [n, heads, t, frames] before softmax, and logits [n, t, vocabulary]."""
+        decoder = self._network.model.decoder
+        heads = self._network.config.decoder_attention_heads
+        hidden = decoder.embed_tokens(ids) + decoder.embed_positions.weight[: ids.shape[1]]
+        scores: dict[tuple[int, int], torch.Tensor] = {}
+
+        def split(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+        for index, layer in enumerate(decoder.layers):
+            own, cross = layer.self_attn, layer.encoder_attn
+            normed = layer.self_attn_layer_norm(hidden)
+            query, keys, values = (split(project(normed)) for project in (own.q_proj, own.k_proj, own.v_proj))
+            seen = scaled_dot_product_attention(query, keys, values, is_causal=True)
+            hidden = hidden + own.out_proj(seen.transpose(1, 2).flatten(2))
+            query = split(cross.q_proj(layer.encoder_attn_layer_norm(hidden)))
+            keys, values = split(cross.k_proj(encoded)), split(cross.v_proj(encoded))
+            for _, head in (pair for pair in self._heads if pair[0] == index):
+                scale = query.shape[-1] ** -0.5
+                scores[index, head] = (query[:, head] @ keys[:, head].transpose(1, 2)) * scale
+            heard = scaled_dot_product_attention(query, keys, values)
+            hidden = hidden + cross.out_proj(heard.transpose(1, 2).flatten(2))
+            hidden = hidden + layer.fc2(gelu(layer.fc1(layer.final_layer_norm(hidden))))
+        logits = self._network.proj_out(decoder.layer_norm(hidden))
+        return torch.stack([scores[pair] for pair in self._heads], 1), logits

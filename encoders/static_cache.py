@@ -1,0 +1,74 @@
+"""Keys and values that stay in one place, and steps replayed as CUDA graphs.
+
+A decoding step of a small network takes 20 times longer to launch than to compute (whisper-base on an H100: 7-8 ms
+against 0.55 ms). With a cache of fixed shape every step is the same kernels on the same addresses, so it is recorded
+once and replayed. On CPU the same code runs without graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+
+class StaticCache:
+    """Keys and values of every layer for a batch of sequences that all stand at the same position.
+
+    ``keys[layer]`` and ``values[layer]`` are [batch, heads, length, width]. What lies behind the position is stale
+    and must be masked; `mask` does it.
+    """
+
+    def __init__(
+        self, layers: int, batch: int, heads: int, length: int, width: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        shape = (batch, heads, length, width)
+        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(layers)]
+        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(layers)]
+        self._places = torch.arange(length, device=device)
+
+    def write(self, layer: int, position: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Store [batch, heads, 1, width] at ``position``, an int64 tensor of one element on the cache's device."""
+        self.keys[layer].index_copy_(2, position, keys)
+        self.values[layer].index_copy_(2, position, values)
+
+    def mask(self, position: torch.Tensor) -> torch.Tensor:
+        """[1, 1, 1, length], True where a query at ``position`` may look."""
+        return (self._places <= position)[None, None, None, :]
+
+
+class GraphedStep:
+    """Calls ``step``, which reads and writes fixed tensors only; on CUDA its kernels are recorded once and replayed.
+
+    ``step`` must not move data to the host and not allocate what outlives it. ``reset`` is called after the warm-up
+    and the recording, because both run the step for real.
+    """
+
+    def __init__(self, step: Callable[[], None], reset: Callable[[], None], device: torch.device) -> None:
+        self._step, self._reset, self._device = step, reset, device
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        """One step."""
+        if self._device.type != "cuda":
+            self._step()
+        else:
+            if self._graph is None:
+                raise RuntimeError("record() comes before the first step on CUDA")
+            self._graph.replay()
+
+    def record(self) -> None:
+        """Record the step, once; does nothing on CPU or when it is recorded."""
+        if self._device.type != "cuda" or self._graph is not None:
+            return
+        stream = torch.cuda.Stream(self._device)
+        stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(stream):
+            for _ in range(3):  # lets cuBLAS and the allocator settle
+                self._step()
+        torch.cuda.current_stream(self._device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step()
+        self._graph = graph
+        self._reset()
