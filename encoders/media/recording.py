@@ -43,7 +43,8 @@ def probe(source: Source, media_type: str) -> Probe:
         channels = int(stream.codec_context.channels) if stream.codec_context else 0
         declared = _declared(container, stream)
         seconds, estimated = declared or 0.0, False
-        if not seconds or not _ends_there(container, stream, seconds):
+        guessed = media_type in ("audio/aac", "audio/mpeg") and not _has_length_header(source.path)
+        if not seconds or guessed or not _ends_there(container, stream, seconds):
             seconds, estimated = _count(source, media_type)
     if seconds <= 0:
         if declared:
@@ -119,6 +120,18 @@ def _declared(container: Any, stream: Any) -> float | None:
         late = float((stream.start_time or 0) * stream.time_base) - origin(container, stream)
         return float(stream.duration * stream.time_base) + max(late, 0.0)
     return float(container.duration / av.time_base) if container.duration is not None else None
+
+
+def _has_length_header(path: str) -> bool:
+    """Whether an MP3 says how long it is; without that, and for AAC, FFmpeg guesses from the first bit rates."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        head = file.read(10)
+        if head.startswith(b"ID3"):  # seven bits a byte
+            file.seek(10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]))
+        else:
+            file.seek(0)
+        frame = file.read(256)
+    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
 
 
 def _ends_there(container: Any, stream: Any, seconds: float) -> bool:

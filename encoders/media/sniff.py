@@ -130,7 +130,7 @@ def _legacy_encoding(head: bytes) -> str | None:
     """cp1252, unless so many bytes are high that it must be another encoding or no text at all."""
     high = sum(byte >= 128 for byte in head)
     undefined = sum(byte in b"\x81\x8d\x8f\x90\x9d" for byte in head)
-    if undefined == 0 and high < 0.3 * len(head):
+    if undefined == 0 and (high < 0.3 * len(head) or len(head) < 64):
         return "cp1252"
     from charset_normalizer import from_bytes
 

@@ -179,6 +179,7 @@ def sound(
     """A recording of float samples [channels, n] in any container and codec that FFmpeg writes."""
     layout = {1: "mono", 2: "stereo"}[samples.shape[0]]
     with av.open(str(path), "w", format=container) as out:
+        stream: Any = out.add_stream(codec, rate=rate, layout=layout) if samples.shape[1] else None
         if video:
             pictures: Any = out.add_stream("libvpx" if container == "webm" else "mpeg4", rate=5)
             pictures.width = pictures.height = 64
@@ -188,8 +189,7 @@ def sound(
                 picture.pts = number
                 out.mux(pictures.encode(picture))
             out.mux(pictures.encode(None))
-        if samples.shape[1]:
-            stream: Any = out.add_stream(codec, rate=rate, layout=layout)
+        if stream is not None:
             fitted = av.AudioResampler(stream.format, layout, rate, stream.codec_context.frame_size or None)
             for start in range(0, samples.shape[1], rate):
                 block = np.ascontiguousarray(samples[:, start : start + rate])
