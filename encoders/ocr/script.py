@@ -26,9 +26,13 @@ from encoders.results import Quad
 NATIVE = frozenset({"Latn", "Hani", "Jpan"})
 """Scripts that the built-in recogniser reads; every other one is routed to tesseract."""
 
-_SCRIPTS = CLASSES[:-1]  # without Zyyy, which is no line's script in the end
+VIETNAMESE = "Latn-VN"
+"""Latin with Vietnamese tone marks, which the built-in recogniser has no characters for: 45 of its 74 letters."""
+
+_SCRIPTS = CLASSES[:-2]  # without Latn-VN, decided after the scripts, and Zyyy, no line's script in the end
 _LATIN = _SCRIPTS.index("Latn")
 _ROUTES = np.array([0 if script in NATIVE else 1 + k for k, script in enumerate(_SCRIPTS)])
+_LONG = 5.0  # width over height from which a line counts in full: a word of three letters says little
 _FLOOR = float(np.log(0.02))  # no line counts more than this against a script: one odd line is not a page
 
 
@@ -84,30 +88,40 @@ class ScriptDetector:
         if not corners:
             return PageScripts((), 0.5, 0)
         sample = _sample(corners, self.config.sample_lines)
-        scores, weights, upside = self._see(image, [corners[i] for i in sample])
+        scores, weights, upside, tones = self._see(image, [corners[i] for i in sample])
         page = self._page_script(scores, weights)
         odd = (_ROUTES[scores.argmax(1)] != _ROUTES[page]) & (np.exp(scores.max(1)) >= self.config.odd_line)
         if not (odd & (weights > 0.5)).any():
-            return PageScripts((_SCRIPTS[page],) * len(corners), _upside_down(upside, weights), len(sample))
+            name = self._latin(tones, weights) if page == _LATIN else _SCRIPTS[page]
+            return PageScripts((name,) * len(corners), _upside_down(upside, weights), len(sample))
         rest = sorted(set(range(len(corners))) - set(sample))
         if rest:
             more = self._see(image, [corners[i] for i in rest])
-            scores, weights, upside = (np.concatenate(pair) for pair in zip((scores, weights, upside), more))
+            seen = (scores, weights, upside, tones)
+            scores, weights, upside, tones = (np.concatenate(pair) for pair in zip(seen, more))
         order = np.argsort([*sample, *rest])
-        scores, weights, upside = scores[order], weights[order], upside[order]
+        scores, weights, upside, tones = scores[order], weights[order], upside[order], tones[order]
         chosen = _smooth(corners, scores, weights, self.config.latin_prior)
-        return PageScripts(tuple(_SCRIPTS[k] for k in chosen), _upside_down(upside, weights), len(corners))
+        chosen = _without_strays(chosen, weights)
+        latin = self._latin(tones[chosen == _LATIN], weights[chosen == _LATIN])
+        names = tuple(latin if k == _LATIN else _SCRIPTS[k] for k in chosen)
+        return PageScripts(names, _upside_down(upside, weights), len(corners))
 
     def _page_script(self, scores: NDArray[np.float64], weights: NDArray[np.float64]) -> int:
         votes = (np.maximum(scores, _FLOOR) * weights[:, None]).sum(0)
         votes[_LATIN] += self.config.latin_prior
         return int(votes.argmax())
 
+    def _latin(self, tones: NDArray[np.float64], weights: NDArray[np.float64]) -> str:
+        """Latin or Vietnamese, for all Latin lines of a page together: one line may happen to have no tone mark."""
+        return VIETNAMESE if float((tones * weights).sum()) > self.config.latin_prior else "Latn"
+
     def _see(
         self, image: NDArray[np.uint8], corners: Sequence[Corners]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Log probabilities of scripts [n, 26] given that there are letters, probability of letters [n], logits of
-        being upside down [n]."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Four arrays of n: log probabilities of scripts [n, 26] given that there are letters, the weight of each
+        line (the probability of letters, less where the line is short), logits of being upside down, and log odds
+        of Vietnamese among Latin, at most 3."""
         if self._network is None:
             raise RuntimeError("load() first")
         crops = np.stack([_window(image, quad) for quad in corners])
@@ -119,9 +133,13 @@ class ScriptDetector:
                 found.append(scores.double().cpu().numpy())
                 flips.append(upside.double().cpu().numpy())
         scores = np.concatenate(found)
-        text = 1.0 - np.exp(scores[:, -1])
-        letters = scores[:, :-1]
-        return letters - np.log(np.exp(letters).sum(1, keepdims=True) + 1e-12), text, np.concatenate(flips)
+        long = np.clip([max(size) / max(1.0, min(size)) / _LONG for size in map(size_of, corners)], 0.2, 1.0)
+        weights = (1.0 - np.exp(scores[:, -1])) * long
+        letters = scores[:, :-2].copy()
+        letters[:, _LATIN] = np.logaddexp(letters[:, _LATIN], scores[:, -2])
+        letters -= np.log(np.exp(letters).sum(1, keepdims=True) + 1e-12)
+        tones = np.clip(scores[:, -2] - scores[:, _LATIN], -3, 3) * np.exp(letters[:, _LATIN])
+        return letters, weights, np.concatenate(flips), tones
 
 
 def _window(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
@@ -166,20 +184,31 @@ def _smooth(
     share = np.exp(votes)[weights > 0.5].mean(0) if (weights > 0.5).any() else np.exp(votes).mean(0)
     boxes = np.array([(*quad.min(0), *quad.max(0)) for quad in corners])
     own = votes.copy()
+    usual = float(np.median(np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
     for index, (x0, y0, x1, y1) in enumerate(boxes):
-        reach = min(x1 - x0, y1 - y0)
+        reach = 1.5 * max(usual, min(x1 - x0, y1 - y0))  # to the next line of the block, and over a column's gap
         near = (
-            (boxes[:, 0] < x1 + 2 * reach)
-            & (boxes[:, 2] > x0 - 2 * reach)
+            (boxes[:, 0] < x1 + reach)
+            & (boxes[:, 2] > x0 - reach)
             & (boxes[:, 1] < y1 + reach)
             & (boxes[:, 3] > y0 - reach)
         )
         near[index] = False
         if near.any():
-            own[index] += 0.4 * votes[near].mean(0)
+            own[index] += 0.6 * votes[near].mean(0)
     own += 0.3 * np.log(share + 1e-3)
     own[:, _LATIN] += 0.25 * latin_prior
     return np.asarray(own.argmax(1), np.int64)
+
+
+def _without_strays(chosen: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A recogniser that would get less than one full line of the page gets none: stray short lines are mistakes."""
+    routes = _ROUTES[chosen]
+    shares = {int(route): float(weights[routes == route].sum()) for route in np.unique(routes)}
+    largest = max(shares, key=lambda route: shares[route])
+    main = np.bincount(chosen[routes == largest]).argmax()
+    stray = np.array([shares[int(route)] < 1.2 and route != largest for route in routes])
+    return np.where(stray, main, chosen)
 
 
 def _upside_down(logits: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

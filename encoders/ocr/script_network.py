@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 CLASSES = (
     "Latn", "Hani", "Jpan", "Hang", "Cyrl", "Grek", "Arab", "Hebr", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml",
-    "Telu", "Knda", "Mlym", "Sinh", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Ethi", "Geor", "Armn", "Zyyy",
+    "Telu", "Knda", "Mlym", "Sinh", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Ethi", "Geor", "Armn", "Latn-VN", "Zyyy",
 )  # fmt: skip
-"""ISO 15924 codes in the order of the network's outputs; Zyyy is a line of digits and signs, or no text at all."""
+"""ISO 15924 codes in the order of the network's outputs. Latn-VN is Vietnamese, whose tone marks the built-in
+recogniser has no characters for; Zyyy is a line of digits and signs, or no text at all."""
 
 HEIGHT, WIDTH = 40, 256
 WEIGHTS = Path(__file__).with_name("script_weights.safetensors")
@@ -24,7 +25,7 @@ class ScriptNetwork(nn.Module):
     """Six 3x3 convolutions and a pooled linear head: 0.3 million parameters, 45 million multiply-adds a crop.
 
     Takes [n, 1, 40, 256] crops, ink positive on zero, scaled as `prepare` does; returns log probabilities of
-    CLASSES [n, 27] and the logit of being upside down [n].
+    CLASSES [n, 28] and the logit of being upside down [n].
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class ScriptNetwork(nn.Module):
         self.head = nn.Linear(128 * 3, len(CLASSES) + 1)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Log probabilities [n, 27] and upside-down logits [n]."""
+        """Log probabilities [n, 28] and upside-down logits [n]."""
         maps: Tensor = self.body(crops)
         rows = maps.shape[2] // 2
         # Upper and lower halves are pooled apart: which way is up is seen in where the strokes lie.

@@ -47,12 +47,12 @@ MODELS: dict[str, ScriptModel] = {
         "Khmr": "Khmer", "Mymr": "Myanmar", "Tibt": "Tibetan", "Ethi": "Ethiopic", "Geor": "Georgian",
         "Armn": "Armenian", "Hang": "Hangul",
     }.items()
-}  # fmt: skip
+} | {"Latn-VN": ScriptModel("Vietnamese", "tesseract-ocr-script-viet")}  # fmt: skip
 """Every script that is routed to tesseract, by ISO 15924 code."""
 
 INSTALLED_SCRIPTS = (
     "Cyrl", "Grek", "Arab", "Hebr", "Deva", "Beng", "Guru", "Gujr", "Taml", "Telu", "Knda", "Mlym", "Thai", "Geor",
-    "Armn", "Hang",
+    "Armn", "Hang", "Latn-VN",
 )  # fmt: skip
 DEBIAN_PACKAGES = ("tesseract-ocr", *(MODELS[script].package for script in INSTALLED_SCRIPTS))
 """What `make system` installs. A page in any other script of MODELS fails with the name of the missing package."""
@@ -60,6 +60,7 @@ DEBIAN_PACKAGES = ("tesseract-ocr", *(MODELS[script].package for script in INSTA
 _LINE_HEIGHT = 48  # px; smaller lines are enlarged to this, see benchmarks/ocr_scripts.py
 _MARGIN = 0.15  # of a line's height, added around it: detectors cut off marks above and below
 _NO_SPACES = frozenset({"Thai", "Laoo", "Khmr", "Mymr", "Tibt"})  # tesseract splits words that print without a space
+_LEAST_CONTRAST = 3.0  # standard deviation in grey levels; fainter crops are blank
 _GAP = 0.25  # of a line's height: from here on a gap between two words of those scripts is a space
 
 
@@ -121,10 +122,13 @@ class TesseractReader:
         if not quads:
             return []
         crops = [_cut(image, corners) for corners in quads]
-        rows = self._run(crops, model)
+        # On bare paper tesseract sees letters of its own making.
+        inked = [index for index, crop in enumerate(crops) if float(crop.pixels.std()) >= _LEAST_CONTRAST]
+        rows = self._run([crops[index] for index in inked], model) if inked else {}
+        by_line = {index: rows.get(number, []) for number, index in enumerate(inked, 1)}
         return [
-            _line(corners, crop, rows.get(number, []), script)
-            for number, (corners, crop) in enumerate(zip(quads, crops), 1)
+            _line(corners, crop, by_line.get(index, []), script)
+            for index, (corners, crop) in enumerate(zip(quads, crops))
         ]
 
     def _run(self, crops: Sequence[_Crop], model: str) -> dict[int, list[dict[str, str]]]:
@@ -195,7 +199,7 @@ def _line(corners: Quad, crop: _Crop, rows: Sequence[dict[str, str]], script: st
         ends = [int(row["left"]) + int(row["width"]) for row in rows]
         spaces = [int(row["left"]) - end > gap for row, end in zip(rows[1:], ends)]
         text = "".join(word.text + " " * space for word, space in zip(words, [*spaces, False]))
-    return Line(text, corners, confidence, words, script=script)
+    return Line(text, corners, confidence, words, script=script.partition("-")[0])
 
 
 def as_printed(text: str, script: str) -> str:

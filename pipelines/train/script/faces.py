@@ -16,7 +16,7 @@ SAMPLE_LETTERS: dict[str, str] = {
     "Beng": "কখগমরলসহ", "Guru": "ਕਖਗਮਰਲਸਹ", "Gujr": "કખગમરલસહ", "Orya": "କଖଗମରଲସହ", "Taml": "கசடதபமயர",
     "Telu": "కఖగమరలసహ", "Knda": "ಕಖಗಮರಲಸಹ", "Mlym": "കഖഗമരലസഹ", "Sinh": "කගමරලසහ", "Thai": "กขคงจนมรส",
     "Laoo": "ກຂຄງຈນມລສ", "Khmr": "កខគងចនមរស", "Mymr": "ကခဂငစနမရသ", "Tibt": "ཀཁགངཅནམརས", "Ethi": "ሀለሐመሠረሰቀበ",
-    "Geor": "აბგდევზთი", "Armn": "աբգդեզէըԱԲ", "Zyyy": "0123456789.,:-",
+    "Geor": "აბგდევზთი", "Armn": "աբգդեզէըԱԲ", "Latn-VN": "ạảấầẫặẹềểễịọốồộớờởợụủứừữựỳ", "Zyyy": "0123456789.,:-",
 }  # fmt: skip
 _NOT_TEXT = ("Emoji", "Math", "Symbol", "Music", "Dingbat", "StandardSymbols", "D050000L", "Braille", "LastResort")
 

@@ -84,6 +84,8 @@ def shrink(crops: Tensor, height: int) -> Tensor:
 def degrade(crops: Tensor) -> Tensor:
     """What printers, lenses and scanners do."""
     n, device = len(crops), crops.device
+    crops = some(crops, neighbours(crops), 0.25)
+    crops = some(crops, dots(crops), 0.06)
     crops = some(crops, -functional.max_pool2d(-crops, 3, 1, 1), 0.12)  # thicker
     crops = some(crops, functional.max_pool2d(functional.pad(crops, (0, 1)), (1, 2), 1), 0.08)  # thinner
     for height in (12, 16, 20, 26):
@@ -94,6 +96,8 @@ def degrade(crops: Tensor) -> Tensor:
         blurred = functional.conv2d(crops, taps.view(1, 1, 1, 7), padding=(0, 3))
         blurred = functional.conv2d(blurred, taps.view(1, 1, 7, 1), padding=(3, 0))
         crops = some(crops, blurred, 0.2)
+    smear = functional.avg_pool2d(crops, (1, 5), 1, (0, 2), count_include_pad=False)
+    crops = some(crops, smear, 0.08)
     rules = crops.clone()
     rules[:, :, torch.randint(0, HEIGHT, (1,)).item()] = 60  # an underline, a cell's border or the edge of a form
     crops = some(crops, rules, 0.06)
@@ -110,15 +114,46 @@ def degrade(crops: Tensor) -> Tensor:
     return some(crops, 255 - crops, 0.12).clamp(0, 255)
 
 
+def neighbours(crops: Tensor) -> Tensor:
+    """Feet of the line above and heads of the line below, where a box was drawn too large."""
+    n, device = len(crops), crops.device
+    others = crops[torch.randperm(n, device=device)]
+    y = torch.arange(HEIGHT, device=device).view(1, 1, HEIGHT, 1)
+    above, below = (torch.randint(0, 7, (n, 1, 1, 1), device=device) for _ in range(2))
+    crops = torch.where(y < above, torch.minimum(crops, others.roll(-26, 2)), crops)
+    return torch.where(y >= HEIGHT - below, torch.minimum(crops, others.roll(26, 2)), crops)
+
+
+def dots(crops: Tensor) -> Tensor:
+    """As a dot matrix or a thermal head prints."""
+    y = torch.arange(HEIGHT, device=crops.device).view(1, 1, HEIGHT, 1)
+    x = torch.arange(WIDTH, device=crops.device).view(1, 1, 1, WIDTH)
+    every = torch.randint(3, 6, (len(crops), 1, 1, 1), device=crops.device)
+    across = torch.rand(len(crops), 1, 1, 1, device=crops.device) < 0.6
+    gap = (y % every == 0) | ((x % every == 0) & across)
+    return torch.where(gap, crops + (255 - crops) * 0.8, crops)
+
+
 def no_text(n: int, device: torch.device) -> Tensor:
-    """Textures that a detector takes for text: noise of one coarseness, edges, bars."""
+    """What a detector takes for text: noise of one coarseness, gratings, bars, edges, single shapes."""
     crops = torch.zeros(n, 1, HEIGHT, WIDTH, device=device)
     for k, cell in enumerate((1, 2, 4, 8, 16, 32)):
         noise = torch.randn(n, 1, max(2, HEIGHT // cell), max(2, WIDTH // cell), device=device)
         grown = functional.interpolate(noise, (HEIGHT, WIDTH), mode="bilinear" if k % 2 else "nearest")
         crops += grown * torch.rand(n, 1, 1, 1, device=device) ** 3
+    y = torch.linspace(0, 1, HEIGHT, device=device).view(1, 1, HEIGHT, 1)
+    x = torch.linspace(0, WIDTH / HEIGHT, WIDTH, device=device).view(1, 1, 1, WIDTH)
+    for _ in range(3):
+        wave = torch.sin(x * uniform(n, -40, 40, device) + y * uniform(n, -40, 40, device) + uniform(n, 0, 6, device))
+        crops = some(crops, crops + wave * uniform(n, 0, 3, device), 0.3)
+        left, top = uniform(n, 0, 6, device), uniform(n, -0.2, 0.9, device)
+        box = (x > left) & (x < left + uniform(n, 0, 4, device)) & (y > top) & (y < top + uniform(n, 0, 0.8, device))
+        crops = some(crops, crops + box * uniform(n, -6, 6, device), 0.5)
+        centre_x, centre_y, radius = uniform(n, 0, 6, device), uniform(n, 0, 1, device), uniform(n, 0.05, 0.6, device)
+        ring = ((x - centre_x) ** 2 + (y - centre_y) ** 2).sqrt() - radius
+        crops = some(crops, crops + (ring.abs() < uniform(n, 0.01, 0.3, device)) * uniform(n, -6, 6, device), 0.4)
     hard = torch.rand(n, 1, 1, 1, device=device) < 0.4
-    return torch.where(hard, crops.sign() * 90, crops * 60).clamp(-127, 127) + 127
+    return torch.where(hard, crops.sign() * 90, crops * 50).clamp(-127, 127) + 127
 
 
 def evaluate(network: ScriptNetwork, lines: Tensor, widths: Tensor, label: Tensor, noisy: bool) -> None:
@@ -153,7 +188,8 @@ def main() -> None:
     lines, widths, label, held_out = (t.to(device) for t in load_lines(options.lines))
     train = torch.nonzero(~held_out)[:, 0]
     share = 1.0 / torch.bincount(label[train], minlength=len(CLASSES)).clamp(min=1).float()
-    share[CLASSES.index("Latn")] *= 3.0  # most pages are Latin, and reading one as another script loses it
+    for script, more in {"Latn": 3.0, "Cyrl": 2.0, "Grek": 1.5}.items():
+        share[CLASSES.index(script)] *= more  # their capitals look alike, and most pages are Latin
     network = ScriptNetwork().to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=2e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, options.steps, pct_start=0.1)
@@ -164,7 +200,7 @@ def main() -> None:
         flip = torch.rand(options.batch, device=device) < 0.3
         crops = degrade(cut(lines[chosen], widths[chosen], flip, jitter=True))
         target = label[chosen]
-        empty = options.batch // 40
+        empty = options.batch // 20
         crops[:empty], target[:empty] = no_text(empty, device), COMMON
         scores, upside = network(prepare(crops))
         loss = functional.nll_loss(scores, target) * 0.95 - 0.05 * scores.mean()
