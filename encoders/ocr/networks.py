@@ -12,6 +12,19 @@ STEP = 8
 """Pixels of a 48 pixel high line behind each of the recogniser's steps."""
 
 
+ALL, WESTERN = "all", "western"
+"""The recogniser's alphabets: all 18,710 symbols, and the 1,750 of them that are not East Asian.
+
+On a line known to be Latin the classifier's other columns are left out: a third of a step's time, and no line of
+asterisks is read as Chinese any more.
+"""
+
+
+def western_symbols(characters: list[str]) -> list[int]:
+    """Indices of the symbols before the East Asian blocks of Unicode, the blank and the space among them."""
+    return [i for i, character in enumerate(characters) if all(ord(c) < 0x2E80 for c in character)]
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """What the recogniser says of a batch: its best symbol at each step, how sure it is, and its features."""
@@ -24,15 +37,15 @@ class Steps:
 class OcrNetworks(Protocol):
     """A detector and a recogniser, loaded. Calls raise `MemoryError` when a batch does not fit."""
 
-    characters: list[str]  # of the recogniser's symbols; the first is the blank
+    characters: dict[str, list[str]]  # the recogniser's symbols by alphabet; the first is the blank
     pages_per_batch: int
     lines_per_batch: int
 
     def detect(self, pages: NDArray[np.float32]) -> NDArray[np.float32]:
         """[n, 3, H, W] to the probability [n, H, W] that a pixel belongs to the core of a line."""
 
-    def recognise(self, lines: NDArray[np.float32]) -> Steps:
-        """[n, 3, 48, W] to W / 8 steps."""
+    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
+        """[n, 3, 48, W] to W / 8 steps, among the symbols of one alphabet."""
 
     def parameters(self) -> dict[str, int]:
         """Parameter counts by network."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.ocr.networks import Steps
-from encoders.ocr.onnx_graphs import detector_graph, recogniser_graph
+from encoders.ocr.networks import ALL, Steps
+from encoders.ocr.onnx_graphs import detector_graph, recogniser_graphs
 
 Run = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
 
@@ -26,18 +26,19 @@ class OnnxNetworks:
     def __init__(self, detector: Path, recogniser: Path, *, engine: str, features: str, threads: int) -> None:
         compile_graph = {"onnxruntime": _onnxruntime, "openvino": _openvino}[engine]
         detector_bytes, detector_size = detector_graph(detector)
-        recogniser_bytes, recogniser_size, self.characters = recogniser_graph(recogniser, features)
+        graphs = recogniser_graphs(recogniser, features)
+        self.characters = {alphabet: graph.characters for alphabet, graph in graphs.items()}
         self._detect = compile_graph(detector_bytes, threads)
-        self._recognise = compile_graph(recogniser_bytes, threads)
-        self._sizes = {"ocr_detection": detector_size, "ocr_recognition": recogniser_size}
+        self._recognise = {alphabet: compile_graph(graph.graph, threads) for alphabet, graph in graphs.items()}
+        self._sizes = {"ocr_detection": detector_size, "ocr_recognition": graphs[ALL].parameters}
 
     def detect(self, pages: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `OcrNetworks`."""
         return _guarded(self._detect, pages)[0][:, 0]
 
-    def recognise(self, lines: NDArray[np.float32]) -> Steps:
+    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
         """See `OcrNetworks`."""
-        outputs = _guarded(self._recognise, lines)
+        outputs = _guarded(self._recognise[alphabet], lines)
         features = None
         if len(outputs) > 1:
             steps = outputs[1]

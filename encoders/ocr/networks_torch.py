@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
-from encoders.ocr.networks import Steps
+from encoders.ocr.networks import ALL, WESTERN, Steps, western_symbols
 
 
 class TorchNetworks:
@@ -29,11 +29,16 @@ class TorchNetworks:
         else:
             torch.set_num_threads(threads)
         self._features = features
-        self.characters = _alphabet(recogniser)
+        characters = _alphabet(recogniser)
+        kept = western_symbols(characters)
+        self.characters = {ALL: characters, WESTERN: [characters[i] for i in kept]}
         self._detector = self._prepared(AutoModelForObjectDetection.from_pretrained(detector))
         self._recogniser = self._prepared(AutoModelForTextRecognition.from_pretrained(recogniser))
+        whole: nn.Linear = self._recogniser.head.head
+        columns = torch.tensor(kept, device=self._device)
+        self._classifiers = {ALL: (whole.weight, whole.bias), WESTERN: (whole.weight[columns], whole.bias[columns])}
 
-    def _prepared(self, model: nn.Module) -> nn.Module:
+    def _prepared(self, model: Any) -> Any:
         fuse_batch_norms(model.eval())
         return model.requires_grad_(False).to(self._device, self._dtype, memory_format=torch.channels_last)
 
@@ -50,13 +55,13 @@ class TorchNetworks:
             return self._detector(self._input(pages)).last_hidden_state[:, 0].float().cpu().numpy()  # type: ignore[no-any-return]
 
     @torch.inference_mode()
-    def recognise(self, lines: NDArray[np.float32]) -> Steps:
+    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
         """See `OcrNetworks`. The softmax over 18,710 classes is never formed: it would be 12 % of the time."""
         with _memory_errors():
             model: Any = self._recogniser
             pooled = model.model(self._input(lines)).last_hidden_state  # [n, 384, 1, T]
             hidden = model.head.encoder(pooled).last_hidden_state  # [n, T, 120]
-            logits = model.head.head(hidden).float()
+            logits = nn.functional.linear(hidden, *self._classifiers[alphabet]).float()
             best, symbols = logits.max(dim=-1)
             confidences = torch.exp(best - torch.logsumexp(logits, dim=-1))
             chosen = {"none": None, "neck": hidden, "backbone": pooled[:, :, 0].transpose(1, 2)}[self._features]

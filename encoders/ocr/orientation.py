@@ -6,51 +6,70 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from encoders.ocr.detection import FoundLine
 from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
+from encoders.ocr.script import NATIVE, PageScripts
 
 PROBES = 6
 SURE = 0.9
 """Mean confidence of the probes from which a page is upright without a second look."""
 BETTER = 0.1
 """How much surer another direction must be before a page is turned."""
+CLEARLY_UPRIGHT, CLEARLY_TURNED = 0.2, 0.95
+"""Probabilities of standing on its head, as the script network sees it: below, above and between."""
 
 Score = Callable[[Sequence[Corners]], Sequence[float]]
 """Confidence of reading each quad along its first edge."""
 
 
-def page_rotation(lines: Sequence[FoundLine], score: Score) -> int:
-    """Degrees clockwise by which the page must be turned: 0, 90, 180 or 270.
-
-    A line classifier rotates good lines (one in five of long printed ones); the recogniser's own confidence over
-    a few lines of middling length does not, and an upright page pays for its probes only.
-    """
-    probes = _probes(lines)
+def sideways_rotation(lines: Sequence[Corners], score: Score) -> int:
+    """Degrees clockwise, 90 or 270, by which a page whose lines run up or down must be turned; else 0."""
+    tall = [corners for corners in lines if size_of(corners)[1] >= TALL * size_of(corners)[0]]
+    if 2 * _length(tall) <= _length(lines):
+        return 0
+    probes = _probes(tall)
     if not probes:
         return 0
-    tall = [size_of(corners)[1] >= TALL * size_of(corners)[0] for corners in probes]
-    if 2 * sum(tall) > len(probes):
-        chosen = [corners for corners, is_tall in zip(probes, tall) if is_tall]
-        ways = {90: [read_upwards(c) for c in chosen], 270: [read_downwards(c) for c in chosen]}
-        sureness = {degrees: float(np.mean(score(corners))) for degrees, corners in ways.items()}
-        degrees = max(sureness, key=lambda d: sureness[d])
-        return degrees if sureness[degrees] >= 0.5 and abs(sureness[90] - sureness[270]) >= BETTER else 0
+    ways = {90: [read_upwards(c) for c in probes], 270: [read_downwards(c) for c in probes]}
+    sureness = {degrees: float(np.mean(score(corners))) for degrees, corners in ways.items()}
+    degrees = max(sureness, key=lambda d: sureness[d])
+    # Chinese and Japanese set in columns are tall, too, and read badly either way.
+    return degrees if sureness[degrees] >= 0.5 and abs(sureness[90] - sureness[270]) >= BETTER else 0
+
+
+def is_upside_down(lines: Sequence[Corners], seen: PageScripts, score: Score) -> bool:
+    """Whether a page stands on its head.
+
+    A line classifier rotates good lines (one in five of long printed ones). Here the script network's vote over a
+    page's lines decides clear cases; for scripts that the recogniser reads, its confidence over a few lines of
+    middling length must agree before a page is turned.
+    """
+    if seen.upside_down < CLEARLY_UPRIGHT:
+        return False
+    native = sum(script in NATIVE for script in seen.scripts)
+    if 2 * native <= len(seen.scripts):
+        return seen.upside_down > CLEARLY_TURNED
+    probes = _probes(lines)
+    if not probes:
+        return False
     upright = float(np.mean(score(probes)))
     if upright >= SURE:
-        return 0
+        return False
     turned = float(np.mean(score([np.roll(corners, 2, axis=0) for corners in probes])))
-    return 180 if turned >= upright + BETTER else 0
+    return turned >= upright + BETTER
 
 
-def _probes(lines: Sequence[FoundLine]) -> list[Corners]:
+def _length(lines: Sequence[Corners]) -> float:
+    """Summed length of lines, in pixels."""
+    return sum(max(size_of(corners)) for corners in lines)
+
+
+def _probes(lines: Sequence[Corners]) -> list[Corners]:
     """Up to `PROBES` lines: long enough to be words, short enough to be cheap, from all over the page."""
 
-    def length_in_heights(line: FoundLine) -> float:
-        width, height = size_of(line.corners)
-        return max(width, height) / max(1.0, min(width, height))
+    def length_in_heights(corners: Corners) -> float:
+        return max(size_of(corners)) / max(1.0, min(size_of(corners)))
 
-    fitting = [line for line in lines if length_in_heights(line) >= 2.5]
-    fitting.sort(key=length_in_heights)
+    fitting = sorted((line for line in lines if length_in_heights(line) >= 2.5), key=length_in_heights)
     fitting = fitting[: max(PROBES, len(fitting) // 2)]  # the shorter half
     picks = np.linspace(0, len(fitting) - 1, min(PROBES, len(fitting))).round().astype(int)
-    return [fitting[i].corners for i in picks]
+    return [fitting[i] for i in picks]

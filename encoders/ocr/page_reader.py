@@ -1,26 +1,27 @@
-"""Pages as pixels to lines with text: detection, turning, recognition."""
+"""Pages as pixels to lines with text: detection, turning, scripts, recognition."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.ocr import crops as cropping
 from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import OcrConfig
-from encoders.ocr.decoding import Reading, as_line, decode
+from encoders.ocr.decoding import as_lines
 from encoders.ocr.detection import FoundLine
-from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of, turn_image
-from encoders.ocr.networks import STEP, OcrNetworks
-from encoders.ocr.orientation import page_rotation
+from encoders.ocr.geometry import Corners, as_quad, turn_image
+from encoders.ocr.networks import OcrNetworks
+from encoders.ocr.orientation import is_upside_down, sideways_rotation
+from encoders.ocr.recogniser import Image, Job, Recogniser
+from encoders.ocr.script import NATIVE, PageScripts, ScriptDetector
+from encoders.ocr.tesseract import TesseractReader
 from encoders.results import Line
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -28,43 +29,49 @@ class ReadPage:
     """A page as read: ``image`` is the turned one, lines are unordered and in its pixels."""
 
     image: Image
-    rotation: int
+    rotation: int = 0
     lines: list[Line] = field(default_factory=list)
-    features: list[NDArray[np.float16]] = field(default_factory=list)  # per line [steps, d], empty without features
+    features: list[NDArray[np.float16] | None] = field(default_factory=list)  # per line [steps, d], or none
     seconds: dict[str, float] = field(default_factory=dict)
 
-
-@dataclass(slots=True)
-class _Read:
-    """One crop as recognised."""
-
-    corners: Corners
-    crop: Image
-    reading: Reading
-    features: NDArray[np.float16] | None
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add what happens inside to the page's stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
 class PageReader:
-    """Reads pages with the two networks. Raises `MediaError` when a network fails on one."""
+    """Reads pages. Raises `MediaError` when a network fails on one."""
 
-    def __init__(self, networks: OcrNetworks, config: OcrConfig) -> None:
+    def __init__(
+        self, networks: OcrNetworks, scripts: ScriptDetector, tesseract: TesseractReader, config: OcrConfig
+    ) -> None:
         self._networks = networks
+        self._recogniser = Recogniser(networks)
+        self._scripts = scripts
+        self._tesseract = tesseract
         self._config = config
 
     def read(self, images: Sequence[Image]) -> list[ReadPage]:
-        """Each image [h, w, 3] RGB as lines; several at once only share the recogniser's batches."""
+        """Each image [h, w, 3] RGB as lines; several at once only share the networks' batches."""
+        pages = [ReadPage(image) for image in images]
         started = time.perf_counter()
         found = self._detect(images)
-        each = (time.perf_counter() - started) / max(1, len(images))
-        pages = [ReadPage(image, 0, seconds={"detect": each}) for image in images]
-        if self._config.turn_pages:
-            for number, page in enumerate(pages):
-                started = time.perf_counter()
-                if degrees := page_rotation(found[number], self._scorer(page.image)):
-                    page.image, page.rotation = turn_image(page.image, degrees), degrees
-                    found[number] = self._detect([page.image])[0]
-                page.seconds["turn"] = time.perf_counter() - started
-        self._recognise_pages(pages, found)
+        for page in pages:
+            page.seconds["detect"] = (time.perf_counter() - started) / len(pages)
+        jobs: list[list[Job]] = []
+        for page, lines in zip(pages, found):
+            corners, seen = self._upright(page, [line.corners for line in lines])
+            scripts = self._allowed(seen.scripts)
+            jobs.append([Job(page.image, c, script) for c, script in zip(corners, scripts)])
+        self._recognise(pages, jobs)
+        for page, routed in zip(pages, jobs):
+            with page.timed("recognise"):
+                self._read_elsewhere(page, [job for job in routed if job.script not in NATIVE])
         return pages
 
     def _detect(self, images: Sequence[Image]) -> list[list[FoundLine]]:
@@ -85,64 +92,67 @@ class PageReader:
                     found[index] = detection.find_lines(probability, height, width, config)
         return found
 
-    def _scorer(self, image: Image):  # type: ignore[no-untyped-def]
-        def score(quads: Sequence[Corners]) -> list[float]:
-            return [read.reading.confidence for read in self._recognise([(image, corners) for corners in quads])]
+    # -- turning and routing -----------------------------------------------------------------------------------------
 
-        return score
+    def _upright(self, page: ReadPage, corners: list[Corners]) -> tuple[list[Corners], PageScripts]:
+        """Turn the page if it must be; its lines as it stands then, and their scripts."""
+        if self._config.turn_pages:
+            with page.timed("turn"):
+                if degrees := sideways_rotation(corners, lambda quads: self._score(page.image, quads)):
+                    corners = self._turn(page, degrees)
+        with page.timed("script"):
+            seen = self._look(page.image, corners)
+        if self._config.turn_pages:
+            with page.timed("turn"):
+                probing = lambda quads: self._score(page.image, quads)  # noqa: E731
+                if is_upside_down(corners, seen, probing):
+                    corners = self._turn(page, 180)
+                    seen = self._look(page.image, corners)
+        return corners, seen
 
-    def _recognise_pages(self, pages: list[ReadPage], found: list[list[FoundLine]]) -> None:
-        """Fill in lines and features; the time is shared out by line."""
+    def _turn(self, page: ReadPage, degrees: int) -> list[Corners]:
+        """Turn the page clockwise and find its lines again: the detector knows upright text best."""
+        page.image = turn_image(page.image, degrees)
+        page.rotation = (page.rotation + degrees) % 360
+        return [line.corners for line in self._detect([page.image])[0]]
+
+    def _score(self, image: Image, quads: Sequence[Corners]) -> list[float]:
+        """How surely each quad is read along its first edge."""
+        reads = self._recogniser.along_first_edge([Job(image, corners) for corners in quads])
+        return [read.reading.confidence for read in reads]
+
+    def _look(self, image: Image, corners: Sequence[Corners]) -> PageScripts:
+        wanted = self._config.scripts
+        if wanted != "auto" and len(wanted) == 1 and not self._config.turn_pages:
+            return PageScripts(tuple(wanted) * len(corners), 0.5, 0)
+        return self._scripts.look(image, [as_quad(c) for c in corners])
+
+    def _allowed(self, scripts: Sequence[str]) -> list[str]:
+        """The scripts seen, or the first of the configured ones where another was seen."""
+        wanted = self._config.scripts
+        return [script if wanted == "auto" or script in wanted else wanted[0] for script in scripts]
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _recognise(self, pages: list[ReadPage], jobs: Sequence[Sequence[Job]]) -> None:
+        """Read the lines in the built-in recogniser's scripts; the time is shared out by line."""
         started = time.perf_counter()
-        jobs = [(number, line.corners) for number, lines in enumerate(found) for line in lines]
-        reads = self._recognise_either_way([(pages[number].image, corners) for number, corners in jobs])
-        for (number, _), read in zip(jobs, reads):
-            if read.reading.confidence < self._config.min_confidence or not read.reading.characters:
+        mine = [(page, job) for page, routed in zip(pages, jobs) for job in routed if job.script in NATIVE]
+        for (page, job), read in zip(mine, self._recogniser([job for _, job in mine])):
+            if read.reading.confidence < self._config.min_confidence:
                 continue
-            pages[number].lines.append(as_line(read.reading, read.crop, read.corners))
-            if read.features is not None:
-                pages[number].features.append(read.features)
-        each = (time.perf_counter() - started) / max(1, len(jobs))
-        for page, lines in zip(pages, found):
-            page.seconds["recognise"] = each * len(lines)
+            for placed in as_lines(read.reading, read.crop, read.corners, job.script):
+                page.lines.append(placed.line)
+                page.features.append(None if read.features is None else read.features[placed.start : placed.stop])
+        each = (time.perf_counter() - started) / max(1, len(mine))
+        for page, routed in zip(pages, jobs):
+            page.seconds["recognise"] = each * sum(job.script in NATIVE for job in routed)
 
-    def _recognise_either_way(self, jobs: list[tuple[Image, Corners]]) -> list[_Read]:
-        """Recognise; a line that runs up or down an upright page is read both ways and the surer one kept."""
-        tall = [size_of(corners)[1] >= TALL * size_of(corners)[0] for _, corners in jobs]
-        both = [
-            (image, turn(corners))
-            for (image, corners), is_tall in zip(jobs, tall)
-            for turn in ((read_upwards, read_downwards) if is_tall else (_as_it_is,))
-        ]
-        reads = iter(self._recognise(both))
-        chosen = []
-        for is_tall in tall:
-            read = next(reads)
-            if is_tall:
-                read = max(read, next(reads), key=lambda r: r.reading.confidence)
-            chosen.append(read)
-        return chosen
-
-    def _recognise(self, jobs: Sequence[tuple[Image, Corners]]) -> list[_Read]:
-        """Recognise quads along their first edge; results in the order given."""
-        crops = [cropping.cut(image, corners) for image, corners in jobs]
-        reads: list[_Read | None] = [None] * len(jobs)
-        for batch in cropping.batches_by_width([crop.shape[1] for crop in crops], self._networks.lines_per_batch):
-            for index, read in zip(batch, halving(lambda part: self._run(part, jobs, crops), batch)):
-                reads[index] = read
-        return [read for read in reads if read is not None]
-
-    def _run(self, batch: Sequence[int], jobs: Sequence[tuple[Image, Corners]], crops: list[Image]) -> list[_Read]:
-        steps = self._networks.recognise(cropping.network_input([crops[index] for index in batch]))
-        require_finite(steps.confidences, "line recogniser")
-        reads = []
-        for row, index in enumerate(batch):
-            count = -(-crops[index].shape[1] // STEP)  # steps behind the crop, without its padding
-            reading = decode(steps.symbols[row, :count], steps.confidences[row, :count], self._networks.characters)
-            features = None if steps.features is None else steps.features[row, :count]
-            reads.append(_Read(jobs[index][1], crops[index], reading, features))
-        return reads
-
-
-def _as_it_is(corners: Corners) -> Corners:
-    return corners
+    def _read_elsewhere(self, page: ReadPage, jobs: Sequence[Job]) -> None:
+        """Read lines in other scripts with tesseract, script by script; they have no features."""
+        for script in dict.fromkeys(job.script for job in jobs):
+            quads = [as_quad(job.corners) for job in jobs if job.script == script]
+            for line in self._tesseract.read(page.image, quads, script):
+                if line.text and line.confidence >= self._config.min_other_confidence:
+                    page.lines.append(line)
+                    page.features.append(None)

@@ -1,0 +1,103 @@
+"""Crops to readings: batches by width, the alphabet of each line, and a second look at doubtful ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.ocr import crops as cropping
+from encoders.ocr.batching import halving, require_finite
+from encoders.ocr.decoding import Reading, decode
+from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
+from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks
+
+DOUBTFUL = 0.75
+"""Lines read as Latin with less confidence are read again among all symbols: a name in Chinese on an English form."""
+
+CONVINCING = 0.1
+"""How much surer the second reading must be."""
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A line to read: the page's image, where the line is on it, and its script (ISO 15924)."""
+
+    image: Image
+    corners: Corners
+    script: str = "Latn"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A line as recognised."""
+
+    corners: Corners
+    crop: Image
+    reading: Reading
+    features: NDArray[np.float16] | None
+
+
+class Recogniser:
+    """Reads lines with the recogniser network. Raises `MediaError` when the network fails."""
+
+    def __init__(self, networks: OcrNetworks) -> None:
+        self._networks = networks
+
+    def __call__(self, jobs: Sequence[Job]) -> list[Read]:
+        """One read per job, in order. A line that runs up or down the page is read both ways, the surer one kept."""
+        tall = [size_of(job.corners)[1] >= TALL * size_of(job.corners)[0] for job in jobs]
+        both = [
+            Job(job.image, turn(job.corners), job.script)
+            for job, is_tall in zip(jobs, tall)
+            for turn in ((read_upwards, read_downwards) if is_tall else (np.asarray,))
+        ]
+        reads = iter(self.along_first_edge(both))
+        chosen = []
+        for is_tall in tall:
+            read = next(reads)
+            if is_tall:
+                read = max(read, next(reads), key=lambda r: r.reading.confidence)
+            chosen.append(read)
+        return chosen
+
+    def along_first_edge(self, jobs: Sequence[Job]) -> list[Read]:
+        """One read per job, in order, along the first edge of its corners."""
+        crops = [cropping.cut(job.image, job.corners) for job in jobs]
+        alphabets = [WESTERN if job.script == "Latn" else ALL for job in jobs]
+        reads = self._read(jobs, crops, range(len(jobs)), alphabets)
+        doubtful = [
+            i for i, read in reads.items() if alphabets[i] == WESTERN and 0 < read.reading.confidence < DOUBTFUL
+        ]
+        for i, again in self._read(jobs, crops, doubtful, [ALL] * len(jobs)).items():
+            if again.reading.confidence >= reads[i].reading.confidence + CONVINCING:
+                reads[i] = again
+        return [reads[i] for i in range(len(jobs))]
+
+    def _read(
+        self, jobs: Sequence[Job], crops: list[Image], wanted: Sequence[int], alphabets: Sequence[str]
+    ) -> dict[int, Read]:
+        reads: dict[int, Read] = {}
+        for alphabet in (WESTERN, ALL):
+            mine = [i for i in wanted if alphabets[i] == alphabet]
+            for batch in cropping.batches_by_width([crops[i].shape[1] for i in mine], self._networks.lines_per_batch):
+                chosen = [mine[k] for k in batch]
+                results = halving(lambda part, name=alphabet: self._run(part, jobs, crops, name), chosen)  # type: ignore[misc]
+                reads.update(zip(chosen, results))
+        return reads
+
+    def _run(self, batch: Sequence[int], jobs: Sequence[Job], crops: list[Image], alphabet: str) -> list[Read]:
+        steps = self._networks.recognise(cropping.network_input([crops[i] for i in batch]), alphabet)
+        require_finite(steps.confidences, "line recogniser")
+        reads = []
+        for row, i in enumerate(batch):
+            count = -(-crops[i].shape[1] // STEP)  # steps behind the crop, without its padding
+            symbols, confidences = steps.symbols[row, :count], steps.confidences[row, :count]
+            reading = decode(symbols, confidences, self._networks.characters[alphabet])
+            features = None if steps.features is None else steps.features[row, :count]
+            reads.append(Read(jobs[i].corners, crops[i], reading, features))
+        return reads
