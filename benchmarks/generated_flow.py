@@ -9,7 +9,7 @@ from benchmarks.generated_pages import LineTruth, ParagraphTruth
 from benchmarks.generated_tables import TablePlan, place_table, plan_table
 
 if TYPE_CHECKING:
-    from benchmarks.generated_pages import Composer, SetLine
+    from benchmarks.generated_pages import Composer, PageTruth, SetLine
 
 
 class Full(Exception):
@@ -45,7 +45,7 @@ class Flowing:
     def band(self, columns: int, top: float | None = None, bottom: float | None = None) -> None:
         """Begin a band of so many columns at ``top`` (the top margin when None)."""
         style = self.style
-        self.columns, self.column = columns, -1
+        self.columns, self.column, self.note = columns, -1, []
         self.top = style.margin if top is None else top
         self.bottom = style.height - style.margin if bottom is None else bottom
         gutter = style.gutter if columns > 1 else 0.0
@@ -204,7 +204,14 @@ class Flowing:
         x, y, before = self.x, self.y, len(self.c.truth.paragraphs)
         truth = self.c.truth
         self.c.text(marker, x, y + self.style.size * 0.9, self.style.size)
-        self.place(lines, "list", self.style.size, indent=hang, hang=hang)
+        try:
+            self.place(lines, "list", self.style.size, indent=hang, hang=hang)
+        finally:
+            self._mark(truth, before, marker, x)
+
+    def _mark(self, truth: PageTruth, before: int, marker: str, x: float) -> None:
+        if before >= len(truth.paragraphs):
+            return
         paragraph = truth.paragraphs[before]
         paragraph.text = f"{marker} {paragraph.text}"
         first = next(line for line in truth.lines if line.paragraph == before)

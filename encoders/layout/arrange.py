@@ -15,7 +15,7 @@ from encoders.layout.page_text import page_text
 from encoders.layout.paragraphs import Paragraph, goes_on, paragraphs_of
 from encoders.layout.roles import assign_roles
 from encoders.layout.ruled import ruled_tables
-from encoders.layout.rules import Rule, drawn_rules, seen_rules
+from encoders.layout.rules import Rule, drawn_rules, seen_rules, without_text
 from encoders.media.opened import OpenedPage
 from encoders.results import Line, Page, Role, Table
 
@@ -47,7 +47,7 @@ def _ordered(
     opened: OpenedPage, lines: Sequence[Line], pieces: list[Piece], frame: Frame, em: float
 ) -> tuple[list[Ordered], list[Table]]:
     top, bottom = _page_edges(opened, frame)
-    horizontal, vertical = _rules(opened, frame, em)
+    horizontal, vertical = _rules(opened, pieces, frame, em)
     margins = margin_pieces(pieces, top, bottom, em, [rule.at for rule in horizontal])
     body = [piece for piece in pieces if id(piece) not in margins]
     drafts, rest = ruled_tables(body, horizontal, vertical, em)
@@ -79,11 +79,12 @@ def _page_edges(opened: OpenedPage, frame: Frame) -> tuple[float, float]:
     return top, top + opened.height
 
 
-def _rules(opened: OpenedPage, frame: Frame, em: float) -> tuple[list[Rule], list[Rule]]:
+def _rules(opened: OpenedPage, pieces: Sequence[Piece], frame: Frame, em: float) -> tuple[list[Rule], list[Rule]]:
     if opened.rules:
         return drawn_rules(opened.rules, frame, em)
     if opened.image is not None and opened.image.size:
-        return seen_rules(opened.image, frame, em)
+        horizontal, vertical = seen_rules(opened.image, frame, em)
+        return without_text(horizontal, pieces), vertical
     return [], []
 
 
@@ -100,9 +101,6 @@ def _paragraphs(blocks: Sequence[Block], em: float, pitch: float) -> list[Paragr
 
 def _joined_columns(blocks: Sequence[Paragraph | TableDraft]) -> list[Paragraph | TableDraft]:
     """Join paragraphs that go on in the next column; footnotes and captions between them move behind."""
-    body = [block for block in blocks if isinstance(block, Paragraph) and block.role is Role.BODY]
-    indents = sum(len(p.rows) > 1 and p.rows[0].x0 - p.left > 0.7 * p.rows[0].em for p in body)
-    indented = indents >= 2 and indents >= 0.3 * sum(len(p.rows) > 1 for p in body)
     joined: list[Paragraph | TableDraft] = []
     for block in blocks:
         at = len(joined) - 1
@@ -111,7 +109,7 @@ def _joined_columns(blocks: Sequence[Paragraph | TableDraft]) -> list[Paragraph 
         last = joined[at] if at >= 0 else None
         if isinstance(block, Paragraph) and isinstance(last, Paragraph):
             new_column = block.rows[0].cy < last.rows[-1].cy
-            if new_column and goes_on(last, block, indented):
+            if new_column and goes_on(last, block):
                 last.rows.extend(block.rows)
                 last.left, last.right = block.left, block.right
                 continue

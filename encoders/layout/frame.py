@@ -46,8 +46,9 @@ class Piece:
         """Vertical centre."""
         return (self.y0 + self.y1) / 2
 
-    def split(self, bounds: Sequence[float], least: float) -> list[Piece]:
-        """Cut where a gap of ``least`` em and more between two words lies on one of the x positions ``bounds``."""
+    def split(self, bounds: Sequence[float] | None, least: float) -> list[Piece]:
+        """Cut where a gap of ``least`` em and more between two words lies on one of the x positions ``bounds``; for
+        None, at every such gap."""
         source = self.source
         if source is None or len(self.words) < 2:
             return [self]
@@ -56,8 +57,8 @@ class Piece:
         runs = [[order[0]]]
         for a, b in pairwise(order):
             low, high = self.spans[a][1], self.spans[b][0]
-            cut = high - low >= least * self.em and any(low - slack <= bound <= high + slack for bound in bounds)
-            if cut:
+            on_bound = bounds is None or any(low - slack <= bound <= high + slack for bound in bounds)
+            if high - low >= least * self.em and on_bound:
                 runs.append([b])
             else:
                 runs[-1].append(b)
@@ -230,7 +231,7 @@ def _cut(index: int, line: Line, box: Sequence[float], words: Sequence[Sequence[
         right = max(right, words[i][2])
     if len(runs) == 1:
         spans = tuple((word[0], word[2]) for word in words)
-        lead = words[0][2] - words[0][0]
+        lead = max(words[0][2] - words[0][0], _first_word_width(line, x1 - x0))
         return [Piece(index, tuple(range(len(words))), line.text, x0, y0, x1, y1, em, lead, spans, line)]
     pieces = []
     for run in runs:
@@ -248,6 +249,15 @@ def _is_justified(words: Sequence[Sequence[float]], order: Sequence[int], em: fl
     """Whether the gaps are wide because the line was stretched: four and more of them, all alike."""
     gaps = sorted(words[b][0] - words[a][2] for a, b in pairwise(order))
     return len(gaps) >= 4 and gaps[0] > 0.5 * em and gaps[-1] < min(1.5 * gaps[0], 1.8 * em)
+
+
+def _first_word_width(line: Line, width: float) -> float:
+    """What the first word should measure by its letters: a recogniser's word boxes are off by a letter or so."""
+    units, letters = advance(line.text)
+    first, known = advance(line.words[0].text)
+    if letters < 12 or not known:
+        return 0.0
+    return width * first / (units + 0.28 * line.text.count(" "))
 
 
 def slice_text(text: str, words: Sequence[Word], picked: Sequence[int]) -> str:

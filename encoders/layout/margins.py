@@ -61,6 +61,8 @@ def _like_margin(rows: Sequence[Row], em: float, prose: bool, role: Role) -> boo
         return True
     if not prose:
         return False
+    if len(rows) > 1 and any(len(row.pieces) == 1 and len(row.text) > 60 for row in rows):
+        return False
     return all(row.em < 1.1 * em for row in rows) and sum(len(row.text) for row in rows) < 200
 
 

@@ -122,9 +122,20 @@ def _table_breaks(strips: Sequence[Strip]) -> set[int]:
         if wrapped and run and index - run[-1] <= 2:
             continue
         if len(run) >= 3:
-            breaks.update((run[0], run[-1] + 1))
+            end = run[-1] + 1
+            while end < len(strips) and _goes_on_cell(strips[end - 1], strips[end]):
+                end += 1
+            breaks.update((run[0], end))
         run = []
     return breaks
+
+
+def _goes_on_cell(above: Strip, strip: Strip) -> bool:
+    """Whether a strip is the second line of a cell in the strip above it: alone, and close below."""
+    item = strip.items[0]
+    if len(strip.items) != 1 or isinstance(item, TableDraft) or strip.top - above.bottom > 0.85 * item.em:
+        return False
+    return any(abs(item.x0 - other.x0) < 0.3 * item.em and item.x1 < other.x1 + 3 * item.em for other in above.items)
 
 
 def _is_cells(strip: Strip, width: float) -> bool:
@@ -133,20 +144,19 @@ def _is_cells(strip: Strip, width: float) -> bool:
         return False
     near = 0.65 * pieces[0].em  # words of a loosely justified line are no cells
     wide = merge([(low - near, high + near) for low, high in strip.covered])
-    if len(wide) < 2 or sum(high - low - 2 * near for low, high in wide) > 0.6 * width:
+    numbers = sum(is_number(piece.text) for piece in pieces) >= max(2, len(wide) / 3)
+    if len(wide) < 2 or sum(high - low - 2 * near for low, high in wide) > (0.85 if numbers else 0.6) * width:
         return False
     return len(wide) >= 3 or is_number(max(pieces, key=lambda piece: piece.x0).text)
 
 
 def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Interval], em: float) -> bool:
-    """Whether a strip with text on one side only is a heading over all columns: both sides stop above it, and the
-    other side goes on below it no later than its own side does, blank for as long as the heading and its space take."""
+    """Whether a strip with text on one side only is a heading over all columns: the other side stops above it and
+    goes on below it no later than its own side does, blank for as long as the heading and its space take."""
     strip = strips[index]
     if len(strip.items) != 1 or isinstance(strip.items[0], TableDraft) or strip.items[0].em < 1.12 * em:
         return False
     low, high = free[0][0], free[-1][1]
-    if not any(s.covered[0][0] < low and s.covered[-1][1] > high for s in group.strips[-2:]):
-        return False
     on_left = strip.covered[0][0] < low
     own = other = None
     for below in strips[index + 1 : index + 6]:
@@ -155,7 +165,8 @@ def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Int
         other = below.top if other is None and (has_right if on_left else has_left) else other
     if other is None or (own is not None and other > own + 0.5 * em):
         return False
-    return other - group.strips[-1].bottom > 3.0 * em
+    above = [s.bottom for s in group.strips if (s.covered[-1][1] > high if on_left else s.covered[0][0] < low)]
+    return bool(above) and other - above[-1] > 3.0 * em and strip.top - group.strips[-1].bottom > 0.9 * em
 
 
 def order(items: Sequence[Item], em: float, depth: int = 0) -> list[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.layout.frame import Frame
+from encoders.layout.frame import Frame, Piece
 from encoders.media.opened import Segment
 
 
@@ -61,6 +62,24 @@ def seen_rules(image: NDArray[np.uint8], frame: Frame, em: float) -> tuple[list[
             [Rule(rule.at, -rule.high, -rule.low) for rule in horizontal],
         )
     return _joined(horizontal, em), _joined(vertical, em)
+
+
+def without_text(rules: Sequence[Rule], pieces: Sequence[Piece]) -> list[Rule]:
+    """The horizontal rules but for those that are the letters of a bold or tightly set line."""
+    ordered = sorted(pieces, key=lambda piece: piece.cy)
+    heights = [piece.cy for piece in ordered]
+    tallest = max((piece.em for piece in pieces), default=0.0)
+    kept = []
+    for rule in rules:
+        near = ordered[bisect_left(heights, rule.at - tallest) : bisect_right(heights, rule.at + tallest)]
+        inked = sum(
+            max(0.0, min(rule.high, piece.x1) - max(rule.low, piece.x0))
+            for piece in near
+            if abs(piece.cy - rule.at) < 0.36 * piece.em
+        )
+        if inked < 0.5 * (rule.high - rule.low):
+            kept.append(rule)
+    return kept
 
 
 def _long_runs(ink: NDArray[np.uint8], length: int, *, horizontal: bool) -> list[tuple[int, int, int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 from encoders.layout.blocks import Block, CellDraft, Flow, Row, TableDraft, rows_of
 from encoders.layout.frame import Piece
 
+CELL_GAP = 0.45  # em; a gap between cells may be little wider than one between words
 CROSSED = 0.2  # share of rows that may cross a gap between columns: headings over several columns
 
 
@@ -38,10 +39,11 @@ def heading_rows(above: Sequence[Row], pieces: Sequence[Piece], em: float) -> in
     pitch = (rows[-1].cy - rows[0].cy) / (len(rows) - 1)
     first = rows[0].cy
     for count, row in enumerate(reversed(above)):
-        inside = row.x0 > bounds[0] - em and row.x1 < bounds[-1] + em
-        parts = [part for piece in row.pieces for part in piece.split(bounds[1:-1], 0.42)]
+        inside = row.x0 > bounds[0] - 2 * em and row.x1 < bounds[-1] + 0.25 * (bounds[-1] - bounds[0])
+        parts = [part for piece in row.pieces for part in piece.split(None, CELL_GAP)]
         cells = [_reach(part, bounds) for part in parts]
-        several = len(cells) > 1 and sum(low != high for low, high in cells) <= len(cells) // 3
+        mostly = {sum(part.cx > bound for bound in bounds[1:-1]) for part in parts}
+        several = len(cells) > 1 and len(mostly) == len(parts) and len(parts) >= 0.6 * (len(bounds) - 1)
         over = len(parts) == 1 and cells[0][0] > 0 and row.x1 - row.x0 < 0.5 * (bounds[-1] - bounds[0])
         near = 0 < first - row.cy <= 1.45 * pitch
         if count == 2 or not (inside and near and (several or over)):
@@ -76,10 +78,10 @@ def _trimmed(rows: list[Row], em: float) -> tuple[list[Row], list[Row], list[Row
 def cut_at_columns(pieces: Sequence[Piece], em: float) -> tuple[list[Row], list[float]]:
     """Rows and column bounds; pieces that run over a bound with more than a word space there are two cells."""
     rows = rows_of(pieces)
-    bounds = column_bounds(rows, em)
+    bounds = column_bounds([Row([part for p in row.pieces for part in p.split(None, CELL_GAP)]) for row in rows], em)
     if len(bounds) < 3:
         return rows, bounds
-    parts = [part for piece in pieces for part in piece.split(bounds[1:-1], 0.42)]
+    parts = [part for piece in pieces for part in piece.split(bounds[1:-1], CELL_GAP)]
     return (rows_of(parts) if len(parts) > len(pieces) else rows), bounds
 
 
@@ -99,7 +101,7 @@ def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(np.int8)))
     for low, high in zip(edges[0::2], edges[1::2]):
         wide = (high - low) * step
-        if low > 0 and high < size - 1 and wide >= 0.6 * em:
+        if low > 0 and high < size - 1 and wide >= CELL_GAP * em:
             least = crossings[low:high].min()
             inner = np.flatnonzero(crossings[low:high] == least)
             bounds.append(left + (low + (inner[0] + inner[-1] + 1) / 2) * step)
