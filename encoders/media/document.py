@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ def opened(source: Source, media_type: str) -> Iterator[Event]:
     for index in pages:
         yield index + 1
         try:
-            yield _page(document, index, source)
+            page, _alive = _page(document, index, source)
+            yield page
         except Exception as error:  # one page never costs the others
             yield as_failure(error, index + 1)
     pymupdf.TOOLS.store_shrink(100)
@@ -91,7 +92,8 @@ def _open(source: Source, media_type: str) -> Any:
     return document
 
 
-def _page(document: Any, index: int, source: Source) -> OpenedPage:
+def _page(document: Any, index: int, source: Source) -> tuple[OpenedPage, Any]:
+    """The page, and the pixmap that its image is a view of: the image is gone when the pixmap is."""
     request = source.request
     pymupdf.TOOLS.reset_mupdf_warnings()
     page = document.load_page(index)
@@ -102,11 +104,12 @@ def _page(document: Any, index: int, source: Source) -> OpenedPage:
     if request.ocr != "always":
         layer = read_text_layer(page, page.rotation_matrix * matrix, width, height)
         if layer.sound or request.ocr == "never":
-            _check(page, blank=not layer.lines and not layer.painted)
-            return OpenedPage(index + 1, width, height, None, layer.lines, layer.rules)
-    image = _render(page, matrix, width, height)
-    _check(page, blank=bool(image.min() == 255))
-    return OpenedPage(index + 1, width, height, image, None, layer.rules if layer is not None else ())
+            _check(lambda: not layer.lines and not layer.painted)
+            return OpenedPage(index + 1, width, height, None, layer.lines, layer.rules), None
+    pixmap = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csRGB, alpha=False)
+    image = _pixels(pixmap, width, height)
+    _check(lambda: bool(image.min() == 255))
+    return OpenedPage(index + 1, width, height, image, None, layer.rules if layer is not None else ()), pixmap
 
 
 def _scale(page: Any, dpi: int, max_pixels: int) -> tuple[Any, int, int]:
@@ -120,20 +123,19 @@ def _scale(page: Any, dpi: int, max_pixels: int) -> tuple[Any, int, int]:
     return pymupdf.Matrix(columns / width, rows / height), columns, rows
 
 
-def _render(page: Any, matrix: Any, width: int, height: int) -> NDArray[np.uint8]:
-    pixmap = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csRGB, alpha=False)
+def _pixels(pixmap: Any, width: int, height: int) -> NDArray[np.uint8]:
     rows = np.frombuffer(pixmap.samples_mv, np.uint8).reshape(pixmap.height, pixmap.stride)
     image = rows[:, : pixmap.width * 3].reshape(pixmap.height, pixmap.width, 3)
     if (pixmap.height, pixmap.width) != (height, width):  # a page that starts at half a pixel is one pixel larger
         image = image[:height, :width]
         image = np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)), mode="edge")
-    return image.copy()  # the pixmap frees its memory under any view of it
+    return image
 
 
-def _check(page: Any, blank: bool) -> None:
+def _check(blank: Callable[[], bool]) -> None:
     """Tell a page that MuPDF could not draw from one that is empty: it draws on after errors and only warns."""
     warnings = pymupdf.TOOLS.mupdf_warnings()
-    if blank and _BROKEN.search(warnings):
+    if _BROKEN.search(warnings) and blank():
         raise MediaError(FailureCategory.CORRUPT, f"the page's content is broken: {warnings.strip()[:300]}")
 
 

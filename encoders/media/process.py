@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ class ChildProcess:
         ours, theirs = socket.socketpair()
         lifeline_read, self._lifeline = os.pipe()
         self._stderr = os.memfd_create("interlace-media-stderr", os.MFD_CLOEXEC)
+        fcntl.fcntl(self._stderr, fcntl.F_SETFL, os.O_APPEND)  # so that `request` can empty it
         try:
             fds = (theirs.fileno(), lifeline_read, memory)
             self._process = subprocess.Popen(
@@ -71,6 +73,8 @@ class ChildProcess:
         self._began = Began(None, time.monotonic() + slack, 0.0)
         self._part_cpu = None
         self.parts += 1
+        if self.parts > 1:  # before that it may hold why the child cannot start
+            os.ftruncate(self._stderr, 0)
         self.control.send(request)
         if request.path is None:
             fd = _memory_file(data or b"")
