@@ -67,14 +67,15 @@ class SpeechView:
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
-    """An answer and where it was read."""
+    """An answer and where it was read; a structured one also by leaf: path, value, confidence, seen in the text."""
 
     question: str
     answer: str
     structured: bool
     confidence: float | None
-    truncated: bool
+    note: str  # what the decoder could not read of the text
     evidence: list[dict[str, Any]]
+    leaves: list[dict[str, Any]]
     failures: list[str]
 
 
@@ -230,5 +231,12 @@ def _answer(row: dict[str, Any]) -> AnswerView:
         with contextlib.suppress(ValueError):
             text, structured = json.dumps(json.loads(text), indent=2, ensure_ascii=False), True
     failures = [f"{failure['category']}: {failure['message']}" for failure in row["failures"] or ()]
-    question, evidence = row["question"] or "", list(row["evidence"] or ())
-    return AnswerView(question, text, structured, row["confidence"], bool(row["truncated"]), evidence, failures)
+    evidence: dict[Any, dict[str, Any]] = {}  # a value that is said twice is one place
+    for item in row["evidence"] or ():
+        evidence.setdefault((item["path"], item["page"], tuple(item["quad"] or ()), item["start"]), item)
+    note = (
+        (row["note"] or "answered from the part of the text that fits the context window") if row["truncated"] else ""
+    )
+    leaves = list(row["leaves"] or ()) if structured else []
+    question = row["question"] or ""
+    return AnswerView(question, text, structured, row["confidence"], note, list(evidence.values()), leaves, failures)

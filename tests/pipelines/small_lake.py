@@ -133,6 +133,18 @@ def demo_rows(root: str) -> dict[str, list[dict[str, Any]]]:
             }
         ],
     }
+    leaves = [
+        {"path": "kind", "value": "call", "confidence": 0.9, "seen": False},
+        {"path": "caller", "value": "Miriam", "confidence": 0.7, "seen": True},
+    ]
+    facts = {
+        "uri": call,
+        "etag": "e1",
+        "answer": '{"kind": "call", "caller": "Miriam"}',
+        "confidence": 0.7,
+        "leaves": leaves,
+        "evidence": [{"path": "caller", "value": "Miriam", "part_id": f"{call}#0", "start": 3.0, "end": 3.4}] * 2,
+    }
     return {
         "assets": [
             asset(report, "document", pdf, pages=2, parts=2, size=1200),
@@ -146,5 +158,5 @@ def demo_rows(root: str) -> dict[str, list[dict[str, Any]]]:
             part(call, "audio", mp3, 60, speech=asdict(late), text=late.text),
             part(bad, "document", pdf, 0, status="failed", failures=[asdict(locked)]),
         ],
-        "answers": [answer],
+        "answers": [answer, facts],
     }

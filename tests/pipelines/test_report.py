@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from encoders.failures import InterlaceError
 from encoders.results import Role
@@ -98,21 +98,23 @@ def test_hostile_names_and_texts_are_only_text(shown: Page) -> None:
 
 def test_boxes_follow_the_chosen_layer(shown: Page) -> None:
     article = shown.locator(of(shown, "report.pdf"))
-    article.scroll_into_view_if_needed()
+    article.locator("svg").first.scroll_into_view_if_needed()
     boxes = article.locator(".spread:not([hidden]) polygon:not(.mark):not(.cell)")
-    assert boxes.count() == 8
+    expect(boxes).to_have_count(8)
     shown.locator(".layers").get_by_text("words").click()
-    assert boxes.count() == 18
+    expect(boxes).to_have_count(18)
     shown.locator(".layers").get_by_text("tables").click()
-    assert boxes.count() == 1 and article.locator(".spread:not([hidden]) .cell").count() == 4
+    expect(boxes).to_have_count(1)
+    expect(article.locator(".spread:not([hidden]) .cell")).to_have_count(4)
     shown.locator(".layers").get_by_text("none").click()
-    assert boxes.count() == 0
+    expect(boxes).to_have_count(0)
     shown.locator(".layers").get_by_text("lines").click()
 
 
 def test_a_box_tells_its_text_and_confidence(shown: Page) -> None:
     article = shown.locator(of(shown, HOSTILE))
     article.locator("svg").scroll_into_view_if_needed()
+    expect(article.locator("polygon")).to_have_count(3)
     article.locator("polygon").nth(1).hover()
     assert shown.locator("#tip").inner_text() == "<b>bold</b> claim\nconfidence 0.40 · body"
     assert article.locator(".reading .now").inner_text() == "<b>bold</b> claim"
@@ -124,6 +126,7 @@ def test_a_box_tells_its_text_and_confidence(shown: Page) -> None:
 
 
 def test_colour_and_stroke_tell_confidence(shown: Page) -> None:
+    expect(shown.locator(f"{of(shown, HOSTILE)} polygon")).to_have_count(3)
     sure, unsure, _ = shown.locator(f"{of(shown, HOSTILE)} polygon").all()
     assert unsure.get_attribute("class") == "low" and sure.get_attribute("class") == ""
     assert sure.get_attribute("stroke") != unsure.get_attribute("stroke")
@@ -172,6 +175,15 @@ def test_a_recording_has_lanes_and_its_sound(shown: Page) -> None:
     assert hum.locator(".transcript .unsure").count() == 3
     hum.locator(".transcript li").hover()
     assert hum.locator(".chunk.now").count() == 1
+
+
+def test_a_structured_answer_is_shown_by_leaf(shown: Page) -> None:
+    call = shown.locator(of(shown, "call <1>.mp3"))
+    rows = [" ".join(text.split()) for text in call.locator(".leaves tr").all_inner_texts()]
+    assert rows == ["kind call 90 % not seen in the text", "caller Miriam 70 % 0:00:03.0"]
+    assert call.locator(".transcript li.mark").count() == 1  # where the evidence was said
+    call.locator(".chip").click()
+    assert call.locator(".chunk.now").count() == 1
 
 
 def test_failures_and_filter(shown: Page) -> None:
