@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pymupdf
 
+from encoders.media.cells import cut_at_cells
 from encoders.media.glyph_boxes import around, on_page, word_corners
 from encoders.media.letters import in_reading_order, normalise, script_of
 from encoders.media.opened import Segment
@@ -55,7 +56,8 @@ def read_text_layer(page: Any, matrix: Any, width: int, height: int) -> TextLaye
     images = [box for kind, box in painted if "image" in kind]
     paths = sum("path" in kind for kind, _ in painted)
     sound = not painted if not lines else census.mapped() and not _unread(page, images, lines, matrix, width, height)
-    return TextLayer(lines, sound, bool(painted), ruling_segments(page, matrix, paths))
+    rules = ruling_segments(page, matrix, paths)
+    return TextLayer(cut_at_cells(lines, rules), sound, bool(painted), rules)
 
 
 @dataclass(slots=True)

@@ -92,6 +92,17 @@ def test_slanted_words_have_slanted_boxes(opener: MediaOpener, tmp_path: Path) -
         assert abs(np.hypot(x2 - x1, y2 - y1) - 22) < 1  # 11 points at 144 dpi
 
 
+def test_lines_are_cut_where_cells_meet(opener: MediaOpener, tmp_path: Path) -> None:
+    document = pymupdf.open()
+    page = document.new_page()
+    page.insert_text((72, 100), "Nail 40 mm   Brass")
+    page.draw_line((134, 80), (134, 110))
+    page.insert_text((72, 200), "Nail 40 mm   Brass")
+    page.insert_text((72, 300), "far          apart")
+    document.save(tmp_path / "a.pdf")
+    assert texts(pages(opener, tmp_path / "a.pdf")[0]) == ["Nail 40 mm", "Brass", "Nail 40 mm Brass", "far", "apart"]
+
+
 def test_which_text_layers_are_sound(opener: MediaOpener, tmp_path: Path) -> None:
     def read(path: Path) -> bool:
         return pages(opener, path)[0].image is not None
@@ -225,7 +236,7 @@ def test_pages_keep_to_the_pixel_budget(tmp_path: Path) -> None:
 def test_word_slides_and_books(opener: MediaOpener, always: MediaOpener, tmp_path: Path) -> None:
     word = pages(opener, files.docx(tmp_path / "a.docx"))
     assert [texts(page) for page in word] == [
-        ["A heading", "First paragraph, größer.", "• an item", "left right"],
+        ["A heading", "First paragraph, größer.", "• an item", "left", "right"],
         ["On the second page"],
     ]
     heights = [extent(line.quad)[3] - extent(line.quad)[1] for line in word[0].lines or []]
