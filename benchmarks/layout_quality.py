@@ -59,7 +59,8 @@ class Recognised:
     """Pages as scans, read by the OCR networks."""
 
     def __init__(self) -> None:
-        from encoders.ocr import OcrConfig, OcrEncoder
+        from encoders.ocr.config import OcrConfig
+        from encoders.ocr.encoder import OcrEncoder
 
         self.encoder = OcrEncoder(OcrConfig())
         self.encoder.load()
@@ -102,9 +103,8 @@ def report(title: str, scores: list[tuple[str, PageScore]], seconds: float) -> N
     total = exact = 0
     for kind in sorted(k for k in cells if not k.endswith((" exact", " extra"))):
         total, exact = total + cells[kind], exact + cells[f"{kind} exact"]
-        print(
-            f"  cells exact {kind:14} {share(cells[f'{kind} exact'], cells[kind])}, {cells[f'{kind} extra']} other cells"
-        )
+        right, other = cells[f"{kind} exact"], cells[f"{kind} extra"]
+        print(f"  cells exact {kind:14} {share(right, cells[kind])}, {other} other cells")
     print(f"  cells exact all            {share(exact, total)}")
 
 

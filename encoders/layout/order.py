@@ -179,11 +179,10 @@ def _regions(items: Sequence[Item], em: float, depth: int) -> list[list[Block]]:
     if not items:
         return []
     regions: list[list[Block]] = [[]]
-    for group in _with_loose_ends(groups_of(strips_of(items), em), em):
-        free = _without_markers(group, gutters(group.covered, MIN_GUTTER * em))
-        kind = classify(group, free, em) if free and depth < DEEPEST else "rows"
+    groups = _with_loose_ends(groups_of(strips_of(items), em), em)
+    for group, kind in _kinds(groups, em, depth):
         if kind == "columns":
-            for column in split(group.items, free):
+            for column in split(group.items, _gutters(group, em)):
                 regions.extend(_regions(column, em, depth + 1))
             regions.append([])
         elif kind == "table":
@@ -193,6 +192,32 @@ def _regions(items: Sequence[Item], em: float, depth: int) -> list[list[Block]]:
         else:
             regions[-1].extend(_flows(group))
     return [_joined(region) for region in regions]
+
+
+def _gutters(group: Group, em: float) -> list[Interval]:
+    return _without_markers(group, gutters(group.covered, MIN_GUTTER * em))
+
+
+def _kinds(groups: Sequence[Group], em: float, depth: int) -> list[tuple[Group, str]]:
+    """What each group is; tables that only a crossing cell or a long row keeps apart are one."""
+    found: list[tuple[Group, str]] = []
+    for group in groups:
+        free = _gutters(group, em)
+        kind = classify(group, free, em) if free and depth < DEEPEST else "rows"
+        if kind == "table" and found and found[-1][1] == "table" and _same_table(found[-1][0], group, em):
+            last = found.pop()[0]
+            group = Group([*last.strips, *group.strips], merge([*last.covered, *group.covered]))
+        found.append((group, kind))
+    return found
+
+
+def _same_table(above: Group, below: Group, em: float) -> bool:
+    tops = [strip.top for strip in [*above.strips, *below.strips]]
+    pitch = (tops[-1] - tops[0]) / max(len(tops) - 1, 1)
+    left = abs(above.covered[0][0] - below.covered[0][0]) < em
+    both = gutters(merge([*above.covered, *below.covered]), 0.25 * em)
+    fewest = min(len(gutters(group.covered, 0.25 * em)) for group in (above, below))
+    return left and below.strips[0].top - above.strips[-1].top < 1.6 * pitch and len(both) >= 0.6 * fewest
 
 
 def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:

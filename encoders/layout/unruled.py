@@ -101,7 +101,7 @@ def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(np.int8)))
     for low, high in zip(edges[0::2], edges[1::2]):
         wide = (high - low) * step
-        if low > 0 and high < size - 1 and wide >= CELL_GAP * em:
+        if low > 0 and high < size - 1 and wide >= 0.25 * em:
             least = crossings[low:high].min()
             inner = np.flatnonzero(crossings[low:high] == least)
             bounds.append(left + (low + (inner[0] + inner[-1] + 1) / 2) * step)
@@ -130,6 +130,11 @@ def _reach(piece: Piece, bounds: Sequence[float]) -> tuple[int, int]:
     low = sum(piece.x0 + slack >= bound for bound in bounds[1:-1])
     high = sum(piece.x1 - slack > bound for bound in bounds[1:-1])
     return low, max(low, high)
+
+
+def _range(piece: Piece, bounds: Sequence[float]) -> tuple[int, int]:
+    low, high = _reach(piece, bounds)
+    return low, high + 1
 
 
 def table_of(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[float] = ()) -> TableDraft:
@@ -216,10 +221,15 @@ def _bands(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[float]
         return bands
     steps = [low.cy - high.cy for high, low in pairwise(rows)]
     parted = _parted(steps)
+    filled = [{c for piece in row.pieces for c in range(*_range(piece, bounds))} for row in rows]
+    most = max(map(len, filled))
+    full = sorted(step for step, columns in zip(steps, filled[1:]) if len(columns) == most)
+    usual = full[len(full) // 2] if full else 0.0
     bands = [[rows[0]]]
-    for step, row in zip(steps, rows[1:]):
-        columns = {c for piece in row.pieces for c in range(_reach(piece, bounds)[0], _reach(piece, bounds)[1] + 1)}
-        goes_on = step <= parted if parted else 0 not in columns and len(columns) < 0.5 * (len(bounds) - 1)
+    for step, row, columns in zip(steps, rows[1:], filled[1:]):
+        alone = 0 not in columns and len(columns) < 0.5 * (len(bounds) - 1)
+        close = len(columns) < most and step < 0.87 * usual
+        goes_on = step <= parted if parted else alone or close
         if goes_on:
             bands[-1].append(row)
         else:
