@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Debian packages that Interlace uses. Installs what is missing when run as root, and says what to type otherwise.
 set -euo pipefail
-# tesseract reads the scripts that PP-OCRv6 lacks; the fonts are for the tests' pages; chromium shows the report.
-packages=(
-  tesseract-ocr tesseract-ocr-eng tesseract-ocr-osd
-  tesseract-ocr-rus tesseract-ocr-ukr tesseract-ocr-ell tesseract-ocr-ara tesseract-ocr-heb tesseract-ocr-hin
-  tesseract-ocr-ben tesseract-ocr-tam tesseract-ocr-tha tesseract-ocr-kor tesseract-ocr-kat tesseract-ocr-hye
-  fonts-dejavu-core fonts-noto-core fonts-noto-cjk fonts-liberation chromium
-)
+cd "$(dirname "$0")/.."
+# tesseract reads the scripts that PP-OCRv6 lacks: its packages are named where they are used.
+tesseract=$(sed -nE 's/.*"(tesseract-ocr-script-[a-z]+)".*/\1/p' encoders/ocr/tesseract.py | sort -u)
+# The fonts are for pages that tests and benchmarks render; chromium opens the report in tests.
+packages=(tesseract-ocr $tesseract fonts-dejavu-core fonts-liberation fonts-noto-core fonts-noto-cjk chromium)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
