@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Debian packages that Interlace uses. Installs what is missing when run as root, and says what to type otherwise.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-# tesseract reads the scripts that PP-OCRv6 lacks: its packages are named where they are used.
-tesseract=$(sed -nE 's/.*"(tesseract-ocr-script-[a-z]+)".*/\1/p' encoders/ocr/tesseract.py | sort -u)
+# tesseract reads the scripts that PP-OCRv6 lacks (encoders/ocr/tesseract.py has the same list, and a test compares).
 # The fonts are for pages that tests and benchmarks render; chromium opens the report in tests.
-packages=(tesseract-ocr $tesseract fonts-dejavu-core fonts-liberation fonts-noto-core fonts-noto-cjk chromium)
+packages=(
+  tesseract-ocr
+  tesseract-ocr-script-{cyrl,grek,arab,hebr,deva,beng,guru,gujr,taml,telu,knda,mlym,thai,geor,armn,hang,viet}
+  fonts-dejavu-core fonts-liberation fonts-noto-core fonts-noto-cjk
+  chromium
+)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
