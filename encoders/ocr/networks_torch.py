@@ -24,9 +24,7 @@ class TorchNetworks:
         on_gpu = self._device.type == "cuda"
         self._dtype = torch.float16 if on_gpu else torch.float32
         self.pages_per_batch, self.lines_per_batch = (8, 128) if on_gpu else (1, 1)
-        if on_gpu:
-            torch.backends.cudnn.benchmark = True  # shapes repeat: widths are padded to steps
-        else:
+        if not on_gpu:  # cudnn.benchmark stays off: batches differ in length and width, it would search anew for each
             torch.set_num_threads(threads)
         self._features = features
         characters = _alphabet(recogniser)

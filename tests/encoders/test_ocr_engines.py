@@ -1,0 +1,43 @@
+"""The engines agree: ONNX Runtime is the reference."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from benchmarks.ocr_pages import dense_pages
+from benchmarks.ocr_parity import compare
+from benchmarks.ocr_readers import page_reader
+from encoders.ocr.config import OcrConfig
+from encoders.ocr.engines import choose_engine
+from encoders.results import Line
+
+
+@cache
+def lines_of(engine: str) -> list[list[Line]]:
+    """The upper parts of a clean and of a scanned page, as this engine reads them."""
+    images = [dense_pages(1)[0].image[:420], dense_pages(2, seed=1, scanned=True)[1].image[:320]]
+    reader = page_reader(OcrConfig.model_validate({"engine": engine}))
+    return [page.lines for page in reader.read(images)]
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_engines_read_alike(engine: str) -> None:
+    parity = compare(lines_of("onnxruntime"), lines_of(engine))
+    assert parity.lines >= 25
+    assert parity.equal >= 0.995, parity.example
+    assert parity.worst_overlap >= 0.9
+
+
+def test_text_is_right() -> None:
+    truth = [text for text, box in dense_pages(1)[0].lines if box[3] < 400]
+    assert [line.text for line in sorted(lines_of("onnxruntime")[0], key=lambda line: line.quad[1])][
+        : len(truth)
+    ] == truth
+
+
+def test_the_engine_follows_the_device() -> None:
+    assert choose_engine("auto", "cuda:1") == choose_engine("onnxruntime", "cuda") == "torch"
+    assert choose_engine("onnxruntime", "cpu") == "onnxruntime"
+    assert choose_engine("auto", "cpu") in ("onnxruntime", "openvino")
