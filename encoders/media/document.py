@@ -78,8 +78,8 @@ def _open(source: Source, media_type: str) -> Any:
             document = pymupdf.open(source.path, filetype=filetype)
     except pymupdf.EmptyFileError:
         raise MediaError(FailureCategory.EMPTY, "the file has no bytes") from None
-    except pymupdf.FileDataError as error:
-        raise MediaError(FailureCategory.CORRUPT, f"not a readable {filetype} file: {error}") from None
+    except pymupdf.FileDataError:
+        raise MediaError(FailureCategory.CORRUPT, f"not a readable {filetype} file: damaged or cut short") from None
     if document.needs_pass and not document.authenticate(source.request.password or ""):
         wrong = "the given password does not open it" if source.request.password else "it opens only with a password"
         raise MediaError(FailureCategory.PASSWORD_REQUIRED, wrong)

@@ -49,8 +49,8 @@ def opened(source: Source, media_type: str) -> Iterator[Event]:
 def _open(source: Source, media_type: str) -> ImageFile.ImageFile:
     try:
         return Image.open(source.path, formats=[_FORMATS[media_type]])
-    except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
-        raise MediaError(FailureCategory.CORRUPT, f"not a readable {media_type} file: {error}") from None
+    except UnidentifiedImageError:
+        raise MediaError(FailureCategory.CORRUPT, f"not a readable {media_type} file") from None
 
 
 def _pages(image: ImageFile.ImageFile) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,17 @@ def set_content(document: Any, index: int, data: bytes, filter_name: str | None 
         document.update_stream(xref, data if number == 0 else b" ", compress=False)
         if filter_name is not None and number == 0:
             document.xref_set_key(xref, "Filter", filter_name)
+
+
+def png_bomb(path: Path, side: int) -> Path:
+    """A few bytes that declare side x side pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))))
+    return path
 
 
 def zipped(path: Path, parts: dict[str, str]) -> Path:

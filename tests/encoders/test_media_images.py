@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from encoders.failures import Failure, FailureCategory
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
-from tests.encoders.media_files import item
+from tests.encoders.media_files import item, png_bomb
 
 
 @pytest.fixture(scope="module")
@@ -127,18 +125,7 @@ def test_large_images_are_scaled_and_larger_ones_refused(tmp_path: Path) -> None
             image = shown(opener, tmp_path / name)
             assert image.shape == (200, 300, 3)
             assert image[50, 50, 1] < 30 and image[150, 250].min() > 240
-        assert categories(opener, bomb(tmp_path / "bomb.png", 50_000)) == [(1, FailureCategory.TOO_LARGE)]
-
-
-def bomb(path: Path, side: int) -> Path:
-    """A few bytes that declare side x side pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))))
-    return path
+        assert categories(opener, png_bomb(tmp_path / "bomb.png", 50_000)) == [(1, FailureCategory.TOO_LARGE)]
 
 
 def test_bad_images(opener: MediaOpener, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from encoders.failures import Failure, FailureCategory, MediaError
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.media.opened import AudioWindow, OpenedPage
 from encoders.media.opener import RESTARTS_PER_PART, MediaOpener
-from tests.encoders.media_files import item, noise, pdf, sound, spinning_pdf
+from tests.encoders.media_files import item, noise, pdf, png_bomb, sound, spinning_pdf
 
 HOSTILE = "tests.encoders.media_hostile_child"
 SHORT = OpeningLimits(page_seconds=2.5)
@@ -87,10 +87,7 @@ def test_a_crash_in_a_recording_costs_one_window(tmp_path: Path) -> None:
 
 
 def test_memory_is_limited_and_the_next_part_is_unaffected(tmp_path: Path) -> None:
-    from PIL import Image
-
-    bomb = tmp_path / "bomb.png"
-    Image.new("L", (20000, 20000)).save(bomb, compress_level=1)
+    bomb = png_bomb(tmp_path / "bomb.png", 20_000)
     with MediaOpener(limits=OpeningLimits(memory_gib=0.25)) as opener:
         assert outcome(opener.pages(item(bomb))) == [(1, FailureCategory.OUT_OF_MEMORY)]
         assert outcome(opener.pages(item(pdf(tmp_path / "a.pdf")))) == [1, 2, 3]
