@@ -22,7 +22,7 @@ from decoder.sequence import DecoderError, Generation, SequenceRequest
 from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult, Speech
 from encoders.speech.matching import match_speakers
-from pipelines.records import page_of, speech_of
+from pipelines.rows import page_of, speech_of
 from pipelines.settings import RunConfig, UsageError
 from pipelines.stages import STREAM, RunContext
 from pipelines.storage import Storage

@@ -10,22 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from encoders.failures import Failure, FailureCategory
-from encoders.results import (
-    Cell,
-    Chunk,
-    Detection,
-    Line,
-    Page,
-    Quad,
-    Role,
-    Speaker,
-    Speech,
-    SpokenWord,
-    Table,
-    Word,
-)
+from encoders.failures import Failure
+from encoders.results import Detection, Page, Speaker, Speech
 from encoders.speech.matching import match_speakers
+from pipelines.rows import detection_of, failure_of, page_of, speech_of
 from pipelines.storage import Storage
 from pipelines.tables import read_table
 
@@ -43,7 +31,7 @@ PART_COLUMNS = (
     "failures",
     "seconds",
 )
-BATCH_ROWS = 64  # a part holds up to 32 pages of words; more rows at once would be hundreds of megabytes
+BATCH_ROWS = 16  # as Arrow; as Python objects a part of 32 dense pages takes 30 MB, so these are made one at a time
 
 
 @dataclass(slots=True)
@@ -62,7 +50,7 @@ class AssetRecord:
     modality: str = ""
     status: str = ""
     parts: int = 0
-    page_count: int = 0
+    page_count: int = 0  # as the probe found
     duration: float = 0.0  # seconds, as the probe found
     pages: list[Page] = field(default_factory=list)
     speech: Speech | None = None
@@ -73,13 +61,31 @@ class AssetRecord:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Part:
+    """What one row of `parts` adds to its asset."""
+
+    start: float
+    pages: list[Page]
+    speech: Speech | None
+    objects: list[Detection]
+    gui_elements: list[Detection]
+    failures: list[Failure]
+    seconds: list[dict[str, Any]]
+
+
 def read_records(
-    out: str | Storage, *, uris: Collection[str] | None = None, status: Collection[str] | None = None
+    out: str | Storage,
+    *,
+    uris: Collection[str] | None = None,
+    status: Collection[str] | None = None,
+    first_pages: int | None = None,
 ) -> Iterator[AssetRecord]:
     """Every asset of OUT once, in table order; only those of ``uris`` and ``status`` when given.
 
-    One pass over `parts`: an asset leaves when its last part was seen, so that memory holds one batch, the assets
-    under way, and the small columns of `assets` and `answers`. Raises InterlaceError when OUT holds no tables.
+    With ``first_pages`` a record keeps so many pages, and those that an answer's evidence stands on. One pass over
+    `parts`: an asset leaves when its last part was seen, so that memory holds the assets under way and the small
+    columns of `assets` and `answers`. Raises InterlaceError when OUT holds no tables.
     """
     assets = read_table(out, "assets").to_table(filter=_condition(uris, status)).combine_chunks()
     pending = {uri: number for number, uri in enumerate(assets["uri"].to_pylist())}  # rows stay Arrow: a tenth of dicts
@@ -89,11 +95,13 @@ def read_records(
     for number, uri in enumerate(answers["uri"].to_pylist()):
         answered.setdefault(uri, []).append(number)
 
-    def record(uri: str, parts: list[dict[str, Any]]) -> AssetRecord:
-        asset = assets.slice(pending.pop(uri), 1).to_pylist()[0]
-        return _record(asset, parts, [answers.slice(number, 1).to_pylist()[0] for number in answered.pop(uri, ())])
+    def answers_of(uri: str) -> list[dict[str, Any]]:
+        return [answers.slice(number, 1).to_pylist()[0] for number in answered.get(uri, ())]
 
-    waiting: dict[str, list[dict[str, Any]]] = {}
+    def record(uri: str, parts: list[_Part]) -> AssetRecord:
+        return _record(assets.slice(pending.pop(uri), 1).to_pylist()[0], parts, answers_of(uri))
+
+    waiting: dict[str, list[_Part]] = {}
     scan = read_table(out, "parts").to_batches(
         columns=list(PART_COLUMNS),
         filter=_condition(uris, None),
@@ -102,16 +110,21 @@ def read_records(
         fragment_readahead=1,
     )
     for batch in scan:
-        for row in batch.to_pylist():
-            uri = row["uri"]
+        for number, uri in enumerate(batch["uri"].to_pylist()):
             if uri not in pending:
                 continue  # filtered out, or its last part is not published yet
-            rows = waiting.setdefault(uri, [])
-            rows.append(row)
-            if len(rows) >= (counts[pending[uri]] or 1):
+            keep = None if first_pages is None else {*range(1, first_pages + 1), *_evident(answers_of(uri))}
+            parts = waiting.setdefault(uri, [])
+            parts.append(_part(batch.slice(number, 1).to_pylist()[0], keep))
+            if len(parts) >= (counts[pending[uri]] or 1):
                 yield record(uri, waiting.pop(uri))
     for uri in list(pending):  # parts that are missing, and assets that never had one
         yield record(uri, waiting.pop(uri, []))
+
+
+def _evident(answers: Sequence[dict[str, Any]]) -> set[int]:
+    """Pages on which evidence stands."""
+    return {item["page"] for row in answers for item in row["evidence"] or () if item["page"] is not None}
 
 
 def _condition(uris: Collection[str] | None, status: Collection[str] | None) -> pc.Expression | None:
@@ -125,12 +138,23 @@ def _condition(uris: Collection[str] | None, status: Collection[str] | None) -> 
     return terms[0] if len(terms) == 1 else terms[0] & terms[1]
 
 
-def _record(asset: dict[str, Any], parts: list[dict[str, Any]], answers: list[dict[str, Any]]) -> AssetRecord:
-    parts.sort(key=lambda row: row["range_start"] or 0)
+def _part(row: dict[str, Any], keep: set[int] | None) -> _Part:
+    return _Part(
+        start=row["range_start"] or 0,
+        pages=[page_of(page) for page in row["pages"] or () if keep is None or page["page"] in keep],
+        speech=speech_of(row["speech"]) if row["speech"] is not None else None,
+        objects=[detection_of(item) for item in row["objects"] or ()],
+        gui_elements=[detection_of(item) for item in row["gui_elements"] or ()],
+        failures=[failure_of(item) for item in row["failures"] or ()],
+        seconds=row["seconds"] or [],
+    )
+
+
+def _record(asset: dict[str, Any], parts: list[_Part], answers: list[dict[str, Any]]) -> AssetRecord:
+    parts.sort(key=lambda part: part.start)
     seconds: dict[str, float] = {}
-    for part in parts:
-        for stage in part["seconds"] or ():
-            seconds[stage["stage"]] = seconds.get(stage["stage"], 0.0) + stage["seconds"]
+    for stage in (stage for part in parts for stage in part.seconds):
+        seconds[stage["stage"]] = seconds.get(stage["stage"], 0.0) + stage["seconds"]
     return AssetRecord(
         uri=asset["uri"],
         etag=asset["etag"] or "",
@@ -142,11 +166,11 @@ def _record(asset: dict[str, Any], parts: list[dict[str, Any]], answers: list[di
         parts=len(parts),
         page_count=asset["pages"] or 0,
         duration=asset["seconds"] or 0.0,
-        pages=sorted((page_of(row) for part in parts for row in part["pages"] or ()), key=lambda page: page.page),
-        speech=_whole([speech_of(part["speech"]) for part in parts if part["speech"] is not None]),
-        objects=[detection_of(row) for part in parts for row in part["objects"] or ()],
-        gui_elements=[detection_of(row) for part in parts for row in part["gui_elements"] or ()],
-        failures=[failure_of(row) for part in parts for row in part["failures"] or ()],
+        pages=sorted((page for part in parts for page in part.pages), key=lambda page: page.page),
+        speech=_whole([part.speech for part in parts if part.speech is not None]),
+        objects=[item for part in parts for item in part.objects],
+        gui_elements=[item for part in parts for item in part.gui_elements],
+        failures=[item for part in parts for item in part.failures],
         answers=answers,
         seconds=seconds,
     )
@@ -171,80 +195,3 @@ def _whole(parts: Sequence[Speech]) -> Speech | None:
         chunks=tuple(chunk for part in matched for chunk in part.chunks),
         speakers=tuple(speakers[label] for label in sorted(speakers)),
     )
-
-
-def quad_of(values: Sequence[float] | None) -> Quad:
-    """Eight floats of a row as a quad."""
-    x0, y0, x1, y1, x2, y2, x3, y3 = (round(value, 2) for value in values or (0.0,) * 8)  # they are float32
-    return (x0, y0, x1, y1, x2, y2, x3, y3)
-
-
-def _share(value: float | None) -> float:
-    """A confidence; the tables hold float32, whose tail says nothing."""
-    return round(value or 0.0, 4)
-
-
-def page_of(row: dict[str, Any]) -> Page:
-    """A page from its row."""
-    lines = tuple(
-        Line(
-            line["text"] or "",
-            quad_of(line["quad"]),
-            _share(line["confidence"]),
-            tuple(
-                Word(word["text"] or "", quad_of(word["quad"]), _share(word["confidence"]))
-                for word in line["words"] or ()
-            ),
-            Role(line["role"] or "body"),
-            line["paragraph"] or 0,
-            line["script"] or "Latn",
-        )
-        for line in row["lines"] or ()
-    )
-    tables = tuple(table_of(table) for table in row["tables"] or ())
-    source, text, rotation = row["source"] or "", row["text"] or "", row["rotation"] or 0
-    return Page(row["page"], row["width"], row["height"], source, text, lines, tables, rotation)
-
-
-def table_of(row: dict[str, Any]) -> Table:
-    """A table from its row."""
-    cells = []
-    for cell in row["cells"] or ():
-        place = cell["row"], cell["column"], cell["row_span"] or 1, cell["column_span"] or 1
-        cells.append(Cell(*place, cell["text"] or "", quad_of(cell["quad"])))
-    return Table(quad_of(row["quad"]), row["rows"], row["columns"], tuple(cells), bool(row["continues"]))
-
-
-def speech_of(row: dict[str, Any]) -> Speech:
-    """A transcript from its row."""
-    chunks = tuple(
-        Chunk(
-            chunk["text"] or "",
-            chunk["start"],
-            chunk["end"],
-            _share(chunk["confidence"]),
-            chunk["speaker"],
-            tuple(
-                SpokenWord(word["text"] or "", word["start"], word["end"], _share(word["confidence"]), word["speaker"])
-                for word in chunk["words"] or ()
-            ),
-        )
-        for chunk in row["chunks"] or ()
-    )
-    speakers = tuple(
-        Speaker(speaker["speaker"], speaker["seconds"] or 0.0, tuple(speaker["embedding"] or ()))
-        for speaker in row["speakers"] or ()
-    )
-    confidence, duration = _share(row["language_confidence"]), row["duration"] or 0.0
-    return Speech(row["text"] or "", row["language"] or "", confidence, duration, chunks, speakers)
-
-
-def detection_of(row: dict[str, Any]) -> Detection:
-    """A detected object or interface element from its row."""
-    return Detection(row["label"] or "", quad_of(row["quad"]), _share(row["confidence"]), row["page"] or 1)
-
-
-def failure_of(row: dict[str, Any]) -> Failure:
-    """A failure from its row."""
-    category = FailureCategory(row["category"])
-    return Failure(category, row["stage"] or "", row["message"] or "", row["task"], row["page"], row["attempt"] or 1)

@@ -123,7 +123,7 @@ def _views(
 ) -> Iterator[AssetView]:
     """The chosen assets in order of uri; pictures until their budget is spent."""
     budget = limits.picture_bytes
-    records = sorted(read_records(storage, uris=chosen), key=_order)
+    records = sorted(read_records(storage, uris=chosen, first_pages=limits.pages), key=_order)
     with SourceReader(limits.width) as sources:
         for number, record in enumerate(records):
             progress(record.uri)

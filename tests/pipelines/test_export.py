@@ -10,7 +10,8 @@ import pytest
 from encoders.failures import InterlaceError
 from encoders.results import Chunk, SpokenWord
 from pipelines.export import ExportFormat, export, file_names
-from pipelines.records import page_of, read_records
+from pipelines.records import read_records
+from pipelines.rows import page_of
 from pipelines.subtitles import subtitles
 from tests.pipelines.small_lake import chunk, demo_rows, write_lake
 
@@ -37,6 +38,13 @@ def test_records_of_some_assets(lake: str) -> None:
     assert [record.uri for record in read_records(lake, status={"failed"})] == ["/data/docs/broken.pdf"]
     (record,) = read_records(lake, uris={"/data/docs/report.pdf"})
     assert len(record.pages) == 2 and record.answers
+
+
+def test_records_keep_first_pages_and_those_with_evidence(lake: str) -> None:
+    (record,) = read_records(lake, uris={"/data/docs/report.pdf"}, first_pages=1)
+    assert [page.page for page in record.pages] == [1, 2]  # the answer was read on page 2
+    (record,) = read_records(lake, uris={"/data/docs/report.pdf"}, first_pages=0)
+    assert [page.page for page in record.pages] == [2]
 
 
 def test_rows_and_pages_round_trip(lake: str) -> None:
