@@ -196,7 +196,7 @@ def _parts(asset: Asset, seen: Probe, fingerprint: str, config: RunConfig) -> li
             "modality": seen.modality,
             "media_type": seen.media_type,
             "range_start": start,
-            "range_stop": stop,
+            "range_stop": None if seen.estimated and stop == whole else stop,  # an estimate must not cut the end off
             "perception_fingerprint": fingerprint,
             "parts": len(ranges),
             "units": stop - start,
