@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from deltalake import write_deltalake
 
 from encoders.failures import Failure, FailureCategory
 from encoders.results import Cell, Chunk, Line, Page, Role, Speaker, Speech, SpokenWord, Table, Word, quad
+from pipelines.manifest import Manifest
+from pipelines.publish import publish
+from pipelines.runfiles import RunFiles
+from pipelines.storage import Storage
 from pipelines.tables import SCHEMAS, rows_to_table
 
 
@@ -79,6 +84,25 @@ def write_lake(out: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
     """Delta tables with these rows; the name of the folder."""
     for name, schema in SCHEMAS.items():
         write_deltalake(str(out / name), rows_to_table(rows.get(name, []), schema), mode="append")
+    return str(out)
+
+
+def publish_lake(out: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
+    """The same as the work of a finished run: manifest, commit and publish; the tables have a ledger and a history."""
+    files = RunFiles(Storage(str(out)), "run-1")
+    listing = [
+        row | {"state": "new", "pages": row.get("pages", 0), "seconds": row.get("seconds", 0.0)}
+        for row in rows["assets"]
+    ]
+    parts = []
+    for row in rows["parts"]:
+        units = row["speech"]["duration"] if row.get("speech") else len(row.get("pages") or ())
+        parts.append(row | {"units": units, "batch": 0})
+    files.freeze(Manifest(listing, parts), [parts])
+    started = datetime.now(UTC) - timedelta(seconds=90)
+    files.write_state({"run_id": "run-1", "started": started.isoformat(), "finished": started.isoformat()})
+    files.commit({name: rows_to_table(rows[name], SCHEMAS[name]) for name in ("parts", "answers")})
+    publish(files)
     return str(out)
 
 

@@ -15,7 +15,7 @@ from encoders.failures import InterlaceError
 from encoders.results import Role
 from pipelines.report import ReportLimits, script_json, write_report
 from pipelines.sources import list_assets
-from tests.pipelines.small_lake import asset, chunk, demo_rows, line, page, part, speech, write_lake
+from tests.pipelines.small_lake import asset, chunk, demo_rows, line, page, part, publish_lake, speech, write_lake
 
 HOSTILE = "<img src=x onerror=document.title='stolen'>.png"
 BREAKOUT = "</script><script>document.title='stolen'</script>"
@@ -40,16 +40,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         1, [line(BREAKOUT, 80), line("<b>bold</b> claim", 120, confidence=0.4), line("7", 760, role=Role.PAGE_NUMBER)]
     )
     said = speech([chunk("Three words here", 0.5, "SPEAKER_00", 0.55)], {"SPEAKER_00": (1.0,)}, 3.0)
-    for name, modality, media_type, content in (
-        (HOSTILE, "image", "image/png", {"pages": [asdict(shown) | {"rotation": 180}]}),
-        ("hum.wav", "audio", "audio/wav", {"speech": asdict(said)}),
+    for name, modality, media_type, extent, content in (
+        (HOSTILE, "image", "image/png", {"pages": 1}, {"pages": [asdict(shown) | {"rotation": 180}]}),
+        ("hum.wav", "audio", "audio/wav", {"seconds": 3.0}, {"speech": asdict(said)}),
     ):
         found = listed[name]
-        rows["assets"].append(asset(found.uri, modality, media_type, etag=found.etag, size=found.size, pages=1))
+        rows["assets"].append(asset(found.uri, modality, media_type, etag=found.etag, size=found.size, **extent))
         rows["parts"].append(part(found.uri, modality, media_type, 0, **content))
     out = tmp_path_factory.mktemp("lake")
     html = out / "report.html"
-    summary = write_report(write_lake(out, rows), html)
+    summary = write_report(publish_lake(out, rows), html)
     assert (summary.assets, summary.left_out, summary.size) == (5, 0, html.stat().st_size)
     return html
 
@@ -184,6 +184,15 @@ def test_a_structured_answer_is_shown_by_leaf(shown: Page) -> None:
     assert call.locator(".transcript li.mark").count() == 1  # where the evidence was said
     call.locator(".chip").click()
     assert call.locator(".chunk.now").count() == 1
+
+
+def test_ledger_and_throughput(shown: Page) -> None:
+    rows = [text.split() for text in shown.locator(".ledger tbody tr").all_inner_texts()]
+    assert ["assets", "5", "4", "0", "1", "0", "0"] in rows
+    assert shown.locator(".ledger .badge").inner_text() == "balances"
+    captions = " ".join(shown.locator(".chart figcaption").all_inner_texts())
+    assert "pages per second" in captions and "audio seconds per second" in captions
+    assert "1 min 30 s" in shown.locator("#speed").inner_text()
 
 
 def test_failures_and_filter(shown: Page) -> None:
