@@ -138,9 +138,11 @@ def _hangs(last: Paragraph, row: Row, following: Row | None) -> bool:
 
 def goes_on(before: Paragraph, after: Paragraph) -> bool:
     """Whether a paragraph at the foot of a column goes on at the head of the next."""
-    if before.role is not Role.BODY or after.role is not Role.BODY:
+    if before.role not in (Role.BODY, Role.LIST) or after.role is not Role.BODY:
         return False
     last, first = before.rows[-1], after.rows[0]
+    if before.role is Role.LIST and last.text.rstrip("\"'”’»)")[-1:] in ENDS:
+        return False
     if not 0.85 < first.em / max(last.em, 1e-3) < 1.18:
         return False
     if ends_in_hyphen(last.text) and first.text[:1].islower():
