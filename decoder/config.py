@@ -26,7 +26,7 @@ class DecoderConfig(BaseModel):
         "text", description="what of a perception the decoder reads: its text, its soft tokens, or both"
     )
     prompt_tokens: int = Field(
-        1536, ge=64, description="longest prompt; longer documents are cut to it by relevance to the question"
+        1024, ge=64, description="longest prompt; longer documents are cut to it by relevance to the question"
     )
     max_new_tokens: int = Field(192, ge=1, description="longest answer")
     context_tokens: int | None = Field(

@@ -15,6 +15,8 @@ from encoders.results import DocumentResult, Line, Page, Quad, Speech, extent, q
 
 _FUZZY = 0.8  # least similarity of a passage that is taken for a misread value
 _FUZZY_LENGTH = 5  # characters; shorter values must match exactly
+_FUZZY_LONGEST = 200  # characters; longer texts are traced by the words they quote
+_COMMON = 200  # places; a word with more says nothing about where a value stands
 _RUN = 2  # words of an answer that count as quoted when they stand together in the input
 _PLACES = 3  # most places that are given for one free-text answer
 
@@ -142,28 +144,42 @@ class EvidenceIndex:
         return [_Match(i, i + 1, 1.0) for i, word in enumerate(self.words) if _amount(word.text) == amount]
 
     def _nearly(self, keys: Sequence[str]) -> list[_Match]:
-        """Stretches of about as many words whose characters are nearly the same; for misread letters and spaces."""
+        """Stretches of about as many words whose characters are nearly the same; for misread letters and spaces.
+
+        Looked for only where it can be: a slip rarely hits every word, nor both ends of one.
+        """
         target = "".join(keys)
-        if len(target) < _FUZZY_LENGTH or len(target) > 400:
+        if not _FUZZY_LENGTH <= len(target) <= _FUZZY_LONGEST:
             return []
         matcher = SequenceMatcher(autojunk=False)
         matcher.set_seq2(target)
-        found: list[_Match] = []
-        best = _FUZZY
-        for start in range(len(self.words)):
+        digits, found, best = _digits(target), list[_Match](), _FUZZY
+        for start in self._starts(keys):
             text, stop = "", start
             while stop < len(self.words) and len(text) < 1.25 * len(target):
                 text += self.words[stop].key
                 stop += 1
-                if len(text) < 0.75 * len(target) or _digits(text) != _digits(target):
+                alike = text[:2] == target[:2] or text[-2:] == target[-2:]
+                if not alike or not 0.75 <= len(text) / len(target) <= 1.25 or _digits(text) != digits:
                     continue
                 matcher.set_seq1(text)
-                if matcher.real_quick_ratio() >= best and matcher.quick_ratio() >= best:
-                    ratio = matcher.ratio()
-                    if ratio >= best:
-                        best = ratio
-                        found.append(_Match(start, stop, ratio))
+                if matcher.quick_ratio() >= best and (ratio := matcher.ratio()) >= best:
+                    best = ratio
+                    found.append(_Match(start, stop, ratio))
         return found
+
+    def _starts(self, keys: Sequence[str]) -> Sequence[int]:
+        """Where a nearly equal stretch may begin: anywhere for one or two words, else near one that is the same."""
+        if len(keys) <= 2:
+            return range(len(self.words))
+        near = {
+            place - offset + shift
+            for offset, key in enumerate(keys)
+            if len(places := self._places.get(key, [])) <= _COMMON
+            for place in places
+            for shift in (-1, 0, 1)
+        }
+        return sorted(start for start in near if 0 <= start < len(self.words))
 
     def _nearness(self, match: _Match, wanted: set[str]) -> int:
         if not wanted:

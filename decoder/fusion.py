@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 from decoder.config import DecoderConfig
 from decoder.precontext import Passage, Precontext, passages
 from decoder.relevance import choose
+from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
@@ -102,11 +102,12 @@ class Fusion:
         """Tokens before and after the document."""
         if not question and schema is None:
             raise DecoderError("there is neither a question nor a schema to answer")
-        asked = question or "Extract the information."
-        if schema is not None:
-            asked += "\nFields: " + _schema_words(schema)
         system = SYSTEM if schema is None else SCHEMA_SYSTEM
-        content = f"Document:\n{_DOCUMENT}\nQuestion: {asked}"
+        content = f"Document:\n{_DOCUMENT}\n"
+        if question:
+            content += f"Question: {question}" + ("\n" if schema is not None else "")
+        if schema is not None:
+            content += "Write the values found in the document as JSON: " + skeleton(schema)
         if self.tokenizer.chat_template:
             messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
             text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -178,25 +179,5 @@ def _merged(segments: Sequence[Segment]) -> Iterator[Segment]:
 
 
 def _schema_words(schema: str | None) -> str:
-    """The names (and descriptions) of a schema's properties, for the prompt and for relevance."""
-    if schema is None:
-        return ""
-    try:
-        parsed = json.loads(schema)
-    except json.JSONDecodeError:
-        return ""
-    return ", ".join(dict.fromkeys(_names(parsed)))
-
-
-def _names(node: Any) -> Iterator[str]:
-    if isinstance(node, list):
-        for item in node:
-            yield from _names(item)
-    elif isinstance(node, dict):
-        for name, child in (node.get("properties") or {}).items():
-            about = child.get("description") if isinstance(child, dict) else None
-            yield f"{name} ({about})" if about else str(name)
-            yield from _names(child)
-        for key, child in node.items():
-            if key != "properties":
-                yield from _names(child)
+    """The words of a schema's properties, for relevance."""
+    return " ".join(re.findall(r"[^\W_]+", skeleton(schema))) if schema is not None else ""

@@ -102,10 +102,24 @@ def test_a_document_cannot_end_the_users_turn(fusion: Fusion) -> None:
     assert ends == 2  # of the system's and the user's turn
 
 
-def test_a_schema_names_its_fields_in_the_prompt(fusion: Fusion) -> None:
-    schema = {"type": "object", "properties": {"total": {"type": "number", "description": "with tax"}}}
-    text = text_of(fusion, fusion.prompt(None, json.dumps(schema), [Precontext("ocr", document(["TOTAL 3"]))]))
-    assert "total (with tax)" in text
+def test_a_schema_shows_its_shape_in_the_prompt(fusion: Fusion) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "total": {"type": "number"},
+            "buyer": {"$ref": "#/$defs/party"},
+            "kind": {"enum": ["invoice", "receipt"]},
+            "lines": {"type": "array", "items": {"type": "string", "description": "as printed"}},
+        },
+        "$defs": {
+            "party": {"type": "object", "properties": {"name": {"type": "string"}, "of": {"$ref": "#/$defs/party"}}}
+        },
+    }
+    text = text_of(fusion, fusion.prompt("Read it.", json.dumps(schema), [Precontext("ocr", document(["TOTAL 3"]))]))
+    assert (
+        'Question: Read it.\nWrite the values found in the document as JSON: {"total": "...", "buyer": {"name"' in text
+    )
+    assert '"kind": "invoice or receipt", "lines": ["... (as printed)"]' in text
 
 
 def test_questions_that_cannot_be_asked_are_errors(fusion: Fusion) -> None:
