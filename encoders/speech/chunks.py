@@ -68,8 +68,17 @@ def readable(chunks: Sequence[Chunk]) -> str:
     for chunk in chunks:
         runs_on = before is not None and chunk.speaker == before.speaker and chunk.start - before.end < 3.0
         if runs_on:
-            lines[-1] += " " + chunk.text
+            lines[-1] += _glue(lines[-1], chunk.text) + chunk.text
         else:
             lines.append(chunk.text)
         before = chunk
     return "\n".join(lines)
+
+
+def _glue(before: str, after: str) -> str:
+    """A space between sentences, except in scripts that are written without."""
+    return "" if _unspaced(before[-1:]) and _unspaced(after[:1]) else " "
+
+
+def _unspaced(sign: str) -> bool:
+    return "\u3000" <= sign <= "\u9fff" or "\uff00" <= sign <= "\uffef"

@@ -70,16 +70,16 @@ class SpeechEncoder:
         """Read the parts; windows of different parts are decoded in the same batch."""
         assert self._engine is not None, "load first"
         states = [_Part(part.start) for part in parts]
-        transcriber = Transcriber(self._engine, features=self.config.features)
+        reading = _Reading(Transcriber(self._engine, features=self.config.features), states)
         most = self.config.batch_windows or self._engine.batch
         batch: list[Window] = []
         for index, part in enumerate(parts):
             for window in self._windows(part, states[index], index):
                 batch.append(window)
                 if len(batch) >= most:
-                    _transcribe(transcriber, batch, states)
+                    reading(batch)
                     batch = []
-        _transcribe(transcriber, batch, states)
+        reading(batch)
         return [self._perception(state) for state in states]
 
     def fingerprint(self) -> str:
@@ -111,7 +111,13 @@ class SpeechEncoder:
         self._opener = self._activity = self._voices = self._engine = None
 
     def _windows(self, part: MediaInput, state: _Part, index: int) -> Iterator[Window]:
-        """The windows of one part; each is owned by part * 64 + channel."""
+        """The windows of one part, until its end or until it fails; each is owned by part * 64 + channel."""
+        try:
+            yield from self._listen(part, state, index)
+        except Exception as error:
+            state.failures.append(_failure(error, "listen"))
+
+    def _listen(self, part: MediaInput, state: _Part, index: int) -> Iterator[Window]:
         assert self._opener is not None
         since = time.perf_counter()
         for opened in self._opener.audio(part):
@@ -157,21 +163,50 @@ class SpeechEncoder:
         return Perception(made.speech, made.features, made.spans, tuple(state.failures), state.seconds)
 
 
-def _transcribe(transcriber: Transcriber, batch: Sequence[Window], states: Sequence[_Part]) -> None:
-    """Read a batch and give each transcript to its channel."""
-    if not batch:
-        return
-    since = time.perf_counter()
-    owners = [divmod(window.owner, 64) for window in batch]
-    channels = [states[part].channels[number] for part, number in owners]
-    seconds = [window.seconds for window in batch]
-    transcripts = transcriber(batch, [channel.belief for channel in channels])
-    for channel, window, transcript in zip(channels, batch, transcripts):
-        channel.keep(window, transcript)
-    spent = time.perf_counter() - since
-    for (part, _), own in zip(owners, seconds):
-        stage = states[part].seconds
-        stage["recognise"] = stage.get("recognise", 0.0) + spent * own / max(sum(seconds), 1e-9)
+@dataclass(slots=True)
+class _Reading:
+    """Reads batches of windows and gives each transcript to its channel."""
+
+    transcriber: Transcriber
+    states: Sequence[_Part]
+
+    def __call__(self, batch: Sequence[Window]) -> None:
+        if not batch:
+            return
+        since = time.perf_counter()
+        seconds = [window.seconds for window in batch]
+        owners = [window.owner // 64 for window in batch]
+        try:
+            self._read(batch)
+        except Exception:
+            # One window must not cost the others of its batch theirs.
+            for window in batch:
+                self._read_alone(window)
+        spent = time.perf_counter() - since
+        for owner, own in zip(owners, seconds):
+            stages = self.states[owner].seconds
+            stages["recognise"] = stages.get("recognise", 0.0) + spent * own / max(sum(seconds), 1e-9)
+
+    def _read(self, batch: Sequence[Window]) -> None:
+        channels = [self.states[window.owner // 64].channels[window.owner % 64] for window in batch]
+        transcripts = self.transcriber(batch, [channel.belief for channel in channels])
+        for channel, window, transcript in zip(channels, batch, transcripts):
+            channel.keep(window, transcript)
+
+    def _read_alone(self, window: Window) -> None:
+        try:
+            self._read([window])
+        except Exception as error:
+            state = self.states[window.owner // 64]
+            at = state.start + window.pieces[0].part_start
+            state.failures.append(_failure(error, "recognise", f"the speech from {at:.0f} s on was not read: "))
+
+
+def _failure(error: Exception, stage: str, before: str = "") -> Failure:
+    """An error of a network as a value."""
+    memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    category = FailureCategory.OUT_OF_MEMORY if memory else FailureCategory.MODEL_FAILED
+    return Failure(category, stage, f"{before}{type(error).__name__}: {error}", SpeechEncoder.name)
 
 
 def _silence(samples: int) -> Iterator[NDArray[np.int16]]:

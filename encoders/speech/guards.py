@@ -12,6 +12,8 @@ from encoders.speech.words import TimedWord
 _MOST_COMPRESSION = 2.4  # openai/whisper's threshold: plain speech compresses to about half
 _LEAST_LOG_PROBABILITY = -1.0
 _MOST_NO_SPEECH = 0.6
+_CERTAIN_NO_SPEECH = 0.9
+_FEW_TOKENS = 3
 _MOST_REPEATS = 4
 _LONGEST_PHRASE = 8  # words in a repeated phrase
 _FASTEST = 9.0  # words a second over a whole window; fast speakers reach 6
@@ -24,8 +26,13 @@ def compression(text: str) -> float:
 
 
 def is_silence(hypothesis: Hypothesis) -> bool:
-    """The network hears no speech, and does not believe its own text either."""
-    return hypothesis.no_speech > _MOST_NO_SPEECH and hypothesis.log_probability < _LEAST_LOG_PROBABILITY
+    """The network hears no speech, and does not believe its own text either.
+
+    On pure silence whisper-base writes "you" with a log probability of -0.4: hence the second rule.
+    """
+    unsure = hypothesis.log_probability < _LEAST_LOG_PROBABILITY
+    hardly_a_word = hypothesis.no_speech > _CERTAIN_NO_SPEECH and len(hypothesis.tokens) <= _FEW_TOKENS
+    return (hypothesis.no_speech > _MOST_NO_SPEECH and unsure) or hardly_a_word
 
 
 def is_doubtful(hypothesis: Hypothesis, text: str, seconds: float) -> bool:

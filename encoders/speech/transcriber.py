@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -55,7 +56,8 @@ class LanguageBelief:
 
 
 class Transcriber:
-    """Reads batches of windows with one network."""
+    """Reads batches of windows with one network. Raises what the network raises, and ValueError for numbers that are
+    not finite."""
 
     def __init__(self, engine: WhisperEngine, *, features: bool = False) -> None:
         self._engine = engine
@@ -67,6 +69,8 @@ class Transcriber:
         guesses = [{} for _ in windows] if all(belief.fixed for belief in beliefs) else self._engine.languages(encoded)
         languages = [belief.hear(guess, window.seconds) for belief, guess, window in zip(beliefs, guesses, windows)]
         hypotheses = self._decode(encoded, languages, windows)
+        if not all(math.isfinite(hypothesis.log_probability) for hypothesis in hypotheses):
+            raise ValueError("the network's output is not finite")
         words = self._align(encoded, languages, hypotheses, windows)
         features = self._engine.features(encoded) if self._features else [None] * len(windows)
         return [Transcript(*row) for row in zip(words, languages, features)]
