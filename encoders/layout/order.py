@@ -157,15 +157,16 @@ def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Int
     if len(strip.items) != 1 or isinstance(strip.items[0], TableDraft) or strip.items[0].em < 1.12 * em:
         return False
     low, high = free[0][0], free[-1][1]
-    on_left = strip.covered[0][0] < low
+    if strip.covered[0][0] >= low:
+        return False  # a heading over both columns begins at the left edge, or stands across the gutter
     own = other = None
     for below in strips[index + 1 : index + 6]:
         has_left, has_right = below.covered[0][0] < low, below.covered[-1][1] > high
-        own = below.top if own is None and (has_left if on_left else has_right) else own
-        other = below.top if other is None and (has_right if on_left else has_left) else other
+        own = below.top if own is None and has_left else own
+        other = below.top if other is None and has_right else other
     if other is None or (own is not None and other > own + 0.5 * em):
         return False
-    above = [s.bottom for s in group.strips if (s.covered[-1][1] > high if on_left else s.covered[0][0] < low)]
+    above = [s.bottom for s in group.strips if s.covered[-1][1] > high]
     return bool(above) and other - above[-1] > 3.0 * em and strip.top - group.strips[-1].bottom > 0.9 * em
 
 
@@ -239,6 +240,10 @@ def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
                 break
             loose.append(strip)
             last_right = len(loose) if right else last_right
+        column = max((s.covered[0][1] for s in below.strips if s.covered[0][0] < free[0][0]), default=0.0)
+        column = min(column, free[0][0])
+        if len(loose) - last_right >= 2 and any(column - s.covered[0][1] < 1.5 * em for s in loose[last_right:]):
+            last_right = len(loose)  # lines of the left column beside a picture
         for strip in loose[:last_right]:
             next(group for group in groups[:index] if strip in group.strips).strips.remove(strip)
             below.strips.insert(0, strip)
