@@ -1,0 +1,58 @@
+"""The torch engine against CTranslate2 on one recording: the same words at the same times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoders.base import MediaInput
+from encoders.checkpoints import resolve
+from encoders.media.opened import AudioWindow
+from encoders.media.opener import MediaOpener
+from encoders.speech.ctranslate2_engine import CTranslate2Engine
+from encoders.speech.torch_engine import TorchEngine
+from encoders.speech.transcriber import LanguageBelief, Transcriber
+from encoders.speech.windows import Piece, Window
+
+MEMO = Path(__file__).parents[2] / "examples" / "archive" / "recordings" / "memo-0031.ogg"
+
+
+@pytest.fixture(scope="module")
+def torch_engine() -> TorchEngine:
+    return TorchEngine(resolve("speech", variant="torch"), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def samples() -> np.ndarray:
+    with MediaOpener() as opener:
+        opened = list(opener.audio(MediaInput("memo", "memo", "audio/ogg", path=MEMO, stop=11.0)))
+    assert all(isinstance(window, AudioWindow) for window in opened)
+    return np.concatenate([window.samples[0] for window in opened]).astype(np.float32) / 32768  # type: ignore[union-attr]
+
+
+def test_both_engines_write_the_same_words_at_the_same_times(torch_engine: TorchEngine, samples: np.ndarray) -> None:
+    bare = CTranslate2Engine(resolve("speech"), compute_type="float32", beam_size=1, threads=1)
+    clips = [samples, samples[: 7 * 16_000]]
+    read = []
+    for engine in (bare, torch_engine):
+        windows = [Window(clip, (Piece(0, 0, len(clip) / 16_000),)) for clip in clips]
+        read.append(Transcriber(engine, features=True)(windows, [LanguageBelief() for _ in windows]))
+    for one, two in zip(*read):
+        assert one.language == two.language == "en"
+        assert [word.text for word in one.words] == [word.text for word in two.words]
+        apart = [abs(a.start - b.start) for a, b in zip(one.words, two.words)]
+        assert np.quantile(apart, 0.9) <= 0.06
+        assert np.allclose([w.confidence for w in one.words], [w.confidence for w in two.words], atol=0.05)
+    assert "calm" in " ".join(word.text for word in read[1][0].words)
+    assert torch_engine.parameters() == 72_593_920
+
+
+def test_careful_decoding_repeats_no_four_tokens(torch_engine: TorchEngine, samples: np.ndarray) -> None:
+    # The same two seconds over and over make whisper loop.
+    looped = np.tile(samples[: 2 * 16_000], 6)
+    encoded = torch_engine.encode([looped])
+    (hypothesis,) = torch_engine.generate(encoded, ["en"], careful=True)
+    runs = [hypothesis.tokens[at : at + 4] for at in range(len(hypothesis.tokens) - 3)]
+    assert len(runs) == len(set(runs))

@@ -1,0 +1,122 @@
+"""The pieces of the speech encoder that need no whisper network."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import torch
+
+from encoders.checkpoints import resolve
+from encoders.results import Chunk, Speaker, Speech, SpokenWord
+from encoders.speech.activity import FRAME_SECONDS, ActivityNetwork, RegionFinder
+from encoders.speech.chunks import chunks_of, contiguous
+from encoders.speech.clustering import cluster_voices
+from encoders.speech.engine import Hypothesis
+from encoders.speech.guards import compression, is_silence, without_loops
+from encoders.speech.matching import match_speakers
+from encoders.speech.warping import median_filter, token_starts
+from encoders.speech.windows import Piece, RegionCutter, Window
+from encoders.speech.words import TimedWord
+
+
+def test_activity_does_not_depend_on_how_audio_is_cut() -> None:
+    network = ActivityNetwork(resolve("speech_activity") / "model.onnx")
+    samples = np.random.default_rng(0).standard_normal(40_000).astype(np.float32) * 0.1
+    whole = network.listen().push(samples, last=True)
+    stream = network.listen()
+    pieces = [stream.push(samples[:7_001]), stream.push(samples[7_001:7_005]), stream.push(samples[7_005:], last=True)]
+    assert np.allclose(np.concatenate(pieces), whole, atol=1e-5)
+
+
+def test_regions_close_after_silence_and_are_cut_at_pauses() -> None:
+    finder = RegionFinder(silence=5, longest=40)
+    speech = [0.9] * 20 + [0.1] * 4 + [0.9] * 30 + [0.1] * 10 + [0.9] * 2 + [0.0] * 10
+    assert [*finder.push(np.array(speech, np.float32)), *finder.finish()] == [(0, 20), (24, 54)]
+
+
+def test_audio_that_no_region_needs_is_dropped() -> None:
+    cutter = RegionCutter(ActivityNetwork(resolve("speech_activity") / "model.onnx").listen())
+    for _ in range(20):
+        assert list(cutter.push(np.zeros(30 * 16_000, np.float32))) == []
+    assert len(cutter._buffer) <= 16_000
+    assert cutter.seconds == 600
+    assert sum(map(len, cutter.probabilities)) == int(600 / FRAME_SECONDS)
+
+
+def test_window_times_become_part_times() -> None:
+    window = Window(np.zeros(0, np.float32), (Piece(0, 10, 2), Piece(2, 50, 3)))
+    assert window.to_part(0.5, 1.0) == (10.5, 11.0)
+    assert window.to_part(2.5, 3.0) == (50.5, 51.0)
+    assert window.to_part(1.9, 2.5) == (50, 50.5)  # held to the piece of its middle
+
+
+def test_loops_and_silence_are_recognised() -> None:
+    words = [
+        TimedWord(f" {text}", i, i + 1, 0.9)
+        for i, text in enumerate(
+            ["well", "so", "it", "is", "so", "it", "is", "so", "it", "is", "so", "it", "is", "so", "it", "is"]
+        )
+    ]
+    assert "".join(word.text for word in without_loops(words)) == " well so it is"
+    said = [
+        TimedWord(f" {text}", i, i + 1, 0.9)
+        for i, text in enumerate(["no", "no", "no", "that", "is", "not", "what", "I", "said"])
+    ]
+    assert len(without_loops(said)) == len(said)
+    assert compression("thank you " * 40) > 2.4 > compression("The handrail on the left side is loose.")
+    assert is_silence(Hypothesis((1,), -0.4, 0.95))
+    assert not is_silence(Hypothesis(tuple(range(20)), -0.4, 0.95))
+
+
+def test_chunks_end_with_sentences_breaths_and_speakers() -> None:
+    rows = [("I", 0.0, "a"), ("see.", 0.3, "a"), ("Then", 0.7, "a"), ("what?", 1.0, "b"), ("nothing", 4.0, "b")]
+    words = [SpokenWord(text, at, at + 0.2, 0.8, who) for text, at, who in rows]
+    chunks = chunks_of(words, [True] * len(words))
+    assert [chunk.text for chunk in chunks] == ["I see.", "Then", "what?", "nothing"]
+    touching = contiguous(chunks)
+    assert touching[0].end == touching[1].start
+    assert all(one.end <= two.start for one, two in itertools.pairwise(touching))
+
+
+def test_speakers_are_counted_and_odd_windows_are_not_people() -> None:
+    random = np.random.default_rng(0)
+    centres = np.eye(8, dtype=np.float32)[:3]
+    rows = np.repeat(centres, (40, 30, 30), axis=0) + 0.12 * random.standard_normal((100, 8)).astype(np.float32)
+    rows = np.concatenate([rows, -np.eye(8, dtype=np.float32)[5:6]])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = cluster_voices(rows, np.full(101, 0.4), count=None, most=10)
+    assert len(set(labels)) == 3
+    assert len(set(labels[:40])) == len(set(labels[40:70])) == len(set(labels[70:100])) == 1
+    assert set(cluster_voices(rows, np.full(101, 0.4), count=2, most=10)) == {0, 1}
+
+
+def test_speakers_are_matched_across_parts() -> None:
+    one, other = np.eye(4)[0], np.eye(4)[1]
+
+    def part(*voices: tuple[str, np.ndarray]) -> Speech:
+        chunks = tuple(
+            Chunk("x", i, i + 1, 1.0, name, (SpokenWord("x", i, i + 1, 1.0, name),))
+            for i, (name, _) in enumerate(voices)
+        )
+        return Speech("x", "en", 1.0, 9.0, chunks, tuple(Speaker(name, 1.0, tuple(voice)) for name, voice in voices))
+
+    first = part(("SPEAKER_00", one), ("SPEAKER_01", other))
+    second = part(("SPEAKER_00", other * 0.99 + one * 0.1), ("SPEAKER_01", np.eye(4)[2]))
+    matched = match_speakers([first, second])
+    assert matched[0] == first
+    assert [chunk.speaker for chunk in matched[1].chunks] == ["SPEAKER_01", "SPEAKER_02"]
+    assert [chunk.words[0].speaker for chunk in matched[1].chunks] == ["SPEAKER_01", "SPEAKER_02"]
+
+
+def test_warping_finds_the_steps_of_a_staircase() -> None:
+    likeness = np.full((4, 40), -1.0, np.float32)
+    for token, (start, stop) in enumerate(((0, 10), (10, 13), (13, 30), (30, 40))):
+        likeness[token, start:stop] = 1.0
+    assert token_starts(likeness).tolist() == [0, 10, 13, 30]
+
+
+def test_median_filter_is_the_median() -> None:
+    values = torch.randn(2, 3, 5, 50, generator=torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(values.flatten(0, 1), (3, 3), mode="reflect").view(2, 3, 5, 56)
+    assert torch.equal(median_filter(values), padded.unfold(-1, 7, 1).median(-1).values)
