@@ -100,6 +100,14 @@ def as_lines(reading: Reading, crop: NDArray[np.uint8], corners: Corners, script
     return placed
 
 
+def unread_columns(reading: Reading, crop: NDArray[np.uint8]) -> int:
+    """Printed columns of a crop that are farther from every character read than half a wide letter."""
+    printed = np.flatnonzero(_ink(crop).sum(axis=0) >= 4)
+    if not len(printed) or not len(reading.centres):
+        return len(printed)
+    return int((np.abs(printed[:, None] - reading.centres[None, :]).min(axis=1) > 26).sum())
+
+
 def _columns(cuts: list[tuple[float, float]]) -> list[tuple[int, int]]:
     """[first, stop) of the words between gaps wider than `COLUMN_GAP`."""
     starts = [0] + [i for i in range(1, len(cuts)) if cuts[i][0] - cuts[i - 1][1] > COLUMN_GAP]

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from encoders.ocr import crops as cropping
 from encoders.ocr.batching import halving, require_finite
-from encoders.ocr.decoding import Reading, decode
+from encoders.ocr.decoding import Reading, decode, unread_columns
 from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
 from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks
 
 DOUBTFUL = 0.75
-"""Lines read as Latin with less confidence are read again among all symbols: a name in Chinese on an English form."""
+"""Lines read as Latin with less confidence, or with print left unread, are read again among all symbols: a name in
+Chinese on an English form is blank to the small alphabet, and the rest of its line reads at 0.98."""
 
-CONVINCING = 0.1
-"""How much surer the second reading must be."""
+UNREAD = 8
+"""Columns of unread print (of a 48 pixel high line) from which a line is read again."""
 
 Image = NDArray[np.uint8]
 
@@ -70,11 +71,9 @@ class Recogniser:
         crops = [cropping.cut(job.image, job.corners) for job in jobs]
         alphabets = [WESTERN if job.script == "Latn" else ALL for job in jobs]
         reads = self._read(jobs, crops, range(len(jobs)), alphabets)
-        doubtful = [
-            i for i, read in reads.items() if alphabets[i] == WESTERN and 0 < read.reading.confidence < DOUBTFUL
-        ]
+        doubtful = [i for i, read in reads.items() if alphabets[i] == WESTERN and _is_doubtful(read)]
         for i, again in self._read(jobs, crops, doubtful, [ALL] * len(jobs)).items():
-            if again.reading.confidence >= reads[i].reading.confidence + CONVINCING:
+            if _convinces(again.reading, reads[i].reading):
                 reads[i] = again
         return [reads[i] for i in range(len(jobs))]
 
@@ -101,3 +100,16 @@ class Recogniser:
             features = None if steps.features is None else steps.features[row, :count]
             reads.append(Read(jobs[i].corners, crops[i], reading, features))
         return reads
+
+
+def _is_doubtful(read: Read) -> bool:
+    """Whether a line may hold symbols outside the small alphabet."""
+    return read.reading.confidence < DOUBTFUL or unread_columns(read.reading, read.crop) >= UNREAD
+
+
+def _convinces(again: Reading, first: Reading) -> bool:
+    """Whether the reading among all symbols replaces the first: it filled in what was blank, or is much surer."""
+    east_asian = any(ord(character[0]) >= 0x2E80 for character in again.characters)
+    if east_asian and len(again.characters) > len(first.characters):
+        return again.confidence >= max(0.7, first.confidence - 0.15)
+    return again.confidence >= first.confidence + 0.1
