@@ -153,6 +153,18 @@ def test_chinese_is_read_among_english(encoder: OcrEncoder) -> None:
     assert [len(line.words) for line in page.lines] == [7, 6, 6]
 
 
+def test_chinese_inside_english_lines_is_not_lost(encoder: OcrEncoder) -> None:
+    with pymupdf.open() as document:
+        page = document.new_page(width=500, height=200)
+        for row, text in enumerate(
+            ("Application form for members", "Name: 王小明 Date: 12 May 2026", "Thank you 谢谢")
+        ):
+            page.insert_htmlbox(pymupdf.Rect(30, 20 + 36 * row, 480, 60 + 36 * row), text)
+        data = bytes(document.tobytes())
+    read = "".join(texts(page_of(encoder([part(data, "application/pdf")])[0])))
+    assert "王小明" in read and "12 May 2026" in read and "谢谢" in read
+
+
 def test_bad_parts_fail_alone_and_in_place(encoder: OcrEncoder) -> None:
     broken = picture()[:300]
     good, bad, empty, last = encoder([part(picture(), name="a"), part(broken), part(b""), part(picture(), name="d")])
