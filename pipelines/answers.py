@@ -24,7 +24,7 @@ from encoders.results import DocumentResult, Speech
 from encoders.speech.matching import match_speakers
 from pipelines.rows import page_of, speech_of
 from pipelines.settings import RunConfig, UsageError
-from pipelines.stages import STREAM, RunContext
+from pipelines.stages import RunContext, pack, unpack
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 
@@ -64,12 +64,12 @@ class AnswerStage:
         self._asker = Asker(question, decoder, context.run_id)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Rows of the stream to the same rows, with `answer` filled where there is one."""
-        rows = block.to_pylist()
+        """A packed batch to the same batch, with `answer` filled where there is one."""
+        rows = unpack(block)
         asked = [row for row in rows if row["parts"] == 1 and row["status"] != "failed"]
         for row, answer in zip(asked, self._asker.ask([[row] for row in asked]), strict=True):
             row["answer"] = answer
-        return rows_to_table(rows, STREAM)
+        return pack(rows)
 
 
 class Asker:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.markup import escape
 
 from encoders.failures import InterlaceError
 from pipelines import cli_models
@@ -200,7 +201,9 @@ def report(
     from pipelines.report import ReportLimits, write_report
 
     with stderr().status("drawing the report") as status:
-        summary = write_report(out, html, ReportLimits(assets=assets, pages=pages), progress=status.update)
+        summary = write_report(
+            out, html, ReportLimits(assets=assets, pages=pages), progress=lambda uri: status.update(escape(uri))
+        )
     left = f", {summary.left_out} assets left out" if summary.left_out else ""
     size = f"{summary.size / 1e6:.1f} MB"
     stdout().print(f"{summary.path}: {size}, {summary.assets} assets{left}", soft_wrap=True)

@@ -18,7 +18,7 @@ from ray.data.datasource import Datasource, ReadTask
 
 from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
-from pipelines.stages import PerceiveStage, RunContext, WriteStage
+from pipelines.stages import PerceiveStage, RunContext, WriteStage, pack
 
 SMALL_CPUS = 0.05  # what Ray books for an actor that mostly waits; see cluster.pools.OVERHEAD_CPUS
 
@@ -42,10 +42,9 @@ class Step:
 
 
 class BatchSource(Datasource):
-    """The batches of a frozen manifest, one read task and one block each.
+    """The batches of a frozen manifest: one read task, one block and one row each.
 
-    A datasource of our own because a batch must stay one block (it is the unit of journal and commit), and
-    `read_parquet` puts small row groups together as it likes.
+    A datasource of our own because `read_parquet` puts small row groups together as it likes, and its tasks book CPUs.
     """
 
     def __init__(self, context: RunContext, batches: Sequence[int], done: frozenset[str] = frozenset()) -> None:
@@ -67,7 +66,7 @@ class BatchSource(Datasource):
         def read() -> Iterable[pa.Table]:
             table = context.files().batch(number)
             keep = [part not in done for part in table["part_id"].to_pylist()]
-            yield table.filter(pa.array(keep, pa.bool_()))
+            yield pack(table.filter(pa.array(keep, pa.bool_())).to_pylist())
 
         return ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))
 
@@ -103,7 +102,7 @@ def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool
     least, most = min(pool.actors, batches), min(pool.max_actors, batches)
     return stream.map_batches(
         stage,
-        batch_size=None,
+        batch_size=1,  # one row is one batch of parts, see pipelines.stages
         batch_format="pyarrow",
         fn_constructor_kwargs=dict(arguments),
         compute=ActorPoolStrategy(min_size=least, max_size=most, initial_size=least, max_tasks_in_flight_per_actor=2),
@@ -116,7 +115,7 @@ def _small(stream: Dataset, stage: type, arguments: Mapping[str, Any], concurren
     """One actor that mostly waits for others."""
     return stream.map_batches(
         stage,
-        batch_size=None,
+        batch_size=1,  # one row is one batch of parts, see pipelines.stages
         batch_format="pyarrow",
         fn_constructor_kwargs=dict(arguments),
         compute=ActorPoolStrategy(

@@ -1,4 +1,9 @@
-"""The stages of a run as callables over Arrow blocks: perceive and write. A block is one batch of parts."""
+"""The stages of a run as callables over Arrow blocks: perceive and write.
+
+Between stages a batch of parts is one row with the parts as a list (`pack`). Ray Data may merge and split blocks, and
+insists on a number of rows per call for pools with GPUs; a row it keeps whole, and the batch is the unit of journal
+and commit.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +51,10 @@ class PerceiveStage:
         self._encoder.load(device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Rows of the manifest (first pool of a branch) or of `parts` (later pools) to rows of `parts`."""
-        rows = block.to_pylist()
-        if not rows:
-            return PARTS.empty_table()
+        """A packed batch, as the manifest has it or as an earlier pool left it, with what this encoder reads."""
+        rows = unpack(block)
+        if not rows:  # all of it was committed before an interruption
+            return block
         batch = int(rows[0]["batch"])
         strikes = self._journal.strikes(batch)
         done: dict[str, Perception] = {}
@@ -65,7 +70,7 @@ class PerceiveStage:
                 done |= self._read(group)
         attempts = {row["part_id"]: strikes[row["part_id"]] + 1 for row in rows}
         table = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
-        return rows_to_table(table, STREAM)
+        return pack(table)
 
     def _read(self, rows: Sequence[dict[str, Any]]) -> dict[str, Perception]:
         """Fetch side by side, read together; what cannot be fetched does not hold up the others."""
@@ -92,13 +97,8 @@ class PerceiveStage:
 
     def _row(self, row: dict[str, Any], perception: Perception, attempt: int) -> dict[str, Any]:
         """The part's row with what this encoder found added to what earlier ones did."""
-        merged: dict[str, Any] = {
-            "failures": [],
-            "seconds": [],
-            "checkpoints": [],
-            "text": "",
-            "attempts": attempt,
-        } | row
+        empty = {"failures": [], "seconds": [], "checkpoints": [], "text": "", "attempts": attempt}
+        merged: dict[str, Any] = empty | {name: value for name, value in row.items() if value is not None}
         result = perception.result
         if isinstance(result, DocumentResult):
             merged["pages"] = [as_row(page) for page in result.pages]
@@ -130,7 +130,27 @@ STREAM = pa.schema(
         pa.field("answer", pa.struct(list(ANSWERS))),
     ]
 )
-"""Between stages: a row of `parts`, what the manifest says of it, and its answer when it was asked for."""
+"""A part between stages: a row of `parts`, what the manifest says of it, and its answer when it was asked for."""
+
+PACKED = pa.schema({"parts": pa.list_(pa.struct(list(STREAM)))})
+
+
+def pack(rows: list[dict[str, Any]]) -> pa.Table:
+    """A batch as one row."""
+    return pa.Table.from_pylist([{"parts": rows}], schema=PACKED)
+
+
+def unpack(block: pa.Table) -> list[dict[str, Any]]:
+    """The parts of a packed batch."""
+    parts: list[dict[str, Any]] = block["parts"][0].as_py()
+    return parts
+
+
+def unpack_table(block: pa.Table) -> pa.Table:
+    """The parts of a packed batch as a table, without turning them into Python objects."""
+    column = block["parts"].combine_chunks()
+    struct = (column.chunk(0) if isinstance(column, pa.ChunkedArray) else column).flatten()
+    return pa.Table.from_batches([pa.RecordBatch.from_struct_array(struct)])
 
 
 class WriteStage:
@@ -140,7 +160,10 @@ class WriteStage:
         self._files = context.files()
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Rows of the stream to (part_id, modality, status, pages, seconds, category, stage seconds)."""
+        """A packed batch to (part_id, modality, status, pages, seconds, category, stage seconds) of each part."""
+        block = unpack_table(block)
+        if not block.num_rows:
+            return PROGRESS.empty_table()
         answers = [row for row in block["answer"].to_pylist() if row is not None]
         given = zip(block["part_id"].to_pylist(), block["answer"].is_valid().to_pylist(), strict=True)
         answered = {part_id for part_id, there in given if there}

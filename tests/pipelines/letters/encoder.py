@@ -22,7 +22,9 @@ class LettersEncoder:
         self.config = config
 
     def load(self, device: str = "cpu") -> None:
-        self.device = device
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        with self.config.calls.with_name("loads").open("a") as loads:
+            loads.write(f"{device} {visible}\n")
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
         return [self._read(part) for part in parts]
