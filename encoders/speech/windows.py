@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from encoders.speech.activity import FRAME, FRAME_SECONDS, RATE, ActivityStream, RegionFinder
 
 WINDOW_SECONDS = 30.0
+_VOICE_EDGE = 0.05
 PAD_SECONDS = 0.4  # kept on both sides of a region: whisper drops words that start at the first sample
 
 
@@ -25,9 +26,9 @@ class Region:
 
     @property
     def voiced(self) -> NDArray[np.float32]:
-        """The samples between ``start`` and ``stop``: in the padding others may speak."""
-        first = round((self.start - self.padded_start) * RATE)
-        return self.samples[first : first + round((self.stop - self.start) * RATE)]
+        """The samples between ``start`` and ``stop``, with little of the padding: others may speak in it."""
+        first = max(0, round((self.start - self.padded_start - _VOICE_EDGE) * RATE))
+        return self.samples[first : round((self.stop - self.padded_start + _VOICE_EDGE) * RATE)]
 
 
 @dataclass(frozen=True, slots=True)
