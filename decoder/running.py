@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,24 @@ from decoder.sequence import DecoderError, Finish
 
 if TYPE_CHECKING:
     from decoder.engine import Handle
+
+
+_LONGEST_LOOP = 48  # tokens, about two sentences
+
+
+def repeats(tokens: Sequence[int]) -> int | None:
+    """The length of a phrase that a text ends with twice over (three times when it is short), None when it does not.
+
+    A small greedy decoder that says a sentence twice goes on saying it until it runs out of tokens.
+    """
+    for period in range(2, min(_LONGEST_LOOP, len(tokens) // 2) + 1):
+        times = 2 if period >= 8 else 3
+        if len(tokens) < times * period:
+            continue
+        tail = tokens[-period:]
+        if all(tokens[-(k + 1) * period : -k * period] == tail for k in range(1, times)):
+            return period
+    return None
 
 
 class RunningSequence:
@@ -85,6 +104,9 @@ class RunningSequence:
         self.tokens.append(token)
         self.logprobs.append(float(logprobs[token]))
         if constraint is None:
+            if (period := repeats(self.tokens)) is not None:
+                del self.tokens[-period:], self.logprobs[-period:]
+                return Finish.STOP
             return Finish.LENGTH if len(self.tokens) >= self.limit else None
         forced = constraint.forced()
         self.tokens.extend(forced)
