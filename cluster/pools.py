@@ -62,6 +62,7 @@ class Pool:
     seconds: float  # predicted work of one actor
     service: ServiceTime
     unit: str
+    crowd: int = 1  # actors that keep one GPU place busy: while one prepares, another computes
 
     @property
     def wall_seconds(self) -> float:
@@ -90,7 +91,7 @@ class PoolPlan:
         if not pools:
             return 0.0
         shared = sum(pool.seconds for pool in pools if pool.device == "cpu") / max(self.resources.cpus, 1)
-        cuda = sum(pool.seconds for pool in pools if pool.device == "cuda") / max(self.resources.gpus, 1)
+        cuda = sum(pool.seconds / pool.crowd for pool in pools if pool.device == "cuda") / max(self.resources.gpus, 1)
         return float(max(shared, cuda) / 3600)
 
     def pool(self, task: str) -> Pool:
@@ -108,9 +109,10 @@ def plan_pools(
 ) -> PoolPlan:
     """Give every task that has work its pool. Actors are shared out by predicted seconds, at least one each.
 
-    With GPUs, each pool gets whole ones while they last and equal fractions of one otherwise; without, one core
-    per actor, or equal fractions of a core when there are more pools than cores. Raises InterlaceError when a
-    plan cannot be met.
+    With GPUs, each pool gets whole ones while they last and equal fractions of one otherwise, and each such place is
+    shared by as many actors as keep it busy and have a core each: an actor spends most of its time opening, cutting
+    out and laying out on its core. Without GPUs, one core per actor, or equal fractions of a core when there are
+    more pools than cores. Raises InterlaceError when a plan cannot be met.
     """
     config = config or ClusterConfig()
     times = {**DEFAULTS, **(service or {})}
@@ -124,15 +126,18 @@ def plan_pools(
         raise InterlaceError("the cluster has neither CPUs nor GPUs free for encoders; add a node or stop other work")
     tenants = len(active) + (1 if decoder and device == "cuda" else 0)
     seconds = {item.task: item.units * times[item.task, device].seconds for item in active}
-    counts = _share(seconds, int(slots) if tenants <= slots else len(active), config)
+    places = int(slots) if tenants <= slots else len(active)
     share = 1.0 if tenants <= slots else math.floor(100 * slots / tenants) / 100
+    crowds = {item.task: _crowd(times[item.task, device], resources, places, device) for item in active}
+    counts = _share(seconds, places, crowds, config)
     counts = {item.task: min(counts[item.task], item.parts) for item in active}
     total = sum(counts.values())
     pools = []
     for item in active:
-        time = times[item.task, device]
+        time, crowd = times[item.task, device], crowds[item.task]
         actors = counts[item.task]
-        most = config.actors.get(item.task) or max(actors, min(item.parts, int(slots / share) - len(active) + 1))
+        free = (int(slots / share) - len(active) + 1) * crowd
+        most = config.actors.get(item.task) or max(actors, min(item.parts, free))
         pools.append(
             Pool(
                 task=item.task,
@@ -140,11 +145,12 @@ def plan_pools(
                 actors=actors,
                 max_actors=most,
                 num_cpus=_cpus(resources, total),
-                num_gpus=share if device == "cuda" else 0.0,
+                num_gpus=math.floor(1000 * share / crowd) / 1000 if device == "cuda" else 0.0,
                 batch_units=max(1.0, config.batch_seconds / time.seconds),
                 seconds=seconds[item.task],
                 service=time,
                 unit=item.unit,
+                crowd=crowd,
             )
         )
     return PoolPlan(tuple(pools), resources, decoder)
@@ -157,16 +163,31 @@ def _cpus(resources: Resources, actors: int) -> float:
     return min(1.0, math.floor(100 * usable / actors) / 100)
 
 
-def _share(seconds: Mapping[str, float], slots: int, config: ClusterConfig) -> dict[str, int]:
-    """Actors by predicted work: everybody one, then each further one to whoever has the most work per actor."""
-    counts = {task: config.actors.get(task, 1) for task in seconds}
-    free = [task for task in seconds if task not in config.actors]
-    while free and sum(counts.values()) < slots:
-        counts[max(free, key=lambda task: seconds[task] / counts[task])] += 1
-    if sum(counts.values()) > slots and config.actors:
-        asked = ", ".join(f"{task}: {count}" for task, count in counts.items())
-        raise InterlaceError(f"pools of {asked} actors do not fit the {slots} places here; lower cluster.actors")
-    return counts
+def _crowd(time: ServiceTime, resources: Resources, places: int, device: str) -> int:
+    """Actors of one GPU place: enough to keep it busy, no more than have a core each."""
+    if device != "cuda" or not time.gpu_seconds:
+        return 1
+    usable = max(resources.cpus - OVERHEAD_CPUS, resources.cpus / 2)
+    return max(1, min(math.ceil(time.seconds / time.gpu_seconds), int(usable / places)))
+
+
+def _share(
+    seconds: Mapping[str, float], places: int, crowds: Mapping[str, int], config: ClusterConfig
+) -> dict[str, int]:
+    """Actors by predicted work: everybody one place, then each further one to whoever has the most work per place."""
+    asked = {task: config.actors[task] / crowds[task] for task in seconds if task in config.actors}
+    counts = {task: asked.get(task, 1) for task in seconds}
+    free = [task for task in seconds if task not in asked]
+    while free and sum(counts.values()) + 1 <= places:
+        counts[max(free, key=lambda task: seconds[task] / (counts[task] * crowds[task]))] += 1
+    if asked and sum(counts.values()) > places:
+        named = ", ".join(f"{task}: {config.actors.get(task, 1)}" for task in seconds)
+        most = ", ".join(f"{task}: {crowds[task]}" for task in seconds)
+        raise InterlaceError(
+            f"pools of {named} actors do not fit the {places} places here, which take {most} actors each; "
+            "lower cluster.actors"
+        )
+    return {task: config.actors.get(task) or round(counts[task]) * crowds[task] for task in seconds}
 
 
 def _decoder(answers: int, device: str, resources: Resources, times: Mapping[tuple[str, str], ServiceTime]) -> Pool:

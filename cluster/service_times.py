@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ServiceTime:
-    """Seconds of one actor per unit (a page, a second of audio, an answer), and where the figure is from."""
+    """Seconds of one actor per unit (a page, a second of audio, an answer), and where the figure is from.
+
+    ``gpu_seconds`` is what the GPU computes of them; the rest is the actor's core. None: not known.
+    """
 
     seconds: float
     origin: str
+    gpu_seconds: float | None = None
 
 
 # CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one H100, from the bare networks; see README.

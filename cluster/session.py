@@ -33,9 +33,20 @@ def local_resources(config: ClusterConfig) -> Resources:
     gpus = config.num_gpus
     if gpus is None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if visible is None else len(visible.split(","))
-        gpus = 0 if visible == "" else gpus
+        gpus = _gpus_of_the_driver() if visible is None else _gpus_named(visible)
     return Resources(config.num_cpus or available_cpus(), gpus)
+
+
+def _gpus_of_the_driver() -> int:
+    """GPUs as the driver lists them; in a sandbox that hides its list, their device files."""
+    listed = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    return listed or sum(path.name.removeprefix("nvidia").isdigit() for path in Path("/dev").glob("nvidia*"))
+
+
+def _gpus_named(visible: str) -> int:
+    """How many GPUs CUDA_VISIBLE_DEVICES leaves: those behind -1 or an empty name do not count, as in CUDA."""
+    names = [name.strip() for name in visible.split(",")]
+    return next((index for index, name in enumerate(names) if name in ("", "-1")), len(names))
 
 
 @contextmanager

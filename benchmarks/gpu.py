@@ -1,0 +1,225 @@
+"""What the encoders do on a GPU, in one command on any machine with CUDA: parity, speed alone, and through Ray.
+
+    python -m benchmarks.gpu [--parts ocr,ray,speech] [--documents 60] [--processes 1,8] [--json FILE]
+
+Prints one table. Bare networks: the recorded inputs of a pass, played again with nothing around them. Bare encoder:
+`OcrEncoder` in processes without Ray, start-up apart. Through Ray: `interlace run --ocr always`, whole (from the start
+of the process) and steady (between the first and the last commit). Busy: seconds of the bare networks for the same
+pages over the run's seconds. See docs/gpu.md for what came out where.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import gpu_ocr
+from cluster.session import available_cpus
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; ``floor`` is what the design asks for, where it asks."""
+
+    name: str
+    value: float
+    unit: str
+    floor: float | None = None
+
+    def text(self) -> str:
+        held = (
+            "" if self.floor is None else f"floor {self.floor:g}: " + ("held" if self.value >= self.floor else "MISSED")
+        )
+        return f"{self.name:56}{self.value:12.4g} {self.unit:14}{held}"
+
+
+def machine() -> str:
+    """GPU, driver, torch and cores."""
+    import torch
+
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    gpu = (
+        subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip() if _has("nvidia-smi") else "?"
+    )
+    return f"{gpu}, torch {torch.__version__}, CUDA {torch.version.cuda}, {available_cpus()} cores"
+
+
+def _has(program: str) -> bool:
+    return shutil.which(program) is not None
+
+
+def time_run(source: Path, out: Path, settings: list[str]) -> dict[str, Any]:
+    """`interlace run` as a user types it; raises CalledProcessError when its ledger does not balance."""
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out), "--ocr", "always"]
+    command += [word for setting in settings for word in ("--set", setting)]
+    began = time.time()
+    done = subprocess.run(command, capture_output=True, text=True)
+    wall = time.time() - began
+    if done.returncode:
+        print(done.stdout, done.stderr, file=sys.stderr)
+        done.check_returncode()
+    commits = sorted(out.glob("_interlace/runs/*/commits/*.json"), key=lambda path: path.stat().st_mtime)
+    counts = [len(json.loads(path.read_text())["parts"]) for path in commits]
+    times = [path.stat().st_mtime for path in commits]
+    return {
+        "seconds": wall,
+        "first_row": times[0] - began,
+        "steady_seconds": times[-1] - times[0],
+        "steady_share": sum(counts[1:]) / sum(counts),
+        "batches": len(commits),
+        "output": done.stdout,
+    }
+
+
+def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """Parity, the networks alone, and the encoder in processes."""
+    found["ocr_parity"] = gpu_ocr.parity(chosen.parity_pages, available_cpus(), chosen.device)
+    images = [page.image for page in gpu_ocr.prose(chosen.pages, 5)]
+    started = time.perf_counter()
+    recorded = gpu_ocr.Recorded(images, chosen.device)
+    found["ocr_first_pass_seconds"] = time.perf_counter() - started
+    found["ocr_networks"] = recorded.seconds()
+    found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
+
+
+def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """The encoder in processes, for every number of them asked for."""
+    paths = sorted((folder / "in").glob("*.pdf"))
+    for count in map(int, chosen.processes.split(",")):
+        some = paths[: max(count, len(paths) * count // max(map(int, chosen.processes.split(","))))]
+        result = gpu_ocr.bare_processes(some, count, folder / "bare", chosen.device)
+        lines = result.pop("lines")
+        result["character_error"] = gpu_ocr.error_of(lines, found["truths"], 4)
+        found[f"ocr_bare_{count}"] = result
+
+
+def ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """The pipeline over the same documents."""
+    result = time_run(folder / "in", folder / "out", chosen.set)
+    pages = len(found["truths"]) * gpu_ocr.PAGES_PER_FILE
+    result["pages"] = pages
+    result["pages_per_second"] = pages / result["seconds"]
+    result["steady_pages_per_second"] = pages * result["steady_share"] / max(result["steady_seconds"], 1e-9)
+    found["ocr_ray"] = result
+
+
+def speech(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """Parity, the engine alone, and the whole encoder in one process."""
+    from benchmarks import gpu_speech
+    from encoders.checkpoints import resolve
+    from encoders.speech.torch_engine import TorchEngine
+
+    clips = gpu_speech.clips_of(chosen.clips)
+    reference = chosen.reference or folder / "reference.pkl"
+    if not reference.exists():
+        gpu_speech.save_reference(clips, reference, available_cpus())
+    engine = TorchEngine(resolve("speech", variant="torch"), device=chosen.device)
+    found["speech_parity"] = gpu_speech.parity(engine, clips, reference)
+    found["speech_engine"] = gpu_speech.engine_speed(engine, clips, 3)
+    del engine
+    path = gpu_speech.write_recording(folder / "audio", clips, chosen.minutes)
+    for speakers in (False, True):
+        name = "speech_encoder_with_speakers" if speakers else "speech_encoder"
+        found[name] = gpu_speech.encoder_speed(path, chosen.device, speakers) | {"file": path.suffix}
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """The table."""
+    table = []
+    if parity := found.get("ocr_parity"):
+        table += [
+            Row("OCR lines equal to ONNX Runtime's", 100 * parity["equal"], f"% of {parity['lines']}", 99.5),
+            Row("OCR word boxes at IoU >= 0.9", 100 * (1 - parity["low_overlaps"] / max(1, parity["words"])), "%", 100),
+            Row("OCR lowest IoU of a word's box", parity["worst_overlap"], "", 0.9),
+        ]
+    networks = sum(found.get("ocr_networks", {}).values())
+    if networks:
+        table += [Row("OCR, bare networks", 1 / networks, "pages/s")]
+        table += [Row("OCR, page reader in one process", 1 / found["ocr_reader"], "pages/s")]
+    counts = sorted(int(name.rpartition("_")[2]) for name in found if name.startswith("ocr_bare_"))
+    best = 0.0
+    for count in counts:
+        rate = found[f"ocr_bare_{count}"]["pages_per_second"]
+        best = max(best, rate)
+        table += [Row(f"OCR, bare encoder in {count} processes", rate, "pages/s")]
+    if run := found.get("ocr_ray"):
+        table += [
+            Row("OCR through Ray, start-up included", run["pages_per_second"], "pages/s"),
+            Row("OCR through Ray, steady", run["steady_pages_per_second"], "pages/s"),
+        ]
+        if best:
+            table += [Row("  of the bare encoder, steady", run["steady_pages_per_second"] / best, "x", 0.75)]
+        if networks:
+            table += [Row("  busy, steady", run["steady_pages_per_second"] * networks, "", 0.75)]
+    if parity := found.get("speech_parity"):
+        table += [
+            Row("speech windows with CTranslate2's text", 100 * parity["windows with the same text"], "%"),
+            Row("speech words that differ", 100 * parity["words that differ"], "%"),
+            Row("speech word starts apart, median", parity["word start difference, median s"], "s"),
+        ]
+    if engine := found.get("speech_engine"):
+        table += [
+            Row("speech engine, text, batch 64", engine["text_x"], "x real time"),
+            Row("speech engine, languages and word times", engine["with_word_times_x"], "x real time"),
+        ]
+    for name, title in (("speech_encoder", "without"), ("speech_encoder_with_speakers", "with")):
+        if "x_real_time" in found.get(name, {}):
+            table += [Row(f"speech encoder, one process, {title} speakers", found[name]["x_real_time"], "x real time")]
+    return table
+
+
+PARTS = {"ocr": ocr, "bare": bare, "ray": ray, "speech": speech}
+
+
+def main() -> None:
+    """Run the parts asked for and print the table."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--parts", default="ocr,bare,ray,speech")
+    options.add_argument("--device", default="cuda")
+    options.add_argument("--parity-pages", type=int, default=9, help="clean ones, and as many scan-like")
+    options.add_argument("--pages", type=int, default=16, help="for the bare networks")
+    options.add_argument("--documents", type=int, default=60, help="PDFs of eight pages")
+    options.add_argument("--unique", type=int, default=48, help="different pages among them")
+    options.add_argument("--processes", default=f"1,{max(2, available_cpus() - 2)}")
+    options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
+    options.add_argument("--reference", type=Path, help="transcripts of CTranslate2, from gpu_speech.save_reference")
+    options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
+    options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
+    options.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
+    options.add_argument("--json", type=Path, help="all figures")
+    options.add_argument("--encoder-worker", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.encoder_worker:
+        gpu_ocr.encoder_worker(*json.loads(chosen.encoder_worker))
+        sys.stdout.flush()
+        os._exit(0)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
+    found: dict[str, Any] = {"machine": machine()}
+    parts = chosen.parts.split(",")
+    if {"bare", "ray"} & set(parts):
+        found["truths"] = gpu_ocr.write_documents(folder / "in", chosen.documents, chosen.unique, available_cpus())
+    for part in parts:
+        started = time.perf_counter()
+        PARTS[part](chosen, folder, found)
+        print(f"{part}: {time.perf_counter() - started:.1f} s", file=sys.stderr, flush=True)
+        if chosen.json:
+            chosen.json.write_text(json.dumps({k: v for k, v in found.items() if k != "truths"}, indent=1, default=str))
+    print(found["machine"])
+    print("\n".join(row.text() for row in rows(found)))
+    if chosen.folder is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

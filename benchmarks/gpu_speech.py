@@ -1,0 +1,130 @@
+"""Speech on CUDA: the torch engine against CTranslate2, and how many times real time it reads.
+
+Part of `benchmarks.gpu`. Windows are generated speech and, where they are, the development conversations. The
+reference is CTranslate2 (int8, greedy) on CPU, computed here or read from a file written by ``--save-reference``.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.speech_parity import compare, transcripts
+from encoders.base import MediaInput
+from encoders.checkpoints import resolve
+from encoders.speech.config import SpeechConfig
+from encoders.speech.encoder import SpeechEncoder
+from encoders.speech.torch_engine import TorchEngine
+from encoders.speech.transcriber import LanguageBelief, Transcriber
+from encoders.speech.windows import Piece, Window
+
+RATE = 16_000
+
+
+def clips_of(folders: Sequence[Path]) -> list[NDArray[np.float32]]:
+    """The first 30 s of every FLAC file of the folders."""
+    paths = sorted(path for folder in folders for path in folder.glob("*.flac"))
+    return [soundfile.read(path, dtype="float32")[0][: 30 * RATE] for path in paths]
+
+
+def save_reference(clips: list[NDArray[np.float32]], path: Path, threads: int) -> None:
+    """CTranslate2's transcripts of the clips, for a machine that has no CTranslate2 checkpoint."""
+    from encoders.speech.ctranslate2_engine import CTranslate2Engine
+
+    engine = CTranslate2Engine(resolve("speech"), compute_type="int8", beam_size=1, threads=threads)
+    path.write_bytes(pickle.dumps(transcripts(engine, clips, 8)[0]))
+
+
+def parity(engine: TorchEngine, clips: list[NDArray[np.float32]], reference: Path) -> dict[str, float]:
+    """Texts and word times against the reference, and the windows that read differently."""
+    ours, _ = transcripts(engine, clips, engine.batch)
+    theirs = pickle.loads(reference.read_bytes())
+    found: dict[str, Any] = compare(theirs, ours)
+    texts = [
+        ["".join(word.text for word in transcript.words).strip() for transcript in side] for side in (theirs, ours)
+    ]
+    found["different"] = [pair for pair in zip(*texts) if pair[0] != pair[1]][:8]
+    return found
+
+
+def engine_speed(engine: TorchEngine, clips: list[NDArray[np.float32]], batches: int) -> dict[str, float]:
+    """Times real time of full 30 s windows in batches of the engine's size, by stage and with word times."""
+    joined = np.concatenate(clips)
+    full = [joined[at : at + 30 * RATE] for at in range(0, len(joined) - 30 * RATE, 10 * RATE)]
+    windows = [full[index % len(full)] for index in range(engine.batch)]
+    pieces = [Window(samples, (Piece(0, 0, 30.0),)) for samples in windows]
+    read = Transcriber(engine)
+    read(pieces, [LanguageBelief() for _ in pieces])  # records the steps
+    audio = 30.0 * len(windows)
+    seconds = {"encode": 0.0, "generate": 0.0, "align": 0.0, "transcriber": 0.0}
+    tokens = 0
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    for _ in range(batches):
+        wait()
+        marks = [time.perf_counter()]
+        encoded = engine.encode(windows)
+        wait()
+        marks.append(time.perf_counter())
+        found = engine.generate(encoded, ["en"] * len(windows))
+        marks.append(time.perf_counter())
+        engine.align(encoded, "en", [one.tokens for one in found], [30.0] * len(windows))
+        marks.append(time.perf_counter())
+        for name, first, last in zip(seconds, marks, marks[1:]):
+            seconds[name] += (last - first) / batches
+        tokens = sum(len(one.tokens) for one in found)
+        started = time.perf_counter()
+        read(pieces, [LanguageBelief() for _ in pieces])
+        seconds["transcriber"] += (time.perf_counter() - started) / batches
+    return {
+        "batch": len(windows),
+        "tokens_per_window": tokens / len(windows),
+        "text_x": audio / (seconds["encode"] + seconds["generate"]),
+        "with_word_times_x": audio / seconds["transcriber"],
+    } | {f"{name}_seconds": value for name, value in seconds.items()}
+
+
+def write_recording(folder: Path, clips: list[NDArray[np.float32]], minutes: float) -> Path:
+    """One long recording of the clips in turn, as MP3 where the machine can write it, else FLAC."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pause = np.zeros(RATE // 2, np.float32)
+    pieces: list[NDArray[np.float32]] = []
+    while sum(map(len, pieces)) < minutes * 60 * RATE:
+        pieces += [clips[len(pieces) // 2 % len(clips)], pause]
+    path = folder / "recording.mp3"
+    try:
+        soundfile.write(path, np.concatenate(pieces), RATE, format="MP3")
+    except (soundfile.LibsndfileError, ValueError, TypeError):
+        path = folder / "recording.flac"
+        soundfile.write(path, np.concatenate(pieces), RATE)
+    return path
+
+
+def encoder_speed(path: Path, device: str, speakers: bool) -> dict[str, Any]:
+    """Times real time of the whole speech encoder in one process: opening, activity, words and, if asked, speakers."""
+    encoder = SpeechEncoder(SpeechConfig(speakers=speakers))
+    encoder.load(device)
+    item = MediaInput(path.name, str(path), "audio/mpeg" if path.suffix == ".mp3" else "audio/flac", path=path)
+    encoder([item])
+    started = time.perf_counter()
+    perception = encoder([item])[0]
+    wall = time.perf_counter() - started
+    encoder.close()
+    result = perception.result
+    if result is None:
+        return {"failures": [failure.message for failure in perception.failures]}
+    return {
+        "minutes": result.duration / 60,
+        "x_real_time": result.duration / wall,
+        "words": sum(len(chunk.words) for chunk in result.chunks),
+        "speakers": len(result.speakers),
+        "stages": {name: round(value, 3) for name, value in perception.seconds.items()},
+        "failures": len(perception.failures),
+    }
