@@ -65,6 +65,7 @@ def time_run(source: Path, out: Path, settings: list[str]) -> dict[str, Any]:
     began = time.time()
     done = subprocess.run(command, capture_output=True, text=True)
     wall = time.time() - began
+    out.with_suffix(".log").write_text(done.stdout + done.stderr)
     if done.returncode:
         print(done.stdout, done.stderr, file=sys.stderr)
         done.check_returncode()
