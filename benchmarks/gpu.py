@@ -60,7 +60,7 @@ def _has(program: str) -> bool:
 def time_run(source: Path, out: Path, settings: list[str]) -> dict[str, Any]:
     """`interlace run` as a user types it; raises CalledProcessError when its ledger does not balance."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out), "--ocr", "always"]
+    command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out), "--tasks", "ocr", "--ocr", "always"]
     command += [word for setting in settings for word in ("--set", setting)]
     began = time.time()
     done = subprocess.run(command, capture_output=True, text=True)
