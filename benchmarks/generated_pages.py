@@ -76,12 +76,20 @@ class Style:
 
 
 FONTS = {False: [("helv", "hebo"), ("tiro", "tibo")], True: [("tiro", "tibo"), ("helv", "hebo"), ("cour", "cobo")]}
-SYSTEM_FONTS = [  # of the held-out family, where they are installed; Liberation's hyphens extract as soft hyphens
+SYSTEM_FONTS = [  # of the held-out family, where they are installed; Liberation's hyphens come out as drawn soft hyphens
     ("/usr/share/fonts/truetype/noto/NotoSerif-Regular.ttf", "/usr/share/fonts/truetype/noto/NotoSerif-Bold.ttf"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf"),
     (
         "/usr/share/fonts/truetype/dejavu/DejaVuSerif.ttf",
         "/usr/share/fonts/truetype/dejavu/DejaVuSerif-Bold.ttf",
+    ),
+    (
+        "/usr/share/fonts/truetype/liberation/LiberationSerif-Regular.ttf",
+        "/usr/share/fonts/truetype/liberation/LiberationSerif-Bold.ttf",
+    ),
+    (
+        "/usr/share/fonts/truetype/liberation/LiberationSansNarrow-Regular.ttf",
+        "/usr/share/fonts/truetype/liberation/LiberationSansNarrow-Bold.ttf",
     ),
 ]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import unicodedata
+from typing import Any
 
 from encoders.results import Word
 
@@ -11,16 +13,47 @@ from encoders.results import Word
 def normalise(text: str) -> str:
     """Presentation forms (ligatures, shaped Arabic) as the letters they stand for.
 
-    A soft or typographic hyphen at the end is shown, and becomes a plain one; a soft hyphen inside is not.
+    Soft hyphens, and a typographic one at the end, become plain ones: those that do not show are taken out before,
+    by `without_hidden_hyphens`.
     """
     if text.isascii():
         return text
     out = "".join(
         unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufdff" or "\ufe70" <= c <= "\ufefc" else c for c in text
     )
-    if out.endswith(("\xad", "\u2010")):
-        out = out[:-1] + "-"
-    return out.replace("\xad", "")
+    return out.removesuffix("\u2010").replace("\xad", "-") + "-" * out.endswith("\u2010")
+
+
+def without_hidden_hyphens(words: list[Any], textpage: Any) -> list[Any]:
+    """MuPDF's words (x0, y0, x1, y1, text, block, line, number) less the soft hyphens that are not drawn.
+
+    Some files draw every hyphen under the code of the soft one; browsers write soft hyphens that do not show between
+    the letters of a word, where the next letter stands in the same place.
+    """
+    if not any("\xad" in word[4][:-1] for word in words):
+        return words
+    shown = {
+        (block["number"], number): iter(_hyphens_shown(line))
+        for block in textpage.extractRAWDICT()["blocks"]
+        for number, line in enumerate(block["lines"])
+    }
+    kept = []
+    for word in words:
+        flags = shown[word[5], word[6]]
+        text = "".join(c for c in word[4] if c != "\xad" or next(flags, True))
+        if text:
+            kept.append((*word[:4], text, *word[5:]))
+    return kept
+
+
+def _hyphens_shown(line: Any) -> list[bool]:
+    """For each soft hyphen of a line, whether it takes up room before the next character."""
+    characters = [(char, span["size"]) for span in line["spans"] for char in span["chars"]]
+    flags = []
+    for (char, size), (after, _) in itertools.pairwise([*characters, (None, 0.0)]):
+        if char["c"] == "\xad":
+            flags.append(after is None or math.dist(char["origin"], after["origin"]) > 0.1 * size)
+    return flags
 
 
 _SCRIPTS = {

@@ -11,7 +11,7 @@ import pymupdf
 
 from encoders.media.cells import cut_at_cells
 from encoders.media.glyph_boxes import around, on_page, word_corners
-from encoders.media.letters import in_reading_order, normalise, script_of
+from encoders.media.letters import in_reading_order, normalise, script_of, without_hidden_hyphens
 from encoders.media.opened import Segment
 from encoders.media.rules import ruling_segments
 from encoders.results import Line, Word, extent
@@ -51,7 +51,7 @@ def read_text_layer(page: Any, matrix: Any, width: int, height: int) -> TextLaye
     """
     textpage = page.get_textpage(flags=_FLAGS)
     content = textpage.extractDICT()
-    lines, census = _lines(content, textpage.extractWORDS(), matrix, width, height)
+    lines, census = _lines(content, without_hidden_hyphens(textpage.extractWORDS(), textpage), matrix, width, height)
     painted = page.get_bboxlog()
     images = [box for kind, box in painted if "image" in kind]
     paths = sum("path" in kind for kind, _ in painted)

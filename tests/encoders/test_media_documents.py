@@ -154,10 +154,25 @@ def test_letters_are_those_that_are_meant() -> None:
     assert normalise("oﬃce ﬁle") == "office file"
     assert normalise("ﻣﺮﺣﺒﺎ") == "مرحبا"
     assert normalise("hyphen\xad") == "hyphen-" and normalise("hyphen\u2010") == "hyphen-"
-    assert normalise("in\xadside x²") == "inside x²"
+    assert normalise("well\xadknown x²") == "well-known x²"
     assert script_of("Привет World") == "Cyrl" and script_of("12") == "Latn" and script_of("ภาษาไทย") == "Thai"
     shown = [Word(text, quad(x, 0, x + 9, 9), 1.0) for x, text in enumerate(["456", "עולם", "New", "York", "שלום"])]
     assert [word.text for word in in_reading_order(shown)] == ["שלום", "New", "York", "עולם", "456"]
+
+
+def test_soft_hyphens_that_are_drawn_are_hyphens(opener: MediaOpener, tmp_path: Path) -> None:
+    """As Liberation's hyphens extract, and as browsers write the places where a word may be cut."""
+    document = pymupdf.open()
+    font = pymupdf.Font("helv")
+    writer = pymupdf.TextWriter(document.new_page().rect)
+    writer.append((50, 80), "a well\xadknown file ends in a hy\xad", font=font, fontsize=11)
+    _, after = writer.append((50, 100), "printed in", font=font, fontsize=11)
+    writer.append(after, "\xad", font=font, fontsize=11)
+    writer.append(after, "side a well-known browser", font=font, fontsize=11)
+    writer.write_text(document[0])
+    document.save(tmp_path / "a.pdf")
+    lines = texts(pages(opener, tmp_path / "a.pdf")[0])
+    assert lines == ["a well-known file ends in a hy-", "printed inside a well-known browser"]
 
 
 def test_right_to_left_lines_read_from_the_right(opener: MediaOpener, tmp_path: Path) -> None:
