@@ -109,12 +109,22 @@ def _joined_columns(blocks: Sequence[Paragraph | TableDraft]) -> list[Paragraph 
         last = joined[at] if at >= 0 else None
         if isinstance(block, Paragraph) and isinstance(last, Paragraph):
             new_column = block.rows[0].cy < last.rows[-1].cy
-            if new_column and goes_on(last, block):
+            if new_column and goes_on(last, block, _foot(last, joined[at + 1 :], block)):
                 last.rows.extend(block.rows)
-                last.left, last.right = block.left, block.right
+                last.left, last.right, last.foot = block.left, block.right, block.foot
                 continue
         joined.append(block)
     return joined
+
+
+def _foot(last: Paragraph, between: Sequence[Paragraph | TableDraft], after: Paragraph) -> float:
+    """How far down the column of ``last`` could have gone: to its footnotes, or as far as the next column goes."""
+    below = between[0] if between else None
+    if below is None:
+        return after.foot
+    if isinstance(below, Paragraph) and below.role is Role.FOOTNOTE:
+        return below.rows[0].cy - 2 * below.em
+    return last.rows[-1].cy
 
 
 def _may_stand_between(block: Paragraph | TableDraft) -> bool:

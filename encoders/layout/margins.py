@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from encoders.layout.blocks import Row, page_pitch, rows_of
 from encoders.layout.frame import Piece
@@ -48,12 +49,19 @@ def margin_pieces(
                 break
             if role is Role.FOOTER and _is_note(ordered[count - 1], ordered[count], em, rules):
                 break
-            if abs(inner.cy - outer.cy) > 1.55 * pitch and _like_margin(ordered[:count], em, prose, role):
+            least = 1.1 if _has_number(outer, em) else 1.55
+            if abs(inner.cy - outer.cy) > least * pitch and _like_margin(ordered[:count], em, prose, role):
                 for row in ordered[:count]:
                     for piece in row.pieces:
                         found[id(piece)] = Role.PAGE_NUMBER if is_page_number(piece.text) else role
                 break
     return found
+
+
+def _has_number(row: Row, em: float) -> bool:
+    """Whether a page number stands at one end of the row, well apart from a title at the other."""
+    apart = any(b.x0 - a.x1 > 4 * em for a, b in pairwise(row.pieces))
+    return apart and (is_page_number(row.pieces[0].text) or is_page_number(row.pieces[-1].text))
 
 
 def _like_margin(rows: Sequence[Row], em: float, prose: bool, role: Role) -> bool:

@@ -58,6 +58,22 @@ def strips_of(items: Sequence[Item]) -> list[Strip]:
     return strips
 
 
+def _bridge_stretched(strips: Sequence[Strip], em: float) -> None:
+    """In a justified column, wide and even gaps of a row that reaches both edges are stretched word spaces: text layers
+    often give the words of such a row as lines of their own."""
+    single = [strip.covered[0] for strip in strips if len(strip.items) == 1]
+    left, right = min((low for low, _ in single), default=0.0), max((high for _, high in single), default=0.0)
+    edge = 0.15 * em
+    if sum(low - left < edge and right - high < edge for low, high in single) < 3:
+        return
+    for strip in strips:
+        low, high = strip.covered[0][0], strip.covered[-1][1]
+        gaps = [b[0] - a[1] for a, b in pairwise(strip.covered)]
+        reaches = low - left < 2.5 * em and abs(right - high) < edge
+        if gaps and reaches and max(gaps) < 1.8 * em and max(gaps) - min(gaps) < 0.35 * em:
+            strip.covered = [(low, high)]
+
+
 def merge(intervals: Sequence[Interval]) -> list[Interval]:
     """The union of intervals as disjoint ones from left to right."""
     union: list[Interval] = []
@@ -160,14 +176,25 @@ def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Int
     if strip.covered[0][0] >= low:
         return False  # a heading over both columns begins at the left edge, or stands across the gutter
     own = other = None
-    for below in strips[index + 1 : index + 6]:
+    cut = _is_cut(group, low, em)
+    for below in strips[index + 1 : index + (40 if cut else 6)]:
         has_left, has_right = below.covered[0][0] < low, below.covered[-1][1] > high
         own = below.top if own is None and has_left else own
         other = below.top if other is None and has_right else other
-    if other is None or (own is not None and other > own + 0.5 * em):
-        return False
     above = [s.bottom for s in group.strips if s.covered[-1][1] > high]
+    if other is None or (own is not None and other > own + 0.5 * em and not cut):
+        return False
     return bool(above) and other - above[-1] > 3.0 * em and strip.top - group.strips[-1].bottom > 0.9 * em
+
+
+def _is_cut(group: Group, low: float, em: float) -> bool:
+    """Whether the first column of a group stops in mid-sentence: it goes on at the head of the second."""
+    last = next((strip for strip in reversed(group.strips) if strip.covered[0][0] < low), None)
+    pieces = [item for item in last.items if isinstance(item, Piece) and item.x0 < low] if last else []
+    if not pieces:
+        return False
+    end = max(pieces, key=lambda piece: piece.x1)
+    return abs(end.em / em - 1) < 0.12 and len(end.text) > 15 and (end.text[-1].isalpha() or end.text[-1] in "-,")
 
 
 def order(items: Sequence[Item], em: float, depth: int = 0) -> list[Block]:
@@ -180,7 +207,10 @@ def _regions(items: Sequence[Item], em: float, depth: int) -> list[list[Block]]:
     if not items:
         return []
     regions: list[list[Block]] = [[]]
-    groups = _with_loose_ends(groups_of(strips_of(items), em), em)
+    strips = strips_of(items)
+    if depth:
+        _bridge_stretched(strips, em)
+    groups = _with_loose_ends(groups_of(strips, em), em)
     for group, kind in _kinds(groups, em, depth):
         if kind == "columns":
             for column in split(group.items, _gutters(group, em)):
@@ -244,11 +274,34 @@ def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
         column = min(column, free[0][0])
         if len(loose) - last_right >= 2 and any(column - s.covered[0][1] < 1.5 * em for s in loose[last_right:]):
             last_right = len(loose)  # lines of the left column beside a picture
+        last_right = _loose_lines(loose, last_right, below, free, em)
         for strip in loose[:last_right]:
             next(group for group in groups[:index] if strip in group.strips).strips.remove(strip)
             below.strips.insert(0, strip)
             below.covered = merge([*below.covered, *strip.covered])
     return [group for group in groups if group.strips]
+
+
+def _loose_lines(loose: Sequence[Strip], count: int, below: Group, free: Sequence[Interval], em: float) -> int:
+    """How many of the strips above a group of columns, nearest first, belong to it, given a first guess: none when all
+    columns begin level below a heading; else also those at line distance above the first line of their own column."""
+    columns = split(below.items, free)
+    pieces = [item for strip in loose[:count] for item in strip.items if isinstance(item, Piece)]
+    tops = [min(core(item)[0] for item in column) for column in columns]
+    if pieces and all(piece.em > 1.12 * em for piece in pieces) and max(tops) - min(tops) < 0.6 * em:
+        return 0
+    top = {i: next(item for item in column if core(item)[0] == tops[i]) for i, column in enumerate(columns)}
+    for number, strip in enumerate(loose):
+        item = strip.items[0]
+        own = sum((item.x0 + item.x1) / 2 > (low + high) / 2 for low, high in free)
+        first = top.get(own)
+        if len(strip.items) > 1 or not isinstance(item, Piece) or not isinstance(first, Piece):
+            break
+        if number >= count and (first.cy - item.cy > 1.6 * item.em or abs(first.em / item.em - 1) > 0.12):
+            break
+        top[own] = item
+        count = max(count, number + 1)
+    return count
 
 
 def split(items: Sequence[Item], free: Sequence[Interval]) -> list[list[Item]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class Paragraph:
     gap_above: float = 9.0  # distance from the row before to its first row, in its line pitches
     gap_below: float = 9.0
     role: Role = Role.BODY
+    justified: bool = False  # the rows of its column end at one edge
+    foot: float = 0.0  # where the last row of its column stands
 
     @property
     def text(self) -> str:
@@ -52,14 +54,15 @@ def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
     own = line_pitch(rows, em)
     pitch = min(own, 1.3 * pitch) if len(rows) >= 4 else min(pitch, own)
     left, right = _edges(rows, flow)
-    paragraphs = [Paragraph([rows[0]], left, right)]
+    justified = _is_justified(rows, right)
+    paragraphs = [Paragraph([rows[0]], left, right, justified=justified, foot=rows[-1].cy)]
     for i in range(1, len(rows)):
         gap = (rows[i].cy - rows[i - 1].cy) / max(pitch * max(rows[i].em, 0.8 * em), 1e-3)
         last = paragraphs[-1]
         following = rows[i + 1] if i + 1 < len(rows) else None
         if _starts_anew(last, rows[i], following, gap, em):
             last.gap_below = gap
-            paragraphs.append(Paragraph([rows[i]], left, right, gap_above=gap))
+            paragraphs.append(replace(paragraphs[0], rows=[rows[i]], gap_above=gap, gap_below=9.0))
         else:
             last.rows.append(rows[i])
     return paragraphs
@@ -74,6 +77,11 @@ def _edges(rows: Sequence[Row], flow: Flow) -> tuple[float, float]:
         if near > best:
             best, left = near, float(start)
     return left, flow.right
+
+
+def _is_justified(rows: Sequence[Row], right: float) -> bool:
+    """Whether most rows end at the right edge to a tenth of an em: a recogniser's boxes hardly ever do."""
+    return len(rows) >= 5 and sum(right - row.x1 < 0.1 * row.em for row in rows) >= 0.45 * len(rows)
 
 
 def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, em: float) -> bool:
@@ -121,11 +129,13 @@ def _marker_counts(last: Paragraph, row: Row) -> bool:
 
 
 def _centred(before: Row, row: Row, last: Paragraph) -> bool:
-    """Two rows around one axis that both leave room on both sides."""
+    """Two rows around one axis that both leave room on both sides; beside a row that fills the column, the other must
+    leave more than the indent of a first line."""
+    unit = row.em
     middle = abs((before.x0 + before.x1) - (row.x0 + row.x1)) / 2
-    inset = row.x0 - last.left > 0.9 * row.em or before.x0 - last.left > 0.9 * row.em
-    differs = abs(before.x0 - row.x0) > 0.5 * row.em
-    return middle < 0.4 * row.em and inset and differs
+    wide, narrow = sorted((before.x0 - last.left, row.x0 - last.left))
+    differs = narrow - wide > 0.5 * unit
+    return middle < 0.4 * unit and differs and narrow > (0.9 if wide > 0.5 * unit else 3.0) * unit
 
 
 def _hangs(last: Paragraph, row: Row, following: Row | None) -> bool:
@@ -136,21 +146,39 @@ def _hangs(last: Paragraph, row: Row, following: Row | None) -> bool:
     return full and abs(following.x0 - row.x0) < 0.4 * row.em and row.x0 - last.rows[0].x0 < 4 * row.em
 
 
-def goes_on(before: Paragraph, after: Paragraph) -> bool:
-    """Whether a paragraph at the foot of a column goes on at the head of the next."""
+def goes_on(before: Paragraph, after: Paragraph, foot: float) -> bool:
+    """Whether a paragraph at the foot of a column goes on at the head of the next; ``foot`` is how far down the column
+    could have gone."""
     if before.role not in (Role.BODY, Role.LIST) or after.role is not Role.BODY:
         return False
     last, first = before.rows[-1], after.rows[0]
-    if before.role is Role.LIST and last.text.rstrip("\"'”’»)")[-1:] in ENDS:
+    ends = last.text.rstrip("\"'”’»)")[-1:] in ENDS
+    if before.role is Role.LIST and ends:
         return False
     if not 0.85 < first.em / max(last.em, 1e-3) < 1.18:
         return False
     if ends_in_hyphen(last.text) and first.text[:1].islower():
         return True
-    if first.x0 - after.left > 0.7 * first.em and len(after.rows) > 1:
+    room = before.right - last.x1
+    inset = first.x0 - after.left
+    if before.role is Role.LIST:
+        if abs(inset - _hang(before)) > 0.5 * first.em:
+            return False
+    elif inset > 0.7 * first.em and len(after.rows) > 1:
         return False
-    full = before.right - last.x1 < first.lead + 0.75 * last.em
-    if not full:
-        return False
+    elif ends and foot - last.cy > 4.5 * last.em:
+        return False  # there was room for more lines
+    elif before.justified and ends and room > 0.4 * last.em:
+        return False  # a line that is not stretched to the edge
     # A sentence that ends with a full line ends its paragraph three times less often than it does not.
-    return not MARKER.match(first.text) and len(last.text) > 15
+    return room < first.lead + 0.75 * last.em and not MARKER.match(first.text) and len(last.text) > 15
+
+
+def _hang(item: Paragraph) -> float:
+    """How far the lines of a list item stand in from its column's edge, but for its marker."""
+    if len(item.rows) > 1:
+        return item.rows[-1].x0 - item.left
+    pieces = item.rows[0].pieces
+    if len(pieces) > 1:
+        return pieces[1].x0 - item.left
+    return (pieces[0].spans[1][0] if len(pieces[0].spans) > 1 else pieces[0].x0) - item.left

@@ -57,7 +57,8 @@ def _numbered_lists(paragraphs: Sequence[Paragraph], em: float) -> None:
             there = _ordinal(paragraphs[j])
             follows = there is not None and there[1] == here[1] + 1 and (there[0] == here[0] or here[1] == 1)
             alike = abs(paragraphs[j].em - paragraph.em) < 0.15 * em
-            if follows and alike and (j == i + 1 or paragraphs[i + 1].role is Role.LIST):
+            cut = paragraphs[i + 1].rows[0].cy < paragraph.rows[-1].cy  # it goes on in the next column
+            if follows and alike and (j == i + 1 or cut or paragraphs[i + 1].role is Role.LIST):
                 if paragraphs[j].gap_above > 2.6 and len(paragraph.text) < 60:
                     continue
                 paragraph.role = paragraphs[j].role = Role.LIST
