@@ -86,7 +86,7 @@ def test_everything_that_was_read_was_answered_once(records: dict[str, AssetReco
 
 def test_duckdb_reads_all_tables(demo: tuple[Outcome, str]) -> None:
     assets, parts, answers = (read_table(demo[1], name) for name in ("assets", "parts", "answers"))
-    assert duckdb.sql("select count(*), count(distinct uri) from assets").fetchone() == (len(TRUTH), len(TRUTH))
+    assert duckdb.sql("select count(*), count(distinct uri) from assets").fetchall() == [(len(TRUTH), len(TRUTH))]
     words = duckdb.sql(
         "select word.text from (select unnest(line.words) word from (select unnest(page.lines) line"
         " from (select unnest(pages) page from parts))) where word.text = 'FRAGILE'"
@@ -95,5 +95,5 @@ def test_duckdb_reads_all_tables(demo: tuple[Outcome, str]) -> None:
     spoken = duckdb.sql("select unnest(speech.chunks).speaker from parts where modality = 'audio'").fetchall()
     assert {speaker for (speaker,) in spoken} == {"SPEAKER_00", "SPEAKER_01"}
     query = "select count(*) from answers join assets using (uri, etag) where assets.status = 'ok'"
-    assert duckdb.sql(query).fetchone() == (len(READ),)
+    assert duckdb.sql(query).fetchall() == [(len(READ),)]
     del assets, parts, answers
