@@ -30,7 +30,7 @@ venv: system $(VENV)/.installed  ## the virtual environment, exactly as locked
 
 models: venv  ## the default checkpoints, about 400 MB, into ~/.cache/interlace or INTERLACE_HOME
 	@echo "== checkpoints"
-	@$(BIN)/interlace models pull
+	@$(BIN)/interlace models pull > /dev/null
 
 demo: models  ## read the archive in examples/ into tables, ask one question, draw the report
 	@bash examples/demo.sh $(BIN) $(DEMO)

@@ -17,6 +17,9 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Actors that book a sliver of a CPU outnumber the cores; Ray warns of that at every start unless this is larger.
+    "RAY_worker_maximum_startup_concurrency": "8",
+    "RAY_SERVE_LOG_TO_STDERR": "0",  # replicas and this process log to Serve's files
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # of this process alone; workers and daemons log to their own files
 }
 # Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.

@@ -16,11 +16,11 @@ from pipelines.tables import read_table
 assets, answers = (read_table(sys.argv[1], name) for name in ("assets", "answers"))
 query = """
 select regexp_extract(uri, '[^/]+$') as file, modality, coalesce(pages, 0) as pages,
-       round(coalesce(seconds, 0)) as seconds, status, left(answer, 70) as answer, round(confidence, 2) as sure
+       round(coalesce(seconds, 0)) as seconds, status, replace(left(answer, 64), chr(10), ' ') as answer, round(confidence, 2) as sure
 from assets left join answers using (uri) order by modality, file
 """
 print("duckdb>", " ".join(query.split()))
-duckdb.sql(query).show(max_rows=50, max_width=190)
+duckdb.sql(query).show(max_rows=50, max_width=180)
 sys.stdout.flush()
 os._exit(0)
 PY
