@@ -19,7 +19,6 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Actors that book a sliver of a CPU outnumber the cores; Ray warns of that at every start unless this is larger.
     "RAY_worker_maximum_startup_concurrency": "8",
-    "RAY_SERVE_LOG_TO_STDERR": "0",  # replicas and this process log to Serve's files
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # of this process alone; workers and daemons log to their own files
 }
 # Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.
@@ -103,10 +102,13 @@ def quiet_logs() -> None:
     """Ray's own progress and notices go to its log files; warnings and errors still reach the user."""
     from ray.data import DataContext
 
-    for name in ("ray.data", "ray.serve", "ray._private.worker"):
+    for name in ("ray.data", "ray._private.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that its bars are off
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it tells that it is on, at every start
+    serve = logging.getLogger("ray.serve")  # Serve sets level and handlers anew whenever it likes; filters stay
+    if not serve.filters:
+        serve.addFilter(lambda record: record.levelno >= logging.WARNING)
     warnings.filterwarnings("ignore", module="ray.data")
     context = DataContext.get_current()
     context.enable_progress_bars = False

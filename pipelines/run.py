@@ -18,7 +18,7 @@ import pyarrow as pa
 from cluster.decoder_app import DecoderHandle, DecoderResources
 from cluster.decoder_lease import ensure_decoder
 from cluster.pools import PoolPlan, Resources, plan_pools
-from cluster.session import available_cpus, local_resources, quiet_logs, ray_session
+from cluster.session import available_cpus, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from pipelines.answers import CALLS, AnswerStage, Question, answer_files, answer_tables, unanswered
 from pipelines.batches import form_branches, work_of
@@ -206,7 +206,6 @@ class Run:
             pool = plan.decoder
             share = DecoderResources(num_gpus=pool.num_gpus) if pool else None
             self._lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
-            quiet_logs()  # once more: Serve sets its logger up when it is first imported
         return self._lease
 
 
