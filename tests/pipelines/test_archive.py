@@ -72,15 +72,18 @@ def test_bad_files_fail_with_their_category(records: dict[str, AssetRecord], nam
 
 
 def test_everything_that_was_read_was_answered_once(records: dict[str, AssetRecord]) -> None:
+    given = {
+        name: [answer for answer in record.answers if answer["question"] == QUESTION]
+        for name, record in records.items()
+    }
     for name, record in records.items():
-        assert len(record.answers) == (name in READ), name
-        for answer in record.answers:
-            assert answer["question"] == QUESTION
+        assert len(given[name]) == (name in READ), name
+        for answer in given[name]:
             assert answer["answer"].strip() and 0 < answer["confidence"] <= 1
             assert answer["precontext"] == ["speech_to_text" if record.modality == "audio" else "ocr"]
-    long = records["reports/annual-report-2024.pdf"].answers[0]
+    long = given["reports/annual-report-2024.pdf"][0]
     assert long["truncated"] and "passages" in long["note"]
-    short = records["photos/parcel.webp"].answers[0]
+    short = given["photos/parcel.webp"][0]
     assert not short["truncated"]
 
 
@@ -94,6 +97,6 @@ def test_duckdb_reads_all_tables(demo: tuple[Outcome, str]) -> None:
     assert words == [("FRAGILE",)]
     spoken = duckdb.sql("select unnest(speech.chunks).speaker from parts where modality = 'audio'").fetchall()
     assert {speaker for (speaker,) in spoken} == {"SPEAKER_00", "SPEAKER_01"}
-    query = "select count(*) from answers join assets using (uri, etag) where assets.status = 'ok'"
+    query = f"select count(*) from answers join assets using (uri, etag) where question = '{QUESTION}'"
     assert duckdb.sql(query).fetchall() == [(len(READ),)]
     del assets, parts, answers
