@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from encoders.layout.scripts import advance, is_right_to_left, is_unspaced, mostly_ideographs
 from encoders.results import Line, Quad, Word
 
+CLOSING = tuple("，。、；：！？）」』】》〉”’,.;:!?)")  # no line begins with one of these
 SPLIT_GAP = 0.85  # em; wider gaps between words cut a line into pieces, which a row joins again if nothing needs them
 
 
@@ -233,7 +234,7 @@ def _cut(index: int, line: Line, box: Sequence[float], words: Sequence[Sequence[
         spans = tuple((word[0], word[2]) for word in words)
         lead = max(words[0][2] - words[0][0], _first_word_width(line, x1 - x0))
         if is_unspaced(line.text[0]):
-            lead = em  # a line may end after any character
+            lead = em * (2 if line.text[1:2] in CLOSING else 1)  # a line may end after any character but before these
         return [Piece(index, tuple(range(len(words))), line.text, x0, y0, x1, y1, em, lead, spans, line)]
     pieces = []
     for run in runs:

@@ -10,6 +10,7 @@ from encoders.layout.scripts import is_unspaced
 HYPHENS = "-\u2010\u00ad"
 # Compounds that keep their hyphen wherever the line ends.
 _KEEPS = {"self", "non", "well", "ex", "half", "all", "cross", "anti", "quasi", "e", "x", "co"}
+_TAILS = {"term", "based", "level", "scale", "related", "specific", "friendly", "sized"}  # and these, after whole words
 _LAST_WORD = re.compile(r"([^\W\d_]+(?:['’-][^\W\d_]+)*)[-\u2010\u00ad]$")
 _FIRST_WORD = re.compile(r"^([^\W\d_]+(?:['’-][^\W\d_]+)*)")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -47,7 +48,8 @@ def _rejoined(before: str, after: str, known: Set[str]) -> str:
     if head is None or tail is None or (after[0].isupper() and not head[1].isupper()):
         return before + after  # Anglo-Saxon
     whole, compound = (head[1] + tail[1]).lower(), f"{head[1]}-{tail[1]}".lower()
-    if whole not in known and (compound in known or "-" in head[1] or head[1].lower() in _KEEPS):
+    kept = head[1].lower() in _KEEPS or (tail[1].lower() in _TAILS and len(head[1]) > 3)
+    if whole not in known and (compound in known or "-" in head[1] or kept):
         return before + after
     if tail[1].lower() in {"and", "or", "und", "oder", "et", "y", "e"} and whole not in known:
         return f"{before} {after}"  # "Vor- und Nachteile", "pre- and post-war"

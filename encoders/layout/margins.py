@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from encoders.layout.blocks import Row, page_pitch, rows_of
 from encoders.layout.frame import Piece
-from encoders.layout.paragraphs import FOOTNOTE
+from encoders.layout.paragraphs import FOOTNOTE, MARKER
 from encoders.results import Role
 
 ZONE = 0.11  # share of the page's height, above and below
@@ -49,7 +49,8 @@ def margin_pieces(
                 break
             if role is Role.FOOTER and _is_note(ordered[count - 1], ordered[count], em, rules):
                 break
-            least = 1.1 if _has_number(outer, em) else 1.55
+            alone = prose and all(is_page_number(piece.text) for piece in outer.pieces)
+            least = 1.1 if alone or _has_number(outer, em) else 1.55
             if abs(inner.cy - outer.cy) > least * pitch and _like_margin(ordered[:count], em, prose, role):
                 for row in ordered[:count]:
                     for piece in row.pieces:
@@ -64,10 +65,16 @@ def _has_number(row: Row, em: float) -> bool:
     return apart and (is_page_number(row.pieces[0].text) or is_page_number(row.pieces[-1].text))
 
 
+def _is_sentence(row: Row, em: float) -> bool:
+    """Whether a row in the size of the body ends a sentence or is an item of a list, and no title of the page."""
+    text = row.text.rstrip()
+    return row.em > 0.95 * em and len(text) > 10 and (text[-1] in ".!?。！？" or bool(MARKER.match(text)))
+
+
 def _like_margin(rows: Sequence[Row], em: float, prose: bool, role: Role) -> bool:
     if all(is_page_number(piece.text) for row in rows for piece in row.pieces):
         return True
-    if not prose:
+    if not prose or any(_is_sentence(row, em) for row in rows):
         return False
     if len(rows) > 1 and any(len(row.pieces) == 1 and len(row.text) > 60 for row in rows):
         return False

@@ -283,13 +283,16 @@ def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
 
 
 def _loose_lines(loose: Sequence[Strip], count: int, below: Group, free: Sequence[Interval], em: float) -> int:
-    """How many of the strips above a group of columns, nearest first, belong to it, given a first guess: none when all
+    """How many of the strips above a group of columns, nearest first, belong to it, given a first guess: none when the
     columns begin level below a heading; else also those at line distance above the first line of their own column."""
     columns = split(below.items, free)
     pieces = [item for strip in loose[:count] for item in strip.items if isinstance(item, Piece)]
     tops = [min(core(item)[0] for item in column) for column in columns]
-    if pieces and all(piece.em > 1.12 * em for piece in pieces) and max(tops) - min(tops) < 0.6 * em:
-        return 0
+    if pieces and all(piece.em > 1.12 * em for piece in pieces):
+        under = {sum(piece.cx > (low + high) / 2 for low, high in free) for piece in pieces}
+        level = sum(at - min(tops) < 0.6 * em for at in tops)
+        if level > 1 and all(tops[own] - min(tops) < 0.6 * em for own in under):
+            return 0
     top = {i: next(item for item in column if core(item)[0] == tops[i]) for i, column in enumerate(columns)}
     for number, strip in enumerate(loose):
         item = strip.items[0]

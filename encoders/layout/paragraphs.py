@@ -106,7 +106,7 @@ def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, e
             return True
     else:
         indented = row.x0 - before.x0 > 0.7 * unit and not _hangs(last, row, following)
-        if indented or (len(last.rows) >= 3 and before.x0 - row.x0 > 0.7 * unit):
+        if indented or _both_indented(last, row) or (len(last.rows) >= 3 and before.x0 - row.x0 > 0.7 * unit):
             return True
     # A row stops early although the next row's first word would have fitted: the paragraph ended there.
     room = last.right - before.x1
@@ -136,6 +136,14 @@ def _centred(before: Row, row: Row, last: Paragraph) -> bool:
     wide, narrow = sorted((before.x0 - last.left, row.x0 - last.left))
     differs = narrow - wide > 0.5 * unit
     return middle < 0.4 * unit and differs and narrow > (0.9 if wide > 0.5 * unit else 3.0) * unit
+
+
+def _both_indented(last: Paragraph, row: Row) -> bool:
+    """A paragraph of one row whose line is full and ends a sentence, and the first row of the next, as far in."""
+    first = last.rows[0]
+    inset = first.x0 - last.left
+    alike = abs(first.x0 - row.x0) < 0.3 * row.em
+    return len(last.rows) == 1 and alike and 0.7 * row.em < inset < 4 * row.em and first.text[-1:] in ENDS
 
 
 def _hangs(last: Paragraph, row: Row, following: Row | None) -> bool:
