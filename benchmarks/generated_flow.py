@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.generated_pages import LineTruth, ParagraphTruth
+from benchmarks.generated_pages import LineTruth, ParagraphTruth, Undecided
 from benchmarks.generated_tables import TablePlan, place_table, plan_table
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Flowing:
         self.style, self.rng = composer.style, composer.rng
         self.deferred: list[tuple[list[tuple[SetLine, tuple[float, float, float, float]]], str]] = []
         self.figure = 0
+        self.began = 0  # the column in which the paragraph began that was set last
+        self.ended: tuple[PageTruth, int, SetLine, float, int] | None = None  # the body paragraph set last, its end
         self.band(1)
 
     # -- frames --------------------------------------------------------------------------------------------------------
@@ -123,6 +125,7 @@ class Flowing:
         lead = size * (leading or self.style.leading)
         placed: list = []
         left = list(lines)
+        cuts: list[tuple[int, int]] = []
         try:
             while left:
                 room = int((self.floor - self.y) / lead)
@@ -132,12 +135,16 @@ class Flowing:
                     page = self.c.truth
                     if placed and self.column + 1 >= self.columns and self.left_pages > 0:
                         self._truth(placed, role)
-                        placed = []
+                        placed, cuts = [], []
+                    if placed and role == "body" and self._full(placed[-1][0], self.width, justify):
+                        cuts.append((len(placed), len(self.deferred) + bool(self.note)))
                     self._advance(within=bool(placed))
                     if page is not self.c.truth:
                         continue
                     continue
                 count = min(len(left), room - 1 if widow else room)
+                if not placed:
+                    self.began = self.column
                 for line in left[:count]:
                     inset = indent if line is lines[0] else hang
                     width = self.width - inset
@@ -154,7 +161,36 @@ class Flowing:
         finally:
             if placed:
                 self._truth(placed, role)
+                self._undecided(lines[0], role, [cut for cut in cuts if cut[0] < len(placed)], justify)
+                notes = len(self.deferred)
+                self.ended = (self.c.truth, len(self.c.truth.paragraphs) - 1, placed[-1][0], self.width, self.column)
+                self.ended = self.ended if role == "body" and not notes and not left else None
             self.flush()
+
+    def _undecided(self, first: SetLine, role: str, cuts: Sequence[tuple[int, int]], justify: bool) -> None:
+        """Note where the paragraph just set might be two, or one with that before it."""
+        truth, at = self.c.truth, len(self.c.truth.paragraphs) - 1
+        truth.undecided += [Undecided(at, lines, notes) for lines, notes in cuts]
+        if role != "body" or self.ended is None:
+            return
+        page, before, line, width, column = self.ended
+        between = at - before - 1
+        apart = all(p.role == "footnote" for p in truth.paragraphs[before + 1 : at])
+        if page is truth and apart and column != self.began and self._full(line, width, justify, first.words[0]):
+            truth.undecided.append(Undecided(at, 0, between))
+
+    def _full(self, line: SetLine, width: float, justify: bool, follows: str = "") -> bool:
+        """Whether the line ends a sentence and looks as the last one of a paragraph and as any other one."""
+        style = self.style
+        if style.indent or line.text[-1:] not in ".!?":
+            return False
+        room = width - self.c.measure(line.text, style.size)
+        if follows and room > self.c.measure(f" {follows}", style.size):
+            return False
+        used = sum(self.c.measure(word, style.size) for word in line.words)
+        stretches = len(line.words) > 1 and (width - used) / (len(line.words) - 1) <= 1.1 * style.size
+        # A line that is stretched goes on; one that could be and is not has ended, unless it is full by chance.
+        return not (justify and stretches) or (bool(follows) and room < 0.4 * style.size)
 
     def gap(self, ems: float) -> None:
         if self.y > self.top:

@@ -35,6 +35,20 @@ class ParagraphTruth:
 
 
 @dataclass
+class Undecided:
+    """A column end at which the page does not show whether the paragraph ends: paragraphs are parted by gaps, and the
+    column's last line is full and ends a sentence. The truth is one reading; this is the other.
+
+    Either ``paragraph`` might be two, parted after ``lines`` of its lines, with the ``between`` blocks that follow it
+    (footnotes) between them; or ``paragraph`` and the one ``between`` + 1 before it might be one (``lines`` 0).
+    """
+
+    paragraph: int
+    lines: int
+    between: int
+
+
+@dataclass
 class PageTruth:
     """One page: ``paragraphs`` in reading order, margins apart; lines in reading order with theirs."""
 
@@ -43,6 +57,7 @@ class PageTruth:
     lines: list[LineTruth] = field(default_factory=list)
     paragraphs: list[ParagraphTruth] = field(default_factory=list)
     tables: list[TableTruth] = field(default_factory=list)
+    undecided: list[Undecided] = field(default_factory=list)
 
 
 @dataclass
@@ -76,7 +91,7 @@ class Style:
 
 
 FONTS = {False: [("helv", "hebo"), ("tiro", "tibo")], True: [("tiro", "tibo"), ("helv", "hebo"), ("cour", "cobo")]}
-SYSTEM_FONTS = [  # of the held-out family, where they are installed; Liberation's hyphens come out as drawn soft hyphens
+SYSTEM_FONTS = [  # of the held-out family where installed; Liberation's hyphens come out as drawn soft hyphens
     ("/usr/share/fonts/truetype/noto/NotoSerif-Regular.ttf", "/usr/share/fonts/truetype/noto/NotoSerif-Bold.ttf"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf"),
     (
@@ -337,6 +352,7 @@ __all__ = [
     "PageTruth",
     "ParagraphTruth",
     "Style",
+    "Undecided",
     "generate",
     "generate_table_page",
     "place_table",

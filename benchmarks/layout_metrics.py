@@ -1,11 +1,15 @@
-"""Layout against a known truth: reading order, paragraphs, roles and cells of one page."""
+"""Layout against a known truth: reading order, paragraphs, roles and cells of one page.
+
+Where a page does not show whether a paragraph ends (`generated_pages.Undecided`), ``either`` takes both readings.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +26,8 @@ class PageScore:
 
     order: bool
     paragraphs: bool
+    either: bool = False  # order and paragraphs exact in one of the readings that the page allows
+    undecided: int = 0  # column ends that allow two
     roles: Counter[tuple[str, str]] = field(default_factory=Counter)
     cells: Counter[str] = field(default_factory=Counter)  # "<kind>", "<kind> exact", "<kind> extra"
     notes: list[str] = field(default_factory=list)  # the first thing that is wrong
@@ -43,9 +49,13 @@ def same(a: str, b: str, tolerance: float) -> bool:
 def score_page(page: Page, truth: PageTruth, matrix: NDArray[np.float64], tolerance: float = 0.0) -> PageScore:
     """``matrix`` [2, 3] goes from the truth's points to the page's pixels; ``tolerance`` is for recognition errors."""
     owners = _owners(page, truth, matrix)
-    score = PageScore(False, False)
-    score.order = _order(page, truth, owners, score.notes)
-    score.paragraphs = _paragraphs(page, truth, tolerance, score.notes)
+    score = PageScore(False, False, undecided=len(truth.undecided))
+    first, *others = readings(truth)
+    score.order = _order(truth, first, owners, score.notes)
+    score.paragraphs = _paragraphs(page, first, tolerance, score.notes)
+    score.either = (score.order and score.paragraphs) or any(
+        _order(truth, reading, owners, []) and _paragraphs(page, reading, tolerance, []) for reading in others
+    )
     _roles(page, truth, owners, score.roles)
     for true in truth.tables:
         _cells(page, true, matrix, tolerance, score)
@@ -72,12 +82,60 @@ def _owners(page: Page, truth: PageTruth, matrix: NDArray[np.float64]) -> list[l
     return owners
 
 
-def _order(page: Page, truth: PageTruth, owners: list[list[int]], notes: list[str]) -> bool:
+@dataclass(frozen=True)
+class Part:
+    """A paragraph as one reading of the page has it, with the indices of its lines in the truth."""
+
+    role: str
+    text: str
+    lines: tuple[int, ...]
+
+
+def readings(truth: PageTruth) -> list[list[Part]]:
+    """Every reading that the page allows, the true one first."""
+    lines: dict[int, list[int]] = {}
+    for index, line in enumerate(truth.lines):
+        if line.role not in set(MARGINS):
+            lines.setdefault(line.paragraph, []).append(index)
+    base = [Part(p.role, p.text, tuple(lines.get(i, []))) for i, p in enumerate(truth.paragraphs)]
+    found = []
+    for choice in product((False, True), repeat=min(len(truth.undecided), 6)):
+        parts: list[Part | None] = list(base)
+        after: dict[int, Part] = {}
+        for undecided, other in zip(truth.undecided, choice):
+            whole = parts[undecided.paragraph]
+            if not other or whole is None:
+                continue
+            if undecided.lines:
+                texts = [truth.lines[i].text for i in whole.lines]
+                head = len(squeeze(joined_text(whole.text, texts, undecided.lines)))
+                cut = whole.lines[: undecided.lines], whole.lines[undecided.lines :]
+                parts[undecided.paragraph] = Part(whole.role, whole.text[:head], cut[0])
+                after[undecided.paragraph + undecided.between] = Part(whole.role, whole.text[head:], cut[1])
+            else:
+                at = undecided.paragraph - undecided.between - 1
+                before = parts[at]
+                if before is not None:
+                    parts[at] = Part(before.role, f"{before.text} {whole.text}", before.lines + whole.lines)
+                    parts[undecided.paragraph] = None
+        found.append([p for i, part in enumerate(parts) for p in (part, after.get(i)) if p is not None])
+    return found
+
+
+def joined_text(text: str, lines: list[str], count: int) -> str:
+    """The part of a paragraph's text that its first ``count`` lines hold: up to where the next line begins."""
+    at = 0
+    for line in lines[:count]:
+        at = text.index(line.rstrip("-").split(" ")[-1], at) + len(line.rstrip("-").split(" ")[-1])
+    return text[:at]
+
+
+def _order(truth: PageTruth, parts: Sequence[Part], owners: list[list[int]], notes: list[str]) -> bool:
     def key(index: int) -> str:
         line = truth.lines[index]
         return f"table {line.paragraph}" if line.role == "table" else f"line {index}"
 
-    want = [key(i) for i, line in enumerate(truth.lines) if line.role not in set(MARGINS)]
+    want = [key(i) for part in parts for i in part.lines]
     have = [key(i) for own in owners for i in own if truth.lines[i].role not in set(MARGINS)]
     want, have = [k for k, _ in groupby(want)], [k for k, _ in groupby(have)]
     for a, b in zip([*want, "end"], [*have, "end"]):
@@ -88,9 +146,9 @@ def _order(page: Page, truth: PageTruth, owners: list[list[int]], notes: list[st
     return want == have
 
 
-def _paragraphs(page: Page, truth: PageTruth, tolerance: float, notes: list[str]) -> bool:
+def _paragraphs(page: Page, parts: Sequence[Part], tolerance: float, notes: list[str]) -> bool:
     have = [(b.role, b.text) for b in text_blocks(page) if b.role not in MARGINS and b.text]
-    want = [(p.role, p.text) for p in truth.paragraphs]
+    want = [(p.role, p.text) for p in parts]
     for i in range(max(len(have), len(want))):
         role, text = want[i] if i < len(want) else ("", "")
         found_role, found = have[i] if i < len(have) else (Role.BODY, "")

@@ -54,7 +54,7 @@ def _ordered(
     blocks = order([*rest, *drafts], em)
     paragraphs = _paragraphs(blocks, em, page_pitch(body, em))
     texts = [block for block in paragraphs if isinstance(block, Paragraph)]
-    assign_roles(texts, em, bottom, [rule.at for rule in horizontal])
+    assign_roles(texts, em, bottom, [rule.at for rule in horizontal if not _is_edge(rule, horizontal, em)])
     ordered: list[Ordered] = []
     number = 0
     for role in (Role.HEADER, Role.FOOTER):
@@ -77,6 +77,15 @@ def _page_edges(opened: OpenedPage, frame: Frame) -> tuple[float, float]:
         return -float(opened.width), 0.0
     top = float(frame.matrix[1, 0] * middle)
     return top, top + opened.height
+
+
+def _is_edge(rule: Rule, rules: Sequence[Rule], em: float) -> bool:
+    """Whether a rule is an edge of a box or table, where another begins and ends below or above it: no footnote's."""
+    return any(
+        other is not rule and abs(other.low - rule.low) < 0.5 * em and abs(other.high - rule.high) < 0.5 * em
+        for other in rules
+        if abs(other.at - rule.at) > em
+    )
 
 
 def _rules(opened: OpenedPage, pieces: Sequence[Piece], frame: Frame, em: float) -> tuple[list[Rule], list[Rule]]:

@@ -35,7 +35,7 @@ def margin_pieces(
     if len(rows) < 5 or height <= 0:
         return {}
     pitch = page_pitch(pieces, em) * em
-    prose = sum(len(row.text) >= 30 and len(row.pieces) <= 3 for row in rows) >= max(4, 0.2 * len(rows))
+    prose = sum(_is_long(row) and len(row.pieces) <= 3 for row in rows) >= max(4, 0.2 * len(rows))
     found: dict[int, Role] = {}
     for ordered, role, low, high in (
         (rows, Role.HEADER, top, top + ZONE * height),
@@ -63,6 +63,11 @@ def _has_number(row: Row, em: float) -> bool:
     """Whether a page number stands at one end of the row, well apart from a title at the other."""
     apart = any(b.x0 - a.x1 > 4 * em for a, b in pairwise(row.pieces))
     return apart and (is_page_number(row.pieces[0].text) or is_page_number(row.pieces[-1].text))
+
+
+def _is_long(row: Row) -> bool:
+    """As long as a line of prose; ideographs are as wide as two letters."""
+    return len(row.text) >= (30 if row.x1 - row.x0 < 0.8 * row.em * len(row.text) else 12)
 
 
 def _is_sentence(row: Row, em: float) -> bool:

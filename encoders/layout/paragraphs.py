@@ -179,7 +179,7 @@ def goes_on(before: Paragraph, after: Paragraph, foot: float) -> bool:
     elif before.justified and ends and room > 0.4 * last.em:
         return False  # a line that is not stretched to the edge
     # A sentence that ends with a full line ends its paragraph three times less often than it does not.
-    return room < first.lead + 0.75 * last.em and not MARKER.match(first.text) and len(last.text) > 15
+    return room < first.lead + 0.75 * last.em and not MARKER.match(first.text) and last.x1 - last.x0 > 6.5 * last.em
 
 
 def _hang(item: Paragraph) -> float:
