@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import cv2
+
 from encoders.checkpoints.resolve import resolve
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.networks import OcrNetworks
@@ -12,6 +14,7 @@ from encoders.ocr.networks import OcrNetworks
 
 def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
     """The two networks on ``device``; fetches checkpoints that are not on this machine yet."""
+    cv2.setNumThreads(config.threads)  # its own pool of a thread per core, in every actor, is no help on single lines
     engine = choose_engine(config.engine, device)
     variant = "torch" if engine == "torch" else "onnx"
     detector = resolve(config.detector, variant=variant)

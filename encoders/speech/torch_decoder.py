@@ -102,7 +102,7 @@ class StaticDecoder:
         self._tokens[:count, :length] = prompts
         self._prompt.fill_(length)
         self._ended[count:] = True
-        for step in range(self._length - 1):
+        for step in range(self._length - 2):  # one place is left for the end token, which alignment reads too
             self._step()
             if step >= length and step % _CHECK_EVERY == 0 and bool(self._ended.all()):
                 break

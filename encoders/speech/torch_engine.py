@@ -37,7 +37,9 @@ class TorchEngine:
         from transformers import WhisperForConditionalGeneration
 
         self._device = torch.device(device)
-        dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        # Half precision as published: on an H200 as fast as bfloat16 and closer to float32 (share of windows with the
+        # text of CTranslate2 int8: 0.64; bfloat16 0.55, float32 0.67).
+        dtype = torch.float16 if self._device.type == "cuda" else torch.float32
         network = WhisperForConditionalGeneration.from_pretrained(str(folder), dtype=dtype, attn_implementation="sdpa")
         self._network = network.to(self._device).eval()
         self._dtype = dtype
