@@ -79,13 +79,27 @@ class PerceiveStage:
             fetched = list(pool.map(self._fetch, rows))
         seconds = (time.perf_counter() - started) / len(rows)
         inputs = [item for item in fetched if isinstance(item, MediaInput)]
-        perceptions = dict(zip((item.part_id for item in inputs), self._encoder(inputs), strict=True))
+        perceptions = dict(zip((item.part_id for item in inputs), self._perceive(inputs), strict=True))
         for row, item in zip(rows, fetched, strict=True):
             if isinstance(item, Failure):
                 perceptions[row["part_id"]] = Perception(None, failures=(item,))
             perception = perceptions[row["part_id"]]
             perception.seconds = {"download": seconds, **perception.seconds}
         return perceptions
+
+    def _perceive(self, inputs: Sequence[MediaInput]) -> list[Perception]:
+        """The encoder's perceptions. Encoders return failures and do not raise; when one does all the same, its parts
+        are read one by one and the culprits fail, because one part must never cost the run."""
+        if not inputs:
+            return []
+        try:
+            return self._encoder(inputs)
+        except Exception as error:
+            if len(inputs) > 1:
+                return [self._perceive([item])[0] for item in inputs]
+            category = FailureCategory.OUT_OF_MEMORY if isinstance(error, MemoryError) else FailureCategory.MODEL_FAILED
+            message = f"{type(error).__name__}: {error}"[:500]
+            return [Perception(None, failures=(Failure(category, self._entry.task, message, self._entry.task),))]
 
     def _fetch(self, row: dict[str, Any]) -> MediaInput | Failure:
         try:

@@ -94,11 +94,12 @@ def test_a_run_in_which_every_part_fails_still_balances(tmp_path: Path) -> None:
     folder = tmp_path / "bad"
     folder.mkdir()
     (folder / "says-so.txt").write_text("fail\n")
+    (folder / "raises.txt").write_text("raise\n")
     (folder / "empty.pdf").write_bytes(b"")
     (folder / "noise.bin").write_bytes(bytes(range(256)) * 8)
     outcome = run(tmp_path, folder, tmp_path / "out")
-    assert outcome.ledger.balanced and outcome.ledger.failed_parts == 3
-    assert set(outcome.ledger.categories) == {"corrupt", "empty", "unsupported"}
+    assert outcome.ledger.balanced and outcome.ledger.failed_parts == 4
+    assert set(outcome.ledger.categories) == {"corrupt", "empty", "unsupported", "model_failed"}
     assert {row["status"] for row in rows(tmp_path / "out", "assets", "status")} == {"failed"}
 
 

@@ -37,6 +37,8 @@ class LettersEncoder:
         time.sleep(self.config.seconds)
         if text == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if text == "raise":
+            raise ValueError("an encoder should not do this")
         if text == "fail":
             return Perception(None, failures=(Failure(FailureCategory.CORRUPT, "open", "it says so"),))
         line = Line(text, quad(0, 0, 10, 10), 1.0)
