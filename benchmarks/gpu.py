@@ -1,6 +1,6 @@
 """What the encoders do on a GPU, in one command on any machine with CUDA: parity, speed alone, and through Ray.
 
-    python -m benchmarks.gpu [--parts ocr,ray,speech] [--documents 60] [--processes 1,8] [--json FILE]
+    python -m benchmarks.gpu [--parts ocr,bare,ray,speech,mixed] [--documents 60] [--processes 1,15] [--json FILE]
 
 Prints one table. Bare networks: the recorded inputs of a pass, played again with nothing around them. Bare encoder:
 `OcrEncoder` in processes without Ray, start-up apart. Through Ray: `interlace run --ocr always`, whole (from the start
@@ -57,10 +57,11 @@ def _has(program: str) -> bool:
     return shutil.which(program) is not None
 
 
-def time_run(source: Path, out: Path, settings: list[str]) -> dict[str, Any]:
+def time_run(source: Path, out: Path, tasks: str, settings: list[str]) -> dict[str, Any]:
     """`interlace run` as a user types it; raises CalledProcessError when its ledger does not balance."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out), "--tasks", "ocr", "--ocr", "always"]
+    command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out)]
+    command += ["--tasks", tasks, "--ocr", "always"]
     command += [word for setting in settings for word in ("--set", setting)]
     began = time.time()
     done = subprocess.run(command, capture_output=True, text=True)
@@ -85,7 +86,7 @@ def time_run(source: Path, out: Path, settings: list[str]) -> dict[str, Any]:
 def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Parity, the networks alone, and the encoder in processes."""
     found["ocr_parity"] = gpu_ocr.parity(chosen.parity_pages, available_cpus(), chosen.device)
-    images = [page.image for page in gpu_ocr.prose(chosen.pages, 5)]
+    images = [page.image for document in found["truths"] for page in document][: chosen.pages]
     started = time.perf_counter()
     recorded = gpu_ocr.Recorded(images, chosen.device)
     found["ocr_first_pass_seconds"] = time.perf_counter() - started
@@ -106,8 +107,8 @@ def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> Non
 
 def ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """The pipeline over the same documents."""
-    result = time_run(folder / "in", folder / "out", chosen.set)
-    pages = len(found["truths"]) * gpu_ocr.PAGES_PER_FILE
+    result = time_run(folder / "in", folder / "out", "ocr", chosen.set)
+    pages = sum(map(len, found["truths"]))
     result["pages"] = pages
     result["pages_per_second"] = pages / result["seconds"]
     result["steady_pages_per_second"] = pages * result["steady_share"] / max(result["steady_seconds"], 1e-9)
@@ -132,6 +133,19 @@ def speech(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> N
     for speakers in (False, True):
         name = "speech_encoder_with_speakers" if speakers else "speech_encoder"
         found[name] = gpu_speech.encoder_speed(path, chosen.device, speakers) | {"file": path.suffix}
+
+
+def mixed(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """Documents and recordings in one run: two pools on fractions of one GPU, and a ledger that balances."""
+    from benchmarks import gpu_speech
+
+    documents = sorted((folder / "in").glob("*.pdf"))[:14]
+    source = folder / "mixed"
+    gpu_speech.write_recordings(source, gpu_speech.clips_of(chosen.clips), len(documents), 3.0)
+    for path in documents:
+        shutil.copy(path, source)
+    result = time_run(source, folder / "mixed-out", "ocr,speech_to_text", chosen.set)
+    found["mixed"] = result | {"assets": 2 * len(documents)}
 
 
 def rows(found: dict[str, Any]) -> list[Row]:
@@ -176,18 +190,20 @@ def rows(found: dict[str, Any]) -> list[Row]:
     for name, title in (("speech_encoder", "without"), ("speech_encoder_with_speakers", "with")):
         if "x_real_time" in found.get(name, {}):
             table += [Row(f"speech encoder, one process, {title} speakers", found[name]["x_real_time"], "x real time")]
+    if run := found.get("mixed"):  # interlace ends with 1, and this bench with it, when the ledger does not balance
+        table += [Row("assets of a mixed run, ledger balanced", run["assets"], f"in {run['seconds']:.0f} s")]
     return table
 
 
-PARTS = {"ocr": ocr, "bare": bare, "ray": ray, "speech": speech}
+PARTS = {"ocr": ocr, "bare": bare, "ray": ray, "speech": speech, "mixed": mixed}
 
 
 def main() -> None:
     """Run the parts asked for and print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--parts", default="ocr,bare,ray,speech")
+    options.add_argument("--parts", default="ocr,bare,ray,speech,mixed")
     options.add_argument("--device", default="cuda")
-    options.add_argument("--parity-pages", type=int, default=9, help="clean ones, and as many scan-like")
+    options.add_argument("--parity-pages", type=int, default=6, help="clean ones, and as many scan-like")
     options.add_argument("--pages", type=int, default=16, help="for the bare networks")
     options.add_argument("--documents", type=int, default=60, help="PDFs of eight pages")
     options.add_argument("--unique", type=int, default=48, help="different pages among them")
@@ -208,7 +224,7 @@ def main() -> None:
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
     found: dict[str, Any] = {"machine": machine()}
     parts = chosen.parts.split(",")
-    if {"bare", "ray"} & set(parts):
+    if set(parts) != {"speech"}:
         found["truths"] = gpu_ocr.write_documents(folder / "in", chosen.documents, chosen.unique, available_cpus())
     for part in parts:
         started = time.perf_counter()

@@ -91,6 +91,14 @@ def engine_speed(engine: TorchEngine, clips: list[NDArray[np.float32]], batches:
     } | {f"{name}_seconds": value for name, value in seconds.items()}
 
 
+def write_recordings(folder: Path, clips: list[NDArray[np.float32]], count: int, minutes: float) -> None:
+    """``count`` different recordings, each the clips in an order of its own."""
+    for number in range(count):
+        order = np.random.default_rng(number).permutation(len(clips))
+        path = write_recording(folder, [clips[index] for index in order], minutes)
+        path.rename(folder / f"recording-{number:03d}{path.suffix}")
+
+
 def write_recording(folder: Path, clips: list[NDArray[np.float32]], minutes: float) -> Path:
     """One long recording of the clips in turn, as MP3 where the machine can write it, else FLAC."""
     folder.mkdir(parents=True, exist_ok=True)

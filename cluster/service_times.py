@@ -20,12 +20,13 @@ class ServiceTime:
     gpu_seconds: float | None = None
 
 
-# CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one H100, from the bare networks; see README.
+# CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one H200 beside 16 cores, see docs/gpu.md: OCR as each of 15
+# actors took (scan-like A4 pages of 50 lines), speech with speakers in one process; answers are a guess.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
-    ("ocr", "cuda"): ServiceTime(0.02, "default"),
+    ("ocr", "cuda"): ServiceTime(0.83, "one H200", 0.02),
     ("speech_to_text", "cpu"): ServiceTime(0.12, "default"),
-    ("speech_to_text", "cuda"): ServiceTime(0.0005, "default"),
+    ("speech_to_text", "cuda"): ServiceTime(0.0073, "one H200", 0.0004),
     ("answer", "cpu"): ServiceTime(6.0, "default"),
     ("answer", "cuda"): ServiceTime(0.02, "default"),
 }

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
 from encoders.speech.ctranslate2_engine import CTranslate2Engine
+from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
 from encoders.speech.torch_engine import TorchEngine
 from encoders.speech.transcriber import LanguageBelief, Transcriber
 from encoders.speech.windows import Piece, Window
@@ -56,3 +59,17 @@ def test_careful_decoding_repeats_no_four_tokens(torch_engine: TorchEngine, samp
     (hypothesis,) = torch_engine.generate(encoded, ["en"], careful=True)
     runs = [hypothesis.tokens[at : at + 4] for at in range(len(hypothesis.tokens) - 3)]
     assert len(runs) == len(set(runs))
+
+
+def test_a_text_that_never_ends_leaves_a_place_for_its_end() -> None:
+    # Alignment reads prompt, text and end together; one token more would have no position.
+    config = WhisperConfig(
+        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=10,
+        max_target_positions=24, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
+    )  # fmt: skip
+    rules = DecodingRules(start=3, end=2, no_speech=4, suppressed=(2,), suppressed_first=())
+    decoder = StaticDecoder(WhisperForConditionalGeneration(config).eval(), rules, 2)
+    decoder.start(torch.randn(1, 10, 16))
+    texts, _, _ = decoder.decode(torch.tensor([[3, 5, 6, 7]]))
+    assert 4 + len(texts[0]) + 1 == config.max_target_positions
