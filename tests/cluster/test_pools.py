@@ -22,10 +22,11 @@ def test_actors_follow_the_work() -> None:
 
 
 def test_gpus_are_shared_out_whole_while_they_last() -> None:
-    plan = plan_pools([OCR, SPEECH], Resources(32, 4), answers=10)
+    alone = {(task, "cuda"): ServiceTime(0.02, "test") for task in ("ocr", "speech_to_text")}  # no crowd, see _gpu
+    plan = plan_pools([OCR, SPEECH], Resources(32, 4), answers=10, service=alone)
     assert {pool.num_gpus for pool in plan.pools} == {1.0}
     assert sum(pool.actors for pool in plan.pools) <= 4
-    one = plan_pools([OCR, SPEECH], Resources(16, 1), answers=10)
+    one = plan_pools([OCR, SPEECH], Resources(16, 1), answers=10, service=alone)
     assert [pool.num_gpus for pool in one.pools] == [0.33, 0.33]
     assert all(pool.device == "cuda" and pool.num_cpus > 0 for pool in one.pools)
 
