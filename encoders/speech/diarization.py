@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from encoders.speech.clustering import cluster_voices
 from encoders.speech.config import SpeakerConfig
-from encoders.speech.voices import VoiceWindows
+from encoders.speech.voices import VoiceWindows, centred
 
 _STEP = 0.1  # seconds between the points at which a speaker is decided
 _SHARPNESS = 10.0  # how strongly a voice window's likeness to a speaker counts
 _SWITCH = 2.0  # log cost of a change of speaker: short flips need strong evidence
+_LONG_ENOUGH = 0.5  # seconds that a voice window needs to say who the speakers are
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,30 @@ class Diarization:
 def find_turns(
     regions: Sequence[tuple[float, float]], voices: Sequence[VoiceWindows], config: SpeakerConfig
 ) -> Diarization:
-    """Cluster the voice windows of all regions, then decide the speaker along each region."""
+    """Cluster the voice windows of all regions, then decide the speaker along each region.
+
+    Windows of less than 0.5 s have no say in who the speakers are: their voices are too noisy. They are only given to
+    one, unless there is nothing longer.
+    """
     if not voices:
         return Diarization((), np.zeros((0, 256), np.float32))
     embeddings = np.concatenate([own.embeddings for own in voices])
     spans = np.concatenate([own.spans for own in voices])
-    seconds = np.minimum(spans[:, 1] - spans[:, 0], config.hop)
-    labels = cluster_voices(embeddings, seconds, count=config.count, most=config.max_count)
-    centres = np.stack([_unit(embeddings[labels == label].mean(0)) for label in range(labels.max() + 1)])
+    lengths = spans[:, 1] - spans[:, 0]
+    long = lengths >= min(_LONG_ENOUGH, float(lengths.max())) - 1e-6
+    embeddings, seconds = embeddings[long], np.minimum(lengths[long], config.hop)
+    apart = centred(embeddings)
+    labels = cluster_voices(apart, seconds, count=config.count, most=config.max_count)
+    numbers = range(int(labels.max()) + 1)
+    centres = np.stack([_unit(apart[labels == label].mean(0)) for label in numbers])
     turns = [turn for region, own in zip(regions, voices) for turn in _turns(region, own, centres)]
-    return Diarization(tuple(turns), centres)
+    return Diarization(tuple(turns), np.stack([_unit(embeddings[labels == label].mean(0)) for label in numbers]))
 
 
 def _turns(region: tuple[float, float], own: VoiceWindows, centres: NDArray[np.float32]) -> list[Turn]:
     start, stop = region
     points = np.arange(start + _STEP / 2, max(stop, start + _STEP), _STEP)
-    likeness = own.embeddings @ centres.T  # [windows, speakers]
+    likeness = centred(own.embeddings) @ centres.T  # [windows, speakers]
     middles = own.spans.mean(1)
     # A point listens to the windows around it, the nearest one most.
     weights = np.exp(-(((points[:, None] - middles[None]) / 0.3) ** 2)) + 1e-9

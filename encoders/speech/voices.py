@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from encoders.speech.activity import RATE
 _FFT, _HOP, _BANDS = 400, 160, 40
 _LOUDNESS = 10 ** (-30 / 20)  # the root mean square that the network was trained at
 _BATCH = 32
+_MEAN = Path(__file__).with_name("voice_mean.safetensors")
 
 
 class SpeakerNetwork(nn.Module):
@@ -60,8 +62,11 @@ class VoiceEncoder:
         firsts = list(range(0, max(1, len(mels) - length + 1), step))
         if firsts[-1] + length < len(mels):
             firsts.append(len(mels) - length)
-        length = min(length, len(mels))
-        windows = np.stack([mels[first : first + length] for first in firsts])
+        short, length = len(mels) < length, min(length, len(mels))
+        if short:  # said over and over: embeddings of short windows are like each other's, whoever speaks
+            windows = np.resize(mels, (1, round(self._window * 100), _BANDS))
+        else:
+            windows = np.stack([mels[first : first + length] for first in firsts])
         spans = np.array([(start + first / 100, start + (first + length) / 100) for first in firsts])
         return VoiceWindows(spans, self._embed(windows))
 
@@ -84,6 +89,23 @@ class VoiceEncoder:
         window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
         power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
         return np.asarray(power.astype(np.float32) @ self._filters.T)
+
+
+@cache
+def voice_mean() -> NDArray[np.float32]:
+    """Mean [256] of many voices, near and far: what is left without it tells them apart better.
+
+    All entries of an embedding are positive, so that any two are alike. Made by ``pipelines/train/speaker/mean.py``.
+    """
+    from safetensors.numpy import load_file
+
+    return np.asarray(load_file(str(_MEAN))["mean"], np.float32)
+
+
+def centred(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Voices [n, 256] without what all voices share, at unit length."""
+    apart = embeddings - voice_mean()
+    return np.asarray(apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9))
 
 
 def _load(folder: Path) -> SpeakerNetwork:

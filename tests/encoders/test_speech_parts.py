@@ -12,9 +12,12 @@ from encoders.results import Chunk, Speaker, Speech, SpokenWord
 from encoders.speech.activity import FRAME_SECONDS, ActivityNetwork, RegionFinder
 from encoders.speech.chunks import chunks_of, contiguous
 from encoders.speech.clustering import cluster_voices
+from encoders.speech.config import SpeakerConfig
+from encoders.speech.diarization import find_turns
 from encoders.speech.engine import Hypothesis
 from encoders.speech.guards import compression, is_silence, without_loops
 from encoders.speech.matching import match_speakers
+from encoders.speech.voices import VoiceEncoder, VoiceWindows, centred, voice_mean
 from encoders.speech.warping import median_filter, token_starts
 from encoders.speech.windows import Piece, RegionCutter, Window
 from encoders.speech.words import TimedWord
@@ -81,6 +84,38 @@ def test_speakers_are_counted_and_odd_windows_are_not_people() -> None:
     assert len(set(labels)) == 3
     assert len(set(labels[:40])) == len(set(labels[40:70])) == len(set(labels[70:100])) == 1
     assert set(cluster_voices(rows, np.full(101, 0.4), count=2, most=10)) == {0, 1}
+
+
+def test_short_windows_do_not_become_speakers() -> None:
+    """Two voices turn by turn, then a region too short to know: it is given to one of the two."""
+    random = np.random.default_rng(0)
+    centre = voice_mean() / np.linalg.norm(voice_mean())
+    own = random.standard_normal((3, 256)).astype(np.float32) * 0.1
+
+    def region(voice: int, start: float, length: float, hop: float = 0.4) -> tuple[tuple[float, float], VoiceWindows]:
+        starts = np.arange(start, start + max(hop, 4 * hop * (length >= 1)) - 1e-6, hop)
+        rows = centre + own[voice] + 0.02 * random.standard_normal((len(starts), 256))
+        rows = np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+        span = np.stack([starts, starts + length], axis=1)
+        return (start, float(span[-1, 1])), VoiceWindows(span, rows)
+
+    heard = [region(0, 0.0, 1.6), region(1, 4.0, 1.6), region(0, 8.0, 1.6), region(2, 12.0, 0.3)]
+    found = find_turns([span for span, _ in heard], [voices for _, voices in heard], SpeakerConfig())
+    assert found.voices.shape == (2, 256)
+    assert [turn.speaker for turn in found.turns[:3]] == [0, 1, 0]
+    assert len(found.turns) == 4
+    alone = find_turns([heard[3][0]], [heard[3][1]], SpeakerConfig())
+    assert alone.voices.shape == (1, 256)
+
+
+def test_a_short_region_is_heard_at_the_length_that_the_network_knows() -> None:
+    encoder = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
+    samples = np.random.default_rng(0).standard_normal(8_000).astype(np.float32) * 0.1
+    short, long = encoder(samples, 2.0), encoder(np.tile(samples, 4), 2.0)
+    assert short.spans[0].tolist() == [2.0, 2.51]
+    assert len(short.embeddings) == 1
+    assert float(short.embeddings[0] @ long.embeddings[0]) > 0.95
+    assert np.allclose(np.linalg.norm(centred(long.embeddings), axis=1), 1, atol=1e-5)
 
 
 def test_speakers_are_matched_across_parts() -> None:

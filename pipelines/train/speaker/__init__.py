@@ -1,0 +1,1 @@
+"""What the speaker encoder's embeddings have in common."""
