@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from encoders.layout.blocks import Block, Flow, TableDraft, body_size, page_pitch, rows_of
+from encoders.layout.bullets import mark_bullets
 from encoders.layout.frame import Frame, Piece, finite, frame_of, pieces_of
 from encoders.layout.joining import words_of
 from encoders.layout.lines import Ordered, emit, table_result
@@ -48,6 +49,8 @@ def _ordered(
 ) -> tuple[list[Ordered], list[Table]]:
     top, bottom = _page_edges(opened, frame)
     horizontal, vertical = _rules(opened, pieces, frame, em)
+    if opened.image is not None and opened.image.size:
+        mark_bullets(pieces, opened.image, frame)
     margins = margin_pieces(pieces, top, bottom, em, [rule.at for rule in horizontal])
     body = [piece for piece in pieces if id(piece) not in margins]
     drafts, rest = ruled_tables(body, horizontal, vertical, em)

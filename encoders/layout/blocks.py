@@ -38,6 +38,11 @@ class Row:
         return " ".join(piece.text for piece in self.pieces)
 
     @property
+    def bullet(self) -> bool:
+        """Whether a bullet stands before it that is not in its text."""
+        return self.pieces[0].bullet
+
+    @property
     def lead(self) -> float:
         """Width of its first word."""
         return self.pieces[0].lead

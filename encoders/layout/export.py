@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from encoders.layout.document import header_rows
 from encoders.layout.joining import ends_in_hyphen, join, words_of
 from encoders.layout.page_text import MARGINS, table_text, text_blocks
+from encoders.layout.paragraphs import NUMBERED
 from encoders.layout.roles import ends_sentence
 from encoders.results import Page, Role, Table, extent
 
@@ -108,7 +109,9 @@ def _marked(block: _Block, levels: dict[int, int]) -> str:
         return f"{'#' * levels.get(round(block.height), 2)} {block.text}"
     if block.role is Role.LIST:
         head, _, rest = block.text.partition(" ")
-        return f"- {rest}" if len(head) == 1 and not head.isalnum() else block.text
+        if len(head) == 1 and not head.isalnum():
+            return f"- {rest}"
+        return block.text if NUMBERED.match(block.text) else f"- {block.text}"
     if block.role is Role.CAPTION:
         return f"*{block.text}*"
     return block.text

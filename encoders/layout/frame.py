@@ -36,6 +36,7 @@ class Piece:
     lead: float = 0.0  # width of its first word: would it have fitted on the row before?
     spans: tuple[tuple[float, float], ...] = ()  # left and right of each of its words
     source: Line | None = None
+    bullet: bool = False  # the image shows a bullet before it that is not in the text
 
     @property
     def cx(self) -> float:

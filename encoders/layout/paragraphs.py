@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ class Paragraph:
     gap_above: float = 9.0  # distance from the row before to its first row, in its line pitches
     gap_below: float = 9.0
     role: Role = Role.BODY
-    justified: bool = False  # the rows of its column end at one edge
+    short: float = math.inf  # room in em at the end of a row of its column from which on it is not stretched
     foot: float = 0.0  # where the last row of its column stands
 
     @property
@@ -54,8 +55,7 @@ def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
     own = line_pitch(rows, em)
     pitch = min(own, 1.3 * pitch) if len(rows) >= 4 else min(pitch, own)
     left, right = _edges(rows, flow)
-    justified = _is_justified(rows, right)
-    paragraphs = [Paragraph([rows[0]], left, right, justified=justified, foot=rows[-1].cy)]
+    paragraphs = [Paragraph([rows[0]], left, right, short=_short_from(rows, right), foot=rows[-1].cy)]
     for i in range(1, len(rows)):
         gap = (rows[i].cy - rows[i - 1].cy) / max(pitch * max(rows[i].em, 0.8 * em), 1e-3)
         last = paragraphs[-1]
@@ -79,9 +79,14 @@ def _edges(rows: Sequence[Row], flow: Flow) -> tuple[float, float]:
     return left, flow.right
 
 
-def _is_justified(rows: Sequence[Row], right: float) -> bool:
-    """Whether most rows end at the right edge to a tenth of an em: a recogniser's boxes hardly ever do."""
-    return len(rows) >= 5 and sum(right - row.x1 < 0.1 * row.em for row in rows) >= 0.45 * len(rows)
+def _short_from(rows: Sequence[Row], right: float) -> float:
+    """The room in em at the end of a row from which on it was not stretched to the column's right edge, to which most
+    rows are: exactly in a text layer, nearly in a recogniser's boxes. Infinite in a ragged column."""
+    rooms = [(right - row.x1) / max(row.em, 1e-3) for row in rows]
+    for near, short in ((0.1, 0.4), (0.25, 0.7)):
+        if len(rows) >= 5 and sum(room < near for room in rooms) >= 0.45 * len(rows):
+            return short
+    return math.inf
 
 
 def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, em: float) -> bool:
@@ -89,14 +94,17 @@ def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, e
     size = row.em / max(before.em, 1e-3)
     if gap > 1.38:
         return True
-    if not 0.82 < size < 1.22 and (min(len(row.text), len(before.text)) > 3 or not 0.7 < size < 1.4):
-        return True
-    if ends_in_hyphen(before.text) and row.text[:1].islower():
+    mid_sentence = row.text[:1].islower() or before.text.rstrip()[-1:] not in ENDS
+    usual = row.em / max(last.em, 1e-3)  # a recogniser's boxes differ in height with the letters in them
+    alike = 0.82 < size < 1.22 or (len(last.rows) > 2 and mid_sentence and 0.82 < usual < 1.22)
+    if ends_in_hyphen(before.text) and row.text[:1].islower() and 0.7 < size < 1.4:
         return False
-    if MARKER.match(row.text) and _marker_counts(last, row):
+    if not alike and (min(len(row.text), len(before.text)) > 3 or not 0.7 < size < 1.4):
+        return True
+    if is_marked(row) and _marker_counts(last, row):
         return True
     unit = row.em
-    in_list = bool(MARKER.match(last.rows[0].text))
+    in_list = is_marked(last.rows[0])
     if _centred(before, row, last):
         return False
     if in_list:
@@ -113,6 +121,11 @@ def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, e
     return room > row.lead + 0.28 * unit + 0.45 * unit and room > 1.2 * unit
 
 
+def is_marked(row: Row) -> bool:
+    """Whether a row begins with a bullet, number or letter of a list."""
+    return row.bullet or bool(MARKER.match(row.text))
+
+
 def following_hangs(last: Paragraph) -> bool:
     """Whether a list item's second row stands further in than its marker."""
     return last.rows[1].x0 < last.rows[0].x0 + 0.3 * last.rows[0].em
@@ -121,7 +134,7 @@ def following_hangs(last: Paragraph) -> bool:
 def _marker_counts(last: Paragraph, row: Row) -> bool:
     """A bullet always starts an item; a number or letter only where a line begins like one before it, or a gap helps,
     since "in 1998. 5 were" may break anywhere."""
-    if BULLET.match(row.text):
+    if row.bullet or BULLET.match(row.text):
         return True
     first = last.rows[0]
     ended = last.rows[-1].text.rstrip()[-1:] in ENDS or last.right - last.rows[-1].x1 > 2 * row.em
@@ -176,10 +189,10 @@ def goes_on(before: Paragraph, after: Paragraph, foot: float) -> bool:
         return False
     elif ends and foot - last.cy > 4.5 * last.em:
         return False  # there was room for more lines
-    elif before.justified and ends and room > 0.4 * last.em:
+    elif ends and room > before.short * last.em:
         return False  # a line that is not stretched to the edge
     # A sentence that ends with a full line ends its paragraph three times less often than it does not.
-    return room < first.lead + 0.75 * last.em and not MARKER.match(first.text) and last.x1 - last.x0 > 6.5 * last.em
+    return room < first.lead + 0.75 * last.em and not is_marked(first) and last.x1 - last.x0 > 6.5 * last.em
 
 
 def _hang(item: Paragraph) -> float:
@@ -187,6 +200,8 @@ def _hang(item: Paragraph) -> float:
     if len(item.rows) > 1:
         return item.rows[-1].x0 - item.left
     pieces = item.rows[0].pieces
+    if item.rows[0].bullet:
+        return item.rows[0].x0 - item.left
     if len(pieces) > 1:
         return pieces[1].x0 - item.left
     return (pieces[0].spans[1][0] if len(pieces[0].spans) > 1 else pieces[0].x0) - item.left

@@ -17,7 +17,7 @@ def assign_roles(paragraphs: Sequence[Paragraph], em: float, bottom: float, foot
     for paragraph in paragraphs:
         if CAPTION.match(paragraph.text) and _is_caption(paragraph, em):
             paragraph.role = Role.CAPTION
-        elif BULLET.match(paragraph.text):
+        elif paragraph.rows[0].bullet or BULLET.match(paragraph.text):
             paragraph.role = Role.LIST
     _numbered_lists(paragraphs, em)
     for i, paragraph in enumerate(paragraphs):
