@@ -106,6 +106,8 @@ def quiet_logs() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that its bars are off
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)  # it tells that it is on, at every start
+    # It warns of every pool on GPUs that num_cpus beside num_gpus is experimental; it ran on an H200 (docs/gpu.md).
+    logging.getLogger("ray.data._internal.execution.operators.map_operator").setLevel(logging.ERROR)
     serve = logging.getLogger("ray.serve")  # Serve sets level and handlers anew whenever it likes; filters stay
     if not serve.filters:
         serve.addFilter(lambda record: record.levelno >= logging.WARNING)
