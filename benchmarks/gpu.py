@@ -220,6 +220,8 @@ def main() -> None:
         gpu_ocr.encoder_worker(*json.loads(chosen.encoder_worker))
         sys.stdout.flush()
         os._exit(0)
+    if chosen.device.startswith("cuda") and not _has("nvidia-smi"):
+        options.error("no NVIDIA driver here; --device cpu only shows that the bench runs")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
     found: dict[str, Any] = {"machine": machine()}
