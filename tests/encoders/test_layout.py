@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from benchmarks.generated_pages import generate, generate_table_page
-from benchmarks.layout_metrics import role_scores, score_page
+from benchmarks.layout_metrics import readings, role_scores, score_page, squeeze
 from benchmarks.layout_quality import KINDS, born_digital, scanned
 
 SEEDS = (0, 2, 5, 7)  # one to three columns, with and without hyphens, justified or ragged
@@ -21,6 +21,31 @@ def test_order_and_paragraphs_of_born_digital_pages(documents, seed: int) -> Non
     for page, truth, matrix in born_digital(documents[seed]):
         score = score_page(page, truth, matrix)
         assert score.order and score.paragraphs, score.notes
+
+
+@pytest.mark.parametrize(
+    ("seed", "language"),
+    [
+        (3053, None),  # words of stretched lines that the text layer gives as lines of their own
+        (6018, None),  # an item of a list goes on in the next column
+        (6039, None),  # a title above the middle one of three columns
+        (3008, None),  # headings over two columns whose text goes on across them
+        (3013, "zh"),  # first lines indented by two characters, lines that end early before a full stop
+    ],
+)
+def test_pages_that_need_more_than_gaps(seed: int, language: str | None) -> None:
+    for page, truth, matrix in born_digital(generate(seed, pages=1, language=language)):
+        score = score_page(page, truth, matrix)
+        assert score.order and score.paragraphs, score.notes
+
+
+def test_column_ends_that_allow_two_readings_are_known_as_such() -> None:
+    """Two ragged columns end with a full line and a full stop, and paragraphs are parted by gaps."""
+    ((page, truth, matrix), _) = born_digital(generate(3032, pages=2))
+    score = score_page(page, truth, matrix)
+    texts = [" ".join(part.text for part in reading) for reading in readings(truth)]
+    assert score.undecided == 2 and score.either
+    assert len(texts) == 4 and len({squeeze(text) for text in texts}) == 1
 
 
 def test_order_and_roles_of_a_scan(documents) -> None:

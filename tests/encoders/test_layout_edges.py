@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from encoders.layout import arrange, arrange_document, join_pages, markdown
@@ -169,3 +170,22 @@ def test_words_paragraphs_and_tables_go_on_over_the_edge_of_a_page() -> None:
         page(column(100, 100, 9, text="cultural show of the town and a report about it"), 2),
     ]
     assert "about the agricultural show" in join_pages(arrange_document(cut))
+
+
+def test_bullets_that_the_recogniser_left_out_are_seen_on_the_image() -> None:
+    lines = [
+        *column(100, 200, 4, last="and there were two of them in all:"),
+        line("the first one goes on over the end of its", 130, 304),
+        line("line and ends here", 130, 330),
+        line("the second one is short", 130, 356),
+        line("a line that stands in without a mark", 130, 430),
+    ]
+    image = np.full((1400, 1000, 3), 244, np.uint8)
+    for y in (304, 356):
+        image[y + 6 : y + 13, 104:111] = 20
+    image[0:1400, 40:42] = 20  # a rule at the margin is none
+    arranged = arrange(OpenedPage(1, 1000, 1400, image), lines, source="ocr")
+    listed = [(found.text, found.paragraph) for found in arranged.lines if found.role is Role.LIST]
+    assert [text for text, _ in listed] == [lines[i].text for i in (4, 5, 6)]
+    assert listed[0][1] == listed[1][1] != listed[2][1]
+    assert "- the second one is short" in markdown([arranged])
