@@ -49,8 +49,12 @@ def find_turns(
     embeddings = np.concatenate([own.embeddings for own in voices])
     spans = np.concatenate([own.spans for own in voices])
     lengths = spans[:, 1] - spans[:, 0]
+    # The windows of a region share its length: how much a voice spoke must not depend on how far they overlap.
+    seconds = np.concatenate(
+        [np.full(len(own.spans), (r[1] - r[0]) / len(own.spans)) for r, own in zip(regions, voices)]
+    )
     long = lengths >= min(_LONG_ENOUGH, float(lengths.max())) - 1e-6
-    embeddings, seconds = embeddings[long], np.minimum(lengths[long], config.hop)
+    embeddings, seconds = embeddings[long], seconds[long]
     apart = centred(embeddings)
     labels = cluster_voices(apart, seconds, count=config.count, most=config.max_count)
     numbers = range(int(labels.max()) + 1)

@@ -104,6 +104,8 @@ def test_short_windows_do_not_become_speakers() -> None:
     assert found.voices.shape == (2, 256)
     assert [turn.speaker for turn in found.turns[:3]] == [0, 1, 0]
     assert len(found.turns) == 4
+    dense = [region(0, 0.0, 1.6, 0.1), region(1, 4.0, 1.6, 0.1), region(0, 8.0, 1.6, 0.1)]
+    assert len(find_turns([span for span, _ in dense], [voices for _, voices in dense], SpeakerConfig()).voices) == 2
     alone = find_turns([heard[3][0]], [heard[3][1]], SpeakerConfig())
     assert alone.voices.shape == (1, 256)
 
