@@ -88,8 +88,9 @@ def _is_cells(strip: Strip, width: float) -> bool:
     pieces = [item for item in strip.items if isinstance(item, Piece)]
     if len(pieces) != len(strip.items) or len(pieces) < 2 or len(rows_of(pieces)) > 1:
         return False
-    near = 0.65 * pieces[0].em  # words of a loosely justified line are no cells
-    wide = merge([(low - near, high + near) for low, high in strip.covered])
+    near = 0.65 * pieces[0].em  # words of a loosely justified line are no cells, nor are bullets
+    covered = [(piece.x0, piece.x1) for piece in pieces if not MARKER_ALONE.match(piece.text)]
+    wide = merge([(low - near, high + near) for low, high in covered])
     numbers = sum(is_number(piece.text) for piece in pieces) >= max(2, len(wide) / 3)
     if len(wide) < 2 or sum(high - low - 2 * near for low, high in wide) > (0.85 if numbers else 0.6) * width:
         return False

@@ -108,6 +108,8 @@ def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, e
     if _centred(before, row, last):
         return False
     if in_list:
+        if gap > 1.2 and before.text.rstrip()[-1:] in ENDS:
+            return True
         if row.x0 < last.rows[0].x0 - 0.5 * unit:
             return True
         if len(last.rows) > 1 and row.x0 < last.rows[1].x0 - 0.6 * unit and not following_hangs(last):
