@@ -190,7 +190,7 @@ class Flowing:
         used = sum(self.c.measure(word, style.size) for word in line.words)
         stretches = len(line.words) > 1 and (width - used) / (len(line.words) - 1) <= 1.1 * style.size
         # A line that is stretched goes on; one that could be and is not has ended, unless it is full by chance.
-        return not (justify and stretches) or (bool(follows) and room < 0.4 * style.size)
+        return not (justify and stretches) or (bool(follows) and room < 0.25 * style.size)
 
     def gap(self, ems: float) -> None:
         if self.y > self.top:

@@ -57,7 +57,7 @@ def _ordered(
     blocks = order([*rest, *drafts], em)
     paragraphs = _paragraphs(blocks, em, page_pitch(body, em))
     texts = [block for block in paragraphs if isinstance(block, Paragraph)]
-    assign_roles(texts, em, bottom, [rule.at for rule in horizontal if not _is_edge(rule, horizontal, em)])
+    assign_roles(texts, em, bottom, [rule for rule in horizontal if not _is_edge(rule, horizontal, em)])
     ordered: list[Ordered] = []
     number = 0
     for role in (Role.HEADER, Role.FOOTER):

@@ -54,7 +54,7 @@ def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
     rows = flow.rows
     own = line_pitch(rows, em)
     pitch = min(own, 1.3 * pitch) if len(rows) >= 4 else min(pitch, own)
-    left, right = _edges(rows, flow)
+    left, right = _edges(rows, flow, em)
     paragraphs = [Paragraph([rows[0]], left, right, short=_short_from(rows, right), foot=rows[-1].cy)]
     for i in range(1, len(rows)):
         gap = (rows[i].cy - rows[i - 1].cy) / max(pitch * max(rows[i].em, 0.8 * em), 1e-3)
@@ -68,23 +68,24 @@ def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
     return paragraphs
 
 
-def _edges(rows: Sequence[Row], flow: Flow) -> tuple[float, float]:
-    """Left edge where most rows begin, right edge that full rows reach."""
+def _edges(rows: Sequence[Row], flow: Flow, em: float) -> tuple[float, float]:
+    """Left edge where most rows begin, right edge that full rows reach; a heading may stand out over it."""
     starts = np.sort([row.x0 for row in rows])
     best, left = 0, flow.left
     for start in starts:
         near = int(((starts >= start - 0.1) & (starts < start + 0.6 * rows[0].em)).sum())
         if near > best:
             best, left = near, float(start)
-    return left, flow.right
+    ends = [row.x1 for row in rows if row.em < 1.12 * em]
+    return left, max(ends) if len(ends) >= 3 else flow.right
 
 
 def _short_from(rows: Sequence[Row], right: float) -> float:
     """The room in em at the end of a row from which on it was not stretched to the column's right edge, to which most
     rows are: exactly in a text layer, nearly in a recogniser's boxes. Infinite in a ragged column."""
     rooms = [(right - row.x1) / max(row.em, 1e-3) for row in rows]
-    for near, short in ((0.1, 0.4), (0.25, 0.7)):
-        if len(rows) >= 5 and sum(room < near for room in rooms) >= 0.45 * len(rows):
+    for near, share, short in ((0.1, 0.3, 0.25), (0.25, 0.45, 0.7)):
+        if len(rows) >= 5 and sum(room < near for room in rooms) >= share * len(rows):
             return short
     return math.inf
 
@@ -120,6 +121,9 @@ def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, e
             return True
     # A row stops early although the next row's first word would have fitted: the paragraph ended there.
     room = last.right - before.x1
+    goes_on_small = row.text[:1].islower() and before.text.rstrip()[-1:] not in ENDS
+    if goes_on_small and before.x1 - before.x0 > 0.6 * (last.right - last.left):
+        return False
     return room > row.lead + 0.28 * unit + 0.45 * unit and room > 1.2 * unit
 
 

@@ -6,14 +6,15 @@ import re
 from collections.abc import Sequence
 
 from encoders.layout.paragraphs import BULLET, CAPTION, ENDS, FOOTNOTE, NUMBERED, Paragraph
+from encoders.layout.rules import Rule
 from encoders.results import Role
 
 _SECTION = re.compile(r"^(?:\d+(?:\.\d+)*\.?|[A-Z]\.|[IVX]+\.|§\s*\d+|第.{1,4}[章节節条])\s*\S")
 
 
-def assign_roles(paragraphs: Sequence[Paragraph], em: float, bottom: float, footnote_rules: Sequence[float]) -> None:
-    """Set every paragraph's role. ``bottom`` is where the page's body ends; ``footnote_rules`` are heights of short
-    rules above footnotes. Paragraphs come in reading order."""
+def assign_roles(paragraphs: Sequence[Paragraph], em: float, bottom: float, footnote_rules: Sequence[Rule]) -> None:
+    """Set every paragraph's role. ``bottom`` is where the page's body ends; ``footnote_rules`` are
+    rules that may stand above footnotes. Paragraphs come in reading order."""
     for paragraph in paragraphs:
         if CAPTION.match(paragraph.text) and _is_caption(paragraph, em):
             paragraph.role = Role.CAPTION
@@ -95,14 +96,16 @@ def _is_heading(paragraph: Paragraph, after: Paragraph | None, em: float) -> boo
     )
 
 
-def _footnotes(paragraphs: Sequence[Paragraph], em: float, bottom: float, rules: Sequence[float]) -> None:
+def _footnotes(paragraphs: Sequence[Paragraph], em: float, bottom: float, rules: Sequence[Rule]) -> None:
     """Small print at the foot of the page or column that begins with a mark, and what goes on below it."""
     inside = False
     for paragraph in paragraphs:
         first = paragraph.rows[0]
         low = first.cy > 0.55 * bottom
         small = paragraph.em < 0.92 * em
-        ruled = any(0 < first.cy - height < 3.5 * em for height in rules)
+        ruled = any(
+            0 < first.cy - rule.at < 3.5 * em and rule.low < first.x1 and rule.high > first.x0 for rule in rules
+        )
         marked = bool(FOOTNOTE.match(paragraph.text))
         if paragraph.role in (Role.BODY, Role.LIST) and low and marked and (small or ruled):
             paragraph.role, inside = Role.FOOTNOTE, True
