@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from scipy.signal import resample
@@ -52,7 +52,7 @@ def espeak_voices(random: np.random.Generator) -> Iterator[Samples]:
 
 def hibari_voices(random: np.random.Generator) -> Iterator[Samples]:
     """Two sentences at each of nine speeds."""
-    from hibari import Hibari  # type: ignore[import-untyped]
+    from hibari import Hibari
 
     hibari = Hibari()
     for factor in np.geomspace(0.72, 1.25, 9):
