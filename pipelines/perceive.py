@@ -20,6 +20,7 @@ from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
 from pipelines.stages import PerceiveStage, RunContext, WriteStage, pack
 
+READERS = 2  # read tasks at once: they book no CPU, and Ray would start a process for each of them
 SMALL_CPUS = 0.05  # what Ray books for an actor that mostly waits; see cluster.pools.OVERHEAD_CPUS
 
 
@@ -85,7 +86,10 @@ def perceive(
     streams = []
     for branch in branches:
         stream = ray.data.read_datasource(
-            BatchSource(context, branch.batches, done), override_num_blocks=len(branch.batches), num_cpus=0
+            BatchSource(context, branch.batches, done),
+            override_num_blocks=len(branch.batches),
+            num_cpus=0,
+            concurrency=READERS,
         )
         for task in branch.tasks:
             pool = plan.pool(task)
