@@ -29,12 +29,11 @@ PAGES_PER_FILE = 400
 
 
 class Peak(threading.Thread):
-    """Samples resident memory of this process, and of Ray's object store, until stopped."""
+    """Samples resident memory of this process, the driver, until stopped."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.driver = 0
-        self.store = 0
         self.stopped = threading.Event()
 
     def run(self) -> None:
@@ -42,21 +41,6 @@ class Peak(threading.Thread):
         me = psutil.Process()
         while not self.stopped.wait(0.2):
             self.driver = max(self.driver, me.memory_info().rss)
-            self.store = max(self.store, _store_bytes())
-
-
-def _store_bytes() -> int:
-    import ray
-
-    if not ray.is_initialized():
-        return 0
-    from ray._private.internal_api import node_stats
-
-    try:
-        stats = node_stats(include_memory_info=False)
-    except Exception:  # Ray is just starting or stopping
-        return 0
-    return int(stats.store_stats.object_store_bytes_used)
 
 
 def make_documents(folder: Path, parts: int) -> None:
@@ -80,7 +64,7 @@ def run(source: Path, out: Path) -> Outcome:
 
 
 def memory(parts: int) -> dict[str, float]:
-    """Peak memory of the driver and of the object store for so many parts."""
+    """Peak memory of the driver for so many parts."""
     folder = Path(tempfile.mkdtemp(prefix="interlace-bench-"))
     source = folder / "in"
     source.mkdir()
@@ -95,7 +79,6 @@ def memory(parts: int) -> dict[str, float]:
     return {
         "parts": parts,
         "driver_mib": peak.driver / 2**20,
-        "object_store_mib": peak.store / 2**20,
         "seconds": time.monotonic() - started,
         "lost": parts - outcome.ledger.accounts["parts"].terms["done"],
     }
