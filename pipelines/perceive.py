@@ -48,8 +48,8 @@ class BatchSource(Datasource):
     A datasource of our own because `read_parquet` puts small row groups together as it likes, and its tasks book CPUs.
     """
 
-    def __init__(self, context: RunContext, batches: Sequence[int], done: frozenset[str] = frozenset()) -> None:
-        self._context, self._batches, self._done = context, tuple(batches), done
+    def __init__(self, context: RunContext, batches: Sequence[int]) -> None:
+        self._context, self._batches = context, tuple(batches)
 
     def estimate_inmemory_data_size(self) -> int | None:
         """Unknown; a batch is a few kilobytes."""
@@ -62,12 +62,10 @@ class BatchSource(Datasource):
         return [self._task(number) for number in self._batches]
 
     def _task(self, number: int) -> ReadTask:
-        context, done = self._context, self._done
+        context = self._context
 
         def read() -> Iterable[pa.Table]:
-            table = context.files().batch(number)
-            keep = [part not in done for part in table["part_id"].to_pylist()]
-            yield pack(table.filter(pa.array(keep, pa.bool_())).to_pylist())
+            yield pack(context.files().batch(number).to_pylist())
 
         return ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))
 
@@ -79,14 +77,13 @@ def perceive(
     configs: Mapping[str, Any],
     plan: PoolPlan,
     *,
-    done: frozenset[str] = frozenset(),
     steps: Sequence[Step] = (),
 ) -> Dataset:
     """The lazy dataset of a run. Iterating over it does the work and yields one small row per part written."""
     streams = []
     for branch in branches:
         stream = ray.data.read_datasource(
-            BatchSource(context, branch.batches, done),
+            BatchSource(context, branch.batches),
             override_num_blocks=len(branch.batches),
             num_cpus=0,
             concurrency=READERS,

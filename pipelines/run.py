@@ -171,7 +171,7 @@ class Run:
         if self.question:
             arguments = {"question": self.question, "decoder": self._decoder(plan), "context": context}
             steps.append(Step(AnswerStage, arguments, concurrent_calls=CALLS))
-        dataset = perceive(context, branches, self.entries, self.configs, plan, done=frozenset(done), steps=steps)
+        dataset = perceive(context, branches, self.entries, self.configs, plan, steps=steps)
         with self.progress.running(work, plan) as advance:
             for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 advance(pa.table(block).to_pylist())
