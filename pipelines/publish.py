@@ -20,6 +20,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
+from encoders.fault_points import fault_point
 from pipelines.runfiles import CommitRecord, DataFile, RunFiles
 from pipelines.storage import Storage
 from pipelines.tables import ASSETS, SCHEMAS, open_table, rows_to_table
@@ -135,12 +136,14 @@ def _open_or_create(storage: Storage, name: str) -> DeltaTable:
 
 
 def _transact(table: DeltaTable, name: str, actions: list[AddAction | RemoveAction], app: str, version: int) -> None:
+    fault_point("delta.commit", name)
     table.create_write_transaction(
         actions,
         mode="append",
         schema=SCHEMAS[name],
         commit_properties=CommitProperties(app_transactions=[Transaction(app, version)], max_commit_retries=50),
     )
+    fault_point("delta.committed", name)
 
 
 def _add(file: DataFile) -> AddAction:

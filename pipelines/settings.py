@@ -21,7 +21,7 @@ from encoders.failures import InterlaceError
 from encoders.registry import ENCODERS
 
 ENVIRONMENT_PREFIX = "INTERLACE_"
-_NOT_SETTINGS = {"INTERLACE_HOME"}  # where checkpoints are cached; read by encoders.checkpoints
+_NOT_SETTINGS = {"INTERLACE_HOME", "INTERLACE_FAULTS"}  # of encoders.checkpoints and encoders.fault_points
 
 
 class UsageError(InterlaceError):

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.fault_points import fault_point
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
 from pipelines.journal import STRIKES, Journal
@@ -92,6 +93,7 @@ class PerceiveStage:
         are read one by one and the culprits fail, because one part must never cost the run."""
         if not inputs:
             return []
+        fault_point(f"{self._entry.task}.read", " ".join(item.part_id for item in inputs))
         try:
             return self._encoder(inputs)
         except Exception as error:

@@ -15,6 +15,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from encoders.failures import InterlaceError
+from encoders.fault_points import fault_point
 
 
 @lru_cache(maxsize=1)  # building one takes 50 ms, and it may be shared by threads
@@ -66,6 +67,10 @@ class Storage:
         """A path below OUT, as the filesystem's own path."""
         return "/".join((self.root, *names))
 
+    def below(self, path: str) -> str:
+        """The inverse of `path`: what names the file below OUT."""
+        return path.removeprefix(self.root + "/")
+
     def table_uri(self, name: str) -> str:
         """Where the Delta table ``name`` lies."""
         return f"{self.out}/{name}"
@@ -94,6 +99,11 @@ class Storage:
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a whole file; readers see all of it or nothing."""
+        fault_point("storage.write", self.below(path))
+        self._write(path, data)
+        fault_point("storage.written", self.below(path))
+
+    def _write(self, path: str, data: bytes) -> None:
         if self.remote:
             with self.filesystem.open_output_stream(path) as stream:
                 stream.write(data)
@@ -109,6 +119,12 @@ class Storage:
 
     def write_if_absent(self, path: str, data: bytes) -> bool:
         """Create a file; False when it exists already. Atomic against other writers."""
+        fault_point("storage.create", self.below(path))
+        created = self._create(path, data)
+        fault_point("storage.created", self.below(path))
+        return created
+
+    def _create(self, path: str, data: bytes) -> bool:
         if self.remote:
             from botocore.exceptions import ClientError
 

@@ -1,0 +1,57 @@
+"""The table that `make faults` prints: what was injected and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+HEAD = ("fault", "injected", "parts", "lost", "duplicated", "redone", "s to recover")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """One kind of fault: how often it was injected, over how many parts, and what became of them in all.
+
+    ``redone`` counts parts that were read more than once, ``seconds`` is the longest time from the command that
+    resumes to the end of the run; None where nothing had to recover.
+    """
+
+    fault: str
+    injected: int
+    parts: int
+    lost: int
+    duplicated: int
+    redone: int
+    seconds: float | None = None
+
+
+class FaultTable:
+    """Rows in the order in which the tests ended."""
+
+    def __init__(self) -> None:
+        self.rows: list[FaultRow] = []
+
+    def add(self, row: FaultRow) -> None:
+        """Another kind of fault."""
+        self.rows.append(row)
+
+    def lines(self) -> Iterator[str]:
+        """The table as text, with a line for the sum; nothing when no test added a row."""
+        if not self.rows:
+            return
+        cells = [HEAD, *(tuple(_cell(value) for value in astuple(row)) for row in self.rows)]
+        sums = [
+            sum(getattr(row, name) for row in self.rows)
+            for name in ("injected", "parts", "lost", "duplicated", "redone")
+        ]
+        slowest = max((row.seconds for row in self.rows if row.seconds is not None), default=None)
+        cells.append(("all", *map(str, sums), _cell(slowest)))
+        widths = [max(len(row[column]) for row in cells) for column in range(len(HEAD))]
+        yield ""
+        for row in cells:
+            first, *rest = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+            yield "  ".join([first, *rest])
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
