@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby, islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,46 +14,19 @@ import pyarrow.compute as pc
 
 from cluster.decoder_app import DecoderHandle
 from decoder.answer import Answer, Answerer, AnswerTask
-from decoder.config import DecoderConfig
-from decoder.fingerprint import answer_fingerprint
 from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Generation, SequenceRequest
 from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult, Speech
 from encoders.speech.matching import match_speakers
+from pipelines.question import Question
 from pipelines.rows import page_of, speech_of
-from pipelines.settings import RunConfig, UsageError
 from pipelines.stages import RunContext, pack, unpack
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 
 CALLS = 4  # batches under way at the decoder: the next is prepared while one is written
 BATCH_ASSETS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of every asset, and the fingerprint of whoever answers."""
-
-    config: DecoderConfig
-    prompt: str | None
-    schema: str | None
-    fingerprint: str
-
-    @classmethod
-    def of(cls, run: RunConfig, config: DecoderConfig) -> Question | None:
-        """The question of a run, None when it asks nothing. Raises UsageError for a schema that cannot be read."""
-        if run.prompt is None and run.answer_schema is None:
-            return None
-        schema = _read_schema(run.answer_schema) if run.answer_schema is not None else None
-        return cls(config, run.prompt, schema, answer_fingerprint(config, run.prompt, schema))
-
-
-def _read_schema(path: Path) -> str:
-    try:
-        return json.dumps(json.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"cannot read the JSON schema {path}: {error}") from error
 
 
 class AnswerStage:

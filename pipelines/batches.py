@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.pools import Pool, PoolPlan, Work
 from encoders.registry import EncoderEntry
-from pipelines.perceive import Branch
 
 MAX_PARTS = 256  # of one batch: many tiny images are still journalled and committed in bounded steps
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Modalities that go through the same encoders, and the numbers of their batches."""
+
+    tasks: tuple[str, ...]
+    modalities: tuple[str, ...]
+    batches: tuple[int, ...]
 
 
 def form_branches(

@@ -18,19 +18,11 @@ from ray.data.datasource import Datasource, ReadTask
 
 from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
+from pipelines.batches import Branch
 from pipelines.stages import PerceiveStage, RunContext, WriteStage, pack
 
 READERS = 2  # read tasks at once: they book no CPU, and Ray would start a process for each of them
 SMALL_CPUS = 0.05  # what Ray books for an actor that mostly waits; see cluster.pools.OVERHEAD_CPUS
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """Modalities that go through the same encoders, and the numbers of their batches."""
-
-    tasks: tuple[str, ...]
-    modalities: tuple[str, ...]
-    batches: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,30 +11,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cluster.decoder_app import DecoderHandle, DecoderResources
-from cluster.decoder_lease import ensure_decoder
 from cluster.pools import PoolPlan, Resources, plan_pools
 from cluster.session import available_cpus, local_resources, ray_session
 from encoders.registry import EncoderEntry
-from pipelines.answers import CALLS, AnswerStage, Question, answer_files, answer_tables, unanswered
-from pipelines.batches import form_branches, work_of
+from pipelines.batches import Branch, form_branches, work_of
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.manifest import Manifest, Prober, build_manifest, select
-from pipelines.perceive import Branch, Step, perceive
 from pipelines.progress import Progress
 from pipelines.publish import known_assets, publish
+from pipelines.question import Question
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.settings import SettingsTree
 from pipelines.sources import list_assets
 from pipelines.spool import Spool
-from pipelines.stages import RunContext
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
+
+# Ray, the encoders and the decoder take seconds to import. The steps that start them import them, so that a run
+# with nothing to do, which only lists and compares, does not wait.
+if TYPE_CHECKING:
+    from cluster.decoder_app import DecoderHandle
 
 
 class Interrupted(Exception):
@@ -162,6 +163,9 @@ class Run:
         rows = [row for row in manifest.to_pylist() if row["part_id"] not in done]
         if not rows:
             return
+        from pipelines.perceive import Step, perceive
+        from pipelines.stages import RunContext
+
         branches = _remaining(files, {row["batch"] for row in rows})
         work = work_of(rows, self.entries)
         resources = self._ray()
@@ -169,6 +173,8 @@ class Run:
         context = RunContext(self.storage.out, files.run_id)
         steps = []
         if self.question:
+            from pipelines.answers import CALLS, AnswerStage
+
             arguments = {"question": self.question, "decoder": self._decoder(plan), "context": context}
             steps.append(Step(AnswerStage, arguments, concurrent_calls=CALLS))
         dataset = perceive(context, branches, self.entries, self.configs, plan, steps=steps)
@@ -181,6 +187,8 @@ class Run:
         earlier runs, and those whose parts were committed before a run was interrupted."""
         if self.question is None:
             return
+        from pipelines.answers import answer_files, answer_tables, unanswered
+
         listed = set(files.listing()["uri"].to_pylist())
         missing = unanswered(self.storage, self.question, listed)
         if not missing:
@@ -202,6 +210,9 @@ class Run:
     def _decoder(self, plan: PoolPlan) -> DecoderHandle:
         """A lease on the shared decoder, once, until the run ends; it is started when nobody runs it."""
         if self._lease is None:
+            from cluster.decoder_app import DecoderResources
+            from cluster.decoder_lease import ensure_decoder
+
             self.progress.note(f"starting the decoder {self.settings.decoder.checkpoint}")
             pool = plan.decoder
             share = DecoderResources(num_gpus=pool.num_gpus) if pool else None

@@ -170,7 +170,8 @@ class Storage:
 
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file as a table."""
-        return pq.read_table(path, filesystem=self.filesystem, columns=columns, partitioning=None)
+        with self.filesystem.open_input_file(path) as stream:  # not read_table, which imports pandas
+            return pq.ParquetFile(stream).read(columns)
 
     def files(self, path: str, suffix: str = "") -> Iterator[str]:
         """Paths of all files below ``path`` that end in ``suffix``, sorted; none when it does not exist."""

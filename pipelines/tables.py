@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from encoders.failures import InterlaceError
 from pipelines.storage import Storage
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 _QUAD = pa.list_(pa.float32())
 _STRING = pa.string()
@@ -168,6 +170,8 @@ def read_table(out: str | Storage, name: str) -> ds.Dataset:
 
     Raises InterlaceError when OUT holds no tables; an unwritten table of a lake that has others reads as empty.
     """
+    import pyarrow.dataset as ds  # brings pandas with it: half a second that a run with nothing to do does not need
+
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
     if table is not None and table.file_uris():

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from encoders.base import MediaInput, Perception
-from encoders.checkpoints import checkpoint_digest, checkpoint_format, resolve
-from encoders.failures import Failure, FailureCategory
-from encoders.media.opened import AudioWindow
+from encoders.checkpoints.resolve import checkpoint_digest, checkpoint_format, resolve
 from encoders.media.opener import MediaOpener
-from encoders.speech.activity import RATE, ActivityNetwork
-from encoders.speech.assembly import assemble
 from encoders.speech.config import SpeechConfig
-from encoders.speech.engine import WhisperEngine
-from encoders.speech.listening import Listener
-from encoders.speech.transcriber import LanguageBelief, Transcriber
-from encoders.speech.voices import VoiceEncoder
-from encoders.speech.windows import RegionCutter, Window, WindowPacker
+
+if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
+    from encoders.speech.activity import ActivityNetwork
+    from encoders.speech.engine import WhisperEngine
+    from encoders.speech.voices import VoiceEncoder
 
 _VERSION = 2  # raise it when the same networks and settings start to give other results
-
-
-@dataclass(slots=True)
-class _Part:
-    """One part on its way through."""
-
-    start: float
-    channels: list[Listener] = field(default_factory=list)
-    samples: int = 0  # so far, per channel
-    failures: list[Failure] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def spent(self, stage: str, since: float) -> None:
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
 
 
 class SpeechEncoder:
@@ -57,6 +34,9 @@ class SpeechEncoder:
 
     def load(self, device: str = "cpu") -> None:
         """Load the networks. CPU: CTranslate2; CUDA: the static-cache torch engine. Raises CheckpointError."""
+        from encoders.speech.activity import ActivityNetwork
+        from encoders.speech.voices import VoiceEncoder
+
         config = self.config
         activity = resolve(config.activity_checkpoint)
         self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))), config.threads)
@@ -68,19 +48,10 @@ class SpeechEncoder:
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
         """Read the parts; windows of different parts are decoded in the same batch."""
-        assert self._engine is not None, "load first"
-        states = [_Part(part.start) for part in parts]
-        reading = _Reading(Transcriber(self._engine, features=self.config.features), states)
-        most = self.config.batch_windows or self._engine.batch
-        batch: list[Window] = []
-        for index, part in enumerate(parts):
-            for window in self._windows(part, states[index], index):
-                batch.append(window)
-                if len(batch) >= most:
-                    reading(batch)
-                    batch = []
-        reading(batch)
-        return [self._perception(state) for state in states]
+        from encoders.speech.reader import SpeechReader
+
+        assert self._engine is not None and self._opener is not None and self._activity is not None, "load first"
+        return SpeechReader(self.config, self._opener, self._activity, self._voices, self._engine)(parts)
 
     def fingerprint(self) -> str:
         """Hash of the three checkpoints and the settings that shape a transcript."""
@@ -109,110 +80,6 @@ class SpeechEncoder:
         if self._opener is not None:
             self._opener.close()
         self._opener = self._activity = self._voices = self._engine = None
-
-    def _windows(self, part: MediaInput, state: _Part, index: int) -> Iterator[Window]:
-        """The windows of one part, until its end or until it fails; each is owned by part * 64 + channel."""
-        try:
-            yield from self._listen(part, state, index)
-        except Exception as error:
-            state.failures.append(_failure(error, "listen"))
-
-    def _listen(self, part: MediaInput, state: _Part, index: int) -> Iterator[Window]:
-        assert self._opener is not None
-        since = time.perf_counter()
-        for opened in self._opener.audio(part):
-            state.spent("open", since)
-            if isinstance(opened, Failure):
-                state.failures.append(opened.at(task=self.name))
-            else:
-                yield from self._hear(opened, state, index)
-            since = time.perf_counter()
-        for channel in state.channels:
-            yield from channel.finish()
-
-    def _hear(self, opened: AudioWindow, state: _Part, index: int) -> Iterator[Window]:
-        for number in range(len(state.channels), len(opened.samples)):
-            state.channels.append(self._listener(index * 64 + number))
-        missing = round((opened.start - state.start) * RATE) - state.samples
-        for gap in _silence(missing):  # stretches that could not be decoded: later times must not move
-            for channel in state.channels:
-                yield from channel.push(gap)
-        since = time.perf_counter()
-        for channel, samples in zip(state.channels, opened.samples):
-            for window in channel.push(samples):
-                state.spent("listen", since)
-                yield window
-                since = time.perf_counter()
-        state.spent("listen", since)
-        state.samples += max(0, missing) + opened.samples.shape[1]
-
-    def _listener(self, owner: int) -> Listener:
-        assert self._activity is not None
-        belief = LanguageBelief(self.config.language)
-        return Listener(RegionCutter(self._activity.listen()), WindowPacker(owner), belief, self._voices)
-
-    def _perception(self, state: _Part) -> Perception:
-        if not state.channels and not state.failures:
-            state.failures.append(Failure(FailureCategory.EMPTY, "open", "no audio in this part", self.name))
-        if not state.channels:
-            return Perception(None, failures=tuple(state.failures), seconds=state.seconds)
-        since = time.perf_counter()
-        speakers = self.config.speaker if self.config.speakers else None
-        made = assemble(state.channels, state.start, state.samples / RATE, speakers)
-        state.spent("assemble", since)
-        return Perception(made.speech, made.features, made.spans, tuple(state.failures), state.seconds)
-
-
-@dataclass(slots=True)
-class _Reading:
-    """Reads batches of windows and gives each transcript to its channel."""
-
-    transcriber: Transcriber
-    states: Sequence[_Part]
-
-    def __call__(self, batch: Sequence[Window]) -> None:
-        if not batch:
-            return
-        since = time.perf_counter()
-        seconds = [window.seconds for window in batch]
-        owners = [window.owner // 64 for window in batch]
-        try:
-            self._read(batch)
-        except Exception:
-            # One window must not cost the others of its batch theirs.
-            for window in batch:
-                self._read_alone(window)
-        spent = time.perf_counter() - since
-        for owner, own in zip(owners, seconds):
-            stages = self.states[owner].seconds
-            stages["recognise"] = stages.get("recognise", 0.0) + spent * own / max(sum(seconds), 1e-9)
-
-    def _read(self, batch: Sequence[Window]) -> None:
-        channels = [self.states[window.owner // 64].channels[window.owner % 64] for window in batch]
-        transcripts = self.transcriber(batch, [channel.belief for channel in channels])
-        for channel, window, transcript in zip(channels, batch, transcripts):
-            channel.keep(window, transcript)
-
-    def _read_alone(self, window: Window) -> None:
-        try:
-            self._read([window])
-        except Exception as error:
-            state = self.states[window.owner // 64]
-            at = state.start + window.pieces[0].part_start
-            state.failures.append(_failure(error, "recognise", f"the speech from {at:.0f} s on was not read: "))
-
-
-def _failure(error: Exception, stage: str, before: str = "") -> Failure:
-    """An error of a network as a value."""
-    memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-    category = FailureCategory.OUT_OF_MEMORY if memory else FailureCategory.MODEL_FAILED
-    return Failure(category, stage, f"{before}{type(error).__name__}: {error}", SpeechEncoder.name)
-
-
-def _silence(samples: int) -> Iterator[NDArray[np.int16]]:
-    """That many samples of nothing, in blocks of 30 s."""
-    for at in range(0, max(0, samples), 30 * RATE):
-        yield np.zeros(min(30 * RATE, samples - at), np.int16)
 
 
 def _engine(config: SpeechConfig, device: str) -> WhisperEngine:
