@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.pools import ClusterConfig, Resources
+from encoders.failures import InterlaceError
 
 # Ray warns and reports by default; a run prints its own progress and sends nothing anywhere.
 _ENVIRONMENT = {
@@ -64,9 +65,16 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
     address = os.environ.get("RAY_ADDRESS")
     common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address:
+        _show_the_token()
         root = Path(__file__).resolve().parent.parent
         code = {"working_dir": str(root), "excludes": [".venv", ".git", "examples", "tests", "docs"]}
-        ray.init(address=address, runtime_env={**code, "env_vars": WORKER_ENVIRONMENT}, **common)
+        try:
+            with _native_stderr_to_null():
+                ray.init(address=address, runtime_env={**code, "env_vars": WORKER_ENVIRONMENT}, **common)
+        except ConnectionError as error:
+            message = f"no Ray cluster answers at RAY_ADDRESS={address}: "
+            message += "start it, unset RAY_ADDRESS to run locally, or name its token in RAY_AUTH_TOKEN"
+            raise InterlaceError(message) from error
     else:
         resources = local_resources(config)
         with _native_stderr_to_null():
@@ -82,6 +90,14 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
         yield _cluster_resources()
     finally:
         ray.shutdown()
+
+
+def _show_the_token() -> None:
+    """Join with a token when there is one: `ray start` demands it as soon as it exists, but a joining driver only
+    shows it when told to, and is turned away with "failed to connect". A cluster that wants none does not mind."""
+    from ray._private.authentication import authentication_token_setup as setup
+
+    setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 @contextmanager
