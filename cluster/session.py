@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Actors that book a sliver of a CPU outnumber the cores; Ray warns of that at every start unless this is larger.
     "RAY_worker_maximum_startup_concurrency": "8",
+    # Nobody asks for the history of tasks; the driver and the GCS kept some of every batch.
+    "RAY_task_events_report_interval_ms": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # of this process alone; workers and daemons log to their own files
 }
 # Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.
@@ -77,13 +79,14 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
             raise InterlaceError(message) from error
     else:
         resources = local_resources(config)
-        with _native_stderr_to_null():
+        # Workers inherit the driver's environment. In a runtime_env the same variables would cost every worker a second
+        # start of Python and leave the workers idle that Ray starts ahead.
+        with _native_stderr_to_null(), _environment(WORKER_ENVIRONMENT):
             ray.init(
                 num_cpus=int(resources.cpus),
                 num_gpus=int(resources.gpus),
                 object_store_memory=int(config.object_store_gib * 2**30),
                 include_dashboard=False,
-                runtime_env={"env_vars": WORKER_ENVIRONMENT},
                 **common,
             )
     try:
@@ -98,6 +101,21 @@ def _show_the_token() -> None:
     from ray._private.authentication import authentication_token_setup as setup
 
     setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables that are set while daemons start, and as they were afterwards."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

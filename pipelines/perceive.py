@@ -1,7 +1,10 @@
 """The graph of a run: every branch is a chain of only the pools that its modality needs.
 
 batches of documents and images ─► [ocr pool] ─► ... ─┐
-batches of recordings ─► [speech_to_text pool] ───────┴► union ─► answer ─► write
+batches of recordings ─► [speech_to_text pool] ───────┴► union ─► answer
+
+The last stage of a chain makes its batches durable in its own actors: a process of its own for writing took seconds to
+start, and would be one for all pools.
 """
 
 from __future__ import annotations
@@ -12,16 +15,23 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, Dataset
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data._internal.execution.backpressure_policy import (
+    ENABLED_BACKPRESSURE_POLICIES,
+    ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY,
+)
+from ray.data._internal.execution.backpressure_policy.backpressure_policy import BackpressurePolicy
+from ray.data._internal.execution.interfaces.physical_operator import PhysicalOperator
+from ray.data._internal.execution.operators.input_data_buffer import InputDataBuffer
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch
-from pipelines.stages import PerceiveStage, RunContext, WriteStage, pack
+from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack
 
-READERS = 2  # read tasks at once: they book no CPU, and Ray would start a process for each of them
+AHEAD = 16  # batches that wait between the source and its pool
 SMALL_CPUS = 0.05  # what Ray books for an actor that mostly waits; see cluster.pools.OVERHEAD_CPUS
 
 
@@ -35,9 +45,10 @@ class Step:
 
 
 class BatchSource(Datasource):
-    """The batches of a frozen manifest: one read task, one block and one row each.
+    """The batches of a frozen manifest, streamed by one read task: one block and one row each.
 
     A datasource of our own because `read_parquet` puts small row groups together as it likes, and its tasks book CPUs.
+    One task and not one for each batch: the driver keeps each, and Ray starts a process for all that run at once.
     """
 
     def __init__(self, context: RunContext, batches: Sequence[int]) -> None:
@@ -50,16 +61,27 @@ class BatchSource(Datasource):
     def get_read_tasks(
         self, parallelism: int, per_task_row_limit: int | None = None, *args: Any, **kwargs: Any
     ) -> list[ReadTask]:
-        """One task per batch, whatever the parallelism asked for."""
-        return [self._task(number) for number in self._batches]
-
-    def _task(self, number: int) -> ReadTask:
-        context = self._context
+        """One task, whatever the parallelism asked for."""
+        context, batches = self._context, self._batches
 
         def read() -> Iterable[pa.Table]:
-            yield pack(context.files().batch(number).to_pylist())
+            for batch in context.files().batches(batches):
+                yield pack(batch.to_pylist())
 
-        return ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))
+        return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
+
+
+class ReadAhead(BackpressurePolicy):
+    """Keeps the source from streaming a whole manifest into the driver's queues: Ray counts bytes, and a batch has next
+    to none. With it the driver's memory does not grow with the manifest."""
+
+    def max_task_output_bytes_to_read(self, op: PhysicalOperator) -> int | None:
+        """Nothing more while enough batches wait for the pool behind the source."""
+        sources = [dependency for dependency in op.input_dependencies if isinstance(dependency, InputDataBuffer)]
+        if not sources:
+            return None
+        waiting = sum(self._topology[after].total_enqueued_input_blocks() for after in op.output_dependencies)
+        return 0 if waiting >= AHEAD else None
 
 
 def perceive(
@@ -72,23 +94,36 @@ def perceive(
     steps: Sequence[Step] = (),
 ) -> Dataset:
     """The lazy dataset of a run. Iterating over it does the work and yields one small row per part written."""
+    settings = DataContext.get_current()
+    settings.target_max_block_size = 1  # byte: every row is a batch and a block of its own, however small
+    settings.set_config(ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [*ENABLED_BACKPRESSURE_POLICIES, ReadAhead])
     streams = []
     for branch in branches:
         stream = ray.data.read_datasource(
-            BatchSource(context, branch.batches),
-            override_num_blocks=len(branch.batches),
-            num_cpus=0,
-            concurrency=READERS,
+            BatchSource(context, branch.batches), override_num_blocks=1, num_cpus=0, concurrency=1
         )
         for task in branch.tasks:
             pool = plan.pool(task)
             arguments = {"entry": entries[task], "config": configs[task], "context": context, "device": pool.device}
-            stream = _pool(stream, PerceiveStage, arguments, pool, len(branch.batches))
+            last = task == branch.tasks[-1] and not steps
+            stream = _pool(stream, *_stage(PerceiveStage, arguments, context, last), pool, len(branch.batches))
         streams.append(stream)
     stream = streams[0].union(*streams[1:]) if len(streams) > 1 else streams[0]
-    for step in steps:
-        stream = _small(stream, step.stage, step.arguments, step.concurrent_calls)
-    return _small(stream, WriteStage, {"context": context})
+    for number, step in enumerate(steps, 1):
+        stage, given = _stage(step.stage, step.arguments, context, number == len(steps))
+        stream = _small(stream, stage, given, step.concurrent_calls)
+    return stream
+
+
+def _stage(
+    stage: type, arguments: Mapping[str, Any], context: RunContext, last: bool
+) -> tuple[type, Mapping[str, Any]]:
+    """A stage and its arguments, writing what it made when it is the last."""
+    return (
+        (WritingStage, {"stage": stage, "arguments": dict(arguments), "context": context})
+        if last
+        else (stage, arguments)
+    )
 
 
 def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool, batches: int) -> Dataset:

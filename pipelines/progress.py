@@ -68,7 +68,7 @@ class Progress:
 
     @contextmanager
     def running(self, work: Sequence[Work], plan: PoolPlan) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
-        """While parts stream through the pools; call the value with the rows that `WriteStage` returns."""
+        """While parts stream through the pools; call the value with the parts that `WritingStage` tells."""
         actors = {pool.task: f"{pool.actors}-{pool.max_actors}" for pool in plan.pools}
         state = _State({item.task: PoolProgress(item, actors.get(item.task, "")) for item in work if item.parts})
         state.total = len({(item.task, item.parts) for item in work}) and max((item.parts for item in work), default=0)

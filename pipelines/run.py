@@ -180,7 +180,8 @@ class Run:
         dataset = perceive(context, branches, self.entries, self.configs, plan, steps=steps)
         with self.progress.running(work, plan) as advance:
             for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                advance(pa.table(block).to_pylist())
+                for row in pa.table(block).to_pylist():
+                    advance(row["parts"])
 
     def _answer_rest(self, files: RunFiles) -> None:
         """Ask the question of every asset that the stream did not answer: those of several parts, those read by

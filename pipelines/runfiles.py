@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -82,11 +83,13 @@ class RunFiles:
         tables = [self.storage.read_parquet(path, columns) for path in paths]
         return pa.concat_tables(tables) if tables else MANIFEST.empty_table().select(columns or MANIFEST.names)
 
-    def batch(self, number: int) -> pa.Table:
-        """The parts of one batch."""
-        path = f"{self.folder}/manifest-{number // BATCHES_PER_FILE:05d}.parquet"
-        with self.storage.filesystem.open_input_file(path) as stream:
-            return pq.ParquetFile(stream).read_row_group(number % BATCHES_PER_FILE)
+    def batches(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
+        """The parts of these batches, in turn; the numbers rise, so that a file is opened once."""
+        for file, own in groupby(numbers, lambda number: number // BATCHES_PER_FILE):
+            with self.storage.filesystem.open_input_file(f"{self.folder}/manifest-{file:05d}.parquet") as stream:
+                reader = pq.ParquetFile(stream)
+                for number in own:
+                    yield reader.read_row_group(number % BATCHES_PER_FILE)
 
     # -- commits ----------------------------------------------------------------------------------------------
     def commit(self, rows: dict[str, pa.Table]) -> CommitRecord:

@@ -8,7 +8,7 @@ and commit.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -169,17 +169,22 @@ def unpack_table(block: pa.Table) -> pa.Table:
     return pa.Table.from_batches([pa.RecordBatch.from_struct_array(struct)])
 
 
-class WriteStage:
-    """Makes a block durable: data files, then the commit record. Returns one small row per part for progress."""
+class WritingStage:
+    """Another stage, and then its batches made durable: data files, then the commit record. Returns one small row per
+    batch, which says for progress what became of its parts."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, stage: type, arguments: Mapping[str, Any], context: RunContext) -> None:
+        self._stage = stage(**arguments)
         self._files = context.files()
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A packed batch to (part_id, modality, status, pages, seconds, category, stage seconds) of each part."""
+        """A packed batch to its parts' (part_id, modality, status, pages, seconds, category, stage seconds)."""
+        return pa.Table.from_pylist([{"parts": self._write(self._stage(block))}], schema=PROGRESS)
+
+    def _write(self, block: pa.Table) -> list[dict[str, Any]]:
         block = unpack_table(block)
         if not block.num_rows:
-            return PROGRESS.empty_table()
+            return []
         answers = [row for row in block["answer"].to_pylist() if row is not None]
         given = zip(block["part_id"].to_pylist(), block["answer"].is_valid().to_pylist(), strict=True)
         answered = {part_id for part_id, there in given if there}
@@ -201,19 +206,25 @@ class WriteStage:
                     "seconds": row["seconds"],
                 }
             )
-        return pa.Table.from_pylist(rows, schema=PROGRESS)
+        return rows
 
 
 PROGRESS = pa.schema(
     {
-        "part_id": pa.string(),
-        "uri": pa.string(),
-        "modality": pa.string(),
-        "status": pa.string(),
-        "pages": pa.int32(),
-        "audio_seconds": pa.float64(),
-        "categories": pa.list_(pa.string()),
-        "answered": pa.bool_(),
-        "seconds": PARTS.field("seconds").type,
+        "parts": pa.list_(
+            pa.struct(
+                {
+                    "part_id": pa.string(),
+                    "uri": pa.string(),
+                    "modality": pa.string(),
+                    "status": pa.string(),
+                    "pages": pa.int32(),
+                    "audio_seconds": pa.float64(),
+                    "categories": pa.list_(pa.string()),
+                    "answered": pa.bool_(),
+                    "seconds": PARTS.field("seconds").type,
+                }
+            )
+        )
     }
 )
