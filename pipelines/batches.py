@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from cluster.pools import Pool, PoolPlan, Work
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cluster.pools import PoolPlan, Work
 from encoders.registry import EncoderEntry
 
 MAX_PARTS = 256  # of one batch: many tiny images are still journalled and committed in bounded steps
+SHRINK = 8  # first and last batches are this much smaller than those between
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,49 +25,59 @@ class Branch:
 
 
 def form_branches(
-    parts: Sequence[dict[str, Any]], entries: Mapping[str, EncoderEntry], plan: PoolPlan
-) -> tuple[list[Branch], list[list[dict[str, Any]]]]:
-    """The branches of a run and its batches in order; a branch holds the modalities that share a chain of tasks."""
+    parts: pa.Table, entries: Mapping[str, EncoderEntry], plan: PoolPlan
+) -> tuple[list[Branch], pa.Table]:
+    """The branches of a run, and the parts in the order of their batches with `batch` filled in; a branch holds the
+    modalities that share a chain of tasks."""
     chains: dict[tuple[str, ...], list[str]] = {}
+    there = set(pc.unique(parts["modality"]).to_pylist())
     for modality in ("document", "image", "audio"):
         chain = tuple(task for task, entry in entries.items() if modality in entry.modalities)
-        if chain and any(part["modality"] == modality for part in parts):
+        if chain and modality in there:
             chains.setdefault(chain, []).append(modality)
     branches: list[Branch] = []
-    batches: list[list[dict[str, Any]]] = []
+    ordered: list[pa.Table] = []
+    first = 0
     for chain, modalities in chains.items():
-        mine = [part for part in parts if part["modality"] in modalities]
-        own = form_batches(mine, min(_budget(plan.pool(task), mine) for task in chain))
-        branches.append(Branch(chain, tuple(modalities), tuple(range(len(batches), len(batches) + len(own)))))
-        batches += own
-    return branches, batches
+        mine = parts.filter(pc.is_in(parts["modality"], value_set=pa.array(modalities)))
+        pools = [plan.pool(task) for task in chain]
+        budget, actors = min(pool.batch_units for pool in pools), max(pool.max_actors for pool in pools)
+        numbers = [first + number for number in form_batches(mine["units"].to_pylist(), budget, actors)]
+        column = mine.schema.get_field_index("batch")
+        ordered.append(mine.set_column(column, mine.schema.field(column), [pa.array(numbers, pa.int32())]))
+        branches.append(Branch(chain, tuple(modalities), tuple(range(first, numbers[-1] + 1))))
+        first = numbers[-1] + 1
+    return branches, pa.concat_tables(ordered) if ordered else parts.slice(0, 0)
 
 
-def _budget(pool: Pool, parts: Sequence[dict[str, Any]]) -> float:
-    """Units of one batch: the pool's, or less when there is little work, so that every actor gets several."""
-    total = sum(float(part["units"]) for part in parts)
-    return min(pool.batch_units, max(1.0, total / (4 * pool.max_actors)))
+def form_batches(units: Sequence[float], budget: float, actors: int) -> list[int]:
+    """For each part the number of its batch, counted from 0: consecutive parts, up to ``budget`` units; a part over it
+    is a batch of its own.
+
+    The first batch of every actor is small and each further one twice as large, so that rows arrive early and a mistake
+    in the settings shows; the last ones shrink with the work that is left, so that the actors end together.
+    """
+    numbers: list[int] = []
+    left, used, held, limit = sum(units), 0.0, 0, -1.0
+    for part in units:
+        if not numbers or used + part > limit or held >= MAX_PARTS:
+            number = numbers[-1] + 1 if numbers else 0
+            ramp = budget / SHRINK * 2 ** min(number // actors, 30)
+            limit = max(min(budget, ramp, left / (4 * actors)), budget / SHRINK)
+            used, held = 0.0, 0
+        else:
+            number = numbers[-1]
+        numbers.append(number)
+        used, held, left = used + part, held + 1, left - part
+    return numbers
 
 
-def form_batches(parts: Iterable[dict[str, Any]], budget: float) -> list[list[dict[str, Any]]]:
-    """Consecutive parts up to ``budget`` units; a part over the budget is a batch of its own."""
-    batches: list[list[dict[str, Any]]] = []
-    used = 0.0
-    for part in parts:
-        if not batches or used + part["units"] > budget or len(batches[-1]) >= MAX_PARTS:
-            batches.append([])
-            used = 0.0
-        batches[-1].append(part)
-        used += part["units"]
-    return batches
-
-
-def work_of(parts: Iterable[dict[str, Any]], entries: Mapping[str, EncoderEntry]) -> list[Work]:
+def work_of(parts: pa.Table, entries: Mapping[str, EncoderEntry]) -> list[Work]:
     """How much every task has to do."""
-    totals = {task: [0, 0.0] for task in entries}
-    for part in parts:
-        for task, entry in entries.items():
-            if part["modality"] in entry.modalities:
-                totals[task][0] += 1
-                totals[task][1] += part["units"]
-    return [Work(task, int(count), units, entries[task].unit) for task, (count, units) in totals.items()]
+    sums = parts.select(["modality", "units"]).group_by("modality").aggregate([("units", "count"), ("units", "sum")])
+    totals = {row["modality"]: (row["units_count"], row["units_sum"]) for row in sums.to_pylist()}
+    work = []
+    for task, entry in entries.items():
+        mine = [totals[modality] for modality in entry.modalities if modality in totals]
+        work.append(Work(task, sum(count for count, _ in mine), sum((units for _, units in mine), 0.0), entry.unit))
+    return work

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +27,7 @@ def print_forecast(
     """Scan the sources and print counts, pools, bottleneck, hours and cost. Writes nothing."""
     run = Run(settings, sources, out or "/nonexistent", Progress(progress))
     manifest = run.scan()
-    answers = sum(row["state"] in ("new", "unchanged") for row in manifest.listing) if run.question else 0
+    answers = manifest.count("new", "unchanged") if run.question else 0
     service = measured_times(Storage(out)) if out else {}
     resources = local_resources(settings.cluster)
     plan = plan_pools(
@@ -47,19 +48,17 @@ def print_forecast(
     console.print(f" and {resources.gpus:g} GPUs, {plan.hours * price:.2f} at {price:.2f} an hour")
 
 
-def _print_listing(console: Console, listing: Sequence[dict[str, object]]) -> None:
-    counts = Counter((str(row["state"]), str(row["modality"] or "unreadable")) for row in listing)
-    pages = sum(int(str(row["pages"])) for row in listing if row["state"] == "new")
-    hours = sum(float(str(row["seconds"])) for row in listing if row["state"] == "new") / 3600
-    for (state, modality), count in sorted(counts.items()):
-        console.print(f"{count:>8} {modality} {state}")
+def _print_listing(console: Console, listing: pa.Table) -> None:
+    sums = listing.group_by(["state", "modality"]).aggregate([("uri", "count"), ("pages", "sum"), ("seconds", "sum")])
+    rows = sorted(sums.to_pylist(), key=lambda row: (row["state"], row["modality"]))
+    for row in rows:
+        console.print(f"{row['uri_count']:>8} {row['modality'] or 'unreadable'} {row['state']}")
+    new = [row for row in rows if row["state"] == "new"]
+    pages, hours = sum(row["pages_sum"] for row in new), sum(row["seconds_sum"] for row in new) / 3600
     console.print(f"{pages:>8} pages and {hours:.2f} hours of audio to read")
-    failed: Counter[str] = Counter()
-    for row in listing:
-        if isinstance(row["failure"], dict):
-            failed[row["failure"]["category"]] += 1
+    failed = pc.value_counts(pc.struct_field(listing["failure"], "category").drop_null()).to_pylist()
     if failed:
-        console.print("unreadable: " + ", ".join(f"{count} {category}" for category, count in failed.items()))
+        console.print("unreadable: " + ", ".join(f"{item['counts']} {item['values']}" for item in failed))
 
 
 def measured_times(storage: Storage) -> dict[tuple[str, str], ServiceTime]:

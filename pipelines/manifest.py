@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from encoders.base import MediaInput
 from encoders.failures import Failure, MediaError
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.media.opened import Probe
 from encoders.media.opener import MediaOpener
+from pipelines.changes import compare
 from pipelines.fingerprints import part_id
 from pipelines.settings import RunConfig
 from pipelines.sources import Asset
 from pipelines.spool import Spool
+from pipelines.table_builder import TableBuilder
 from pipelines.tables import FAILURE, as_row
 
 LISTING = pa.schema(
@@ -59,21 +63,24 @@ MANIFEST = pa.schema(
         "batch": pa.int32(),
     }
 )
-Known = Mapping[str, tuple[str, str, str]]
-"""What `assets` holds: uri -> (etag, perception fingerprint, modality)."""
+_FOUND = pa.schema([LISTING.field(name) for name in ("uri", "etag", "size", "modified")])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Manifest:
-    """Rows of the listing and of the parts, before they are frozen."""
+    """The listing and the parts, before they are frozen, with the schemas LISTING and MANIFEST."""
 
-    listing: list[dict[str, Any]] = field(default_factory=list)
-    parts: list[dict[str, Any]] = field(default_factory=list)
+    listing: pa.Table
+    parts: pa.Table
 
-    def units(self, modalities: Iterable[str]) -> tuple[int, float]:
-        """Parts and units of some modalities."""
-        chosen = [part["units"] for part in self.parts if part["modality"] in set(modalities)]
-        return len(chosen), sum(chosen)
+    @property
+    def nothing_new(self) -> bool:
+        """Whether every asset is as the tables have it."""
+        return bool(self.count("unchanged") == self.listing.num_rows)
+
+    def count(self, *states: str) -> int:
+        """Assets in these states."""
+        return int(pc.sum(pc.is_in(self.listing["state"], value_set=pa.array(states))).as_py() or 0)
 
 
 class Prober:
@@ -119,44 +126,70 @@ def select(assets: Iterable[Asset], config: RunConfig) -> Iterator[Asset]:
 
 def build_manifest(
     assets: Iterable[Asset],
-    known: Known,
+    known: pa.Table,
     fingerprints: Mapping[str, str],
     config: RunConfig,
-    prober: Prober,
+    prober: Callable[[Iterable[Asset]], Iterator[tuple[Asset, Probe | Failure]]],
     progress: Callable[[int], None] = lambda count: None,
+    fresh: Callable[[Counter[str]], None] = lambda states: None,
 ) -> Manifest:
-    """List, leave out what the tables hold already, probe the rest, and cut it into parts."""
-    manifest = Manifest()
-    fresh: list[Asset] = []
-    for asset in assets:
-        etag, fingerprint, modality = known.get(asset.uri, ("", "", ""))
-        if etag == asset.etag and fingerprint == fingerprints.get(modality, fingerprint):
-            manifest.listing.append(_listed(asset, "unchanged", modality=modality, fingerprint=fingerprint))
-        else:
-            fresh.append(asset)
-        progress(len(manifest.listing) + len(fresh))
-    for asset, seen in prober(fresh):
+    """List, leave out what is known already, probe the rest, and cut it into parts.
+
+    ``known`` has the columns of `pipelines.changes.KNOWN`. ``fresh`` is told, before anything is opened, how many
+    assets are new, changed, or read again because their encoders are other ones.
+    """
+    found = _found(assets, progress)
+    compared = compare(found, known, fingerprints)
+    unchanged = pc.equal(compared["state"], "unchanged")
+    listing, parts = TableBuilder(LISTING), TableBuilder(MANIFEST)
+    listing.add_table(_unchanged(found.filter(unchanged), compared.filter(unchanged)))
+    found, states = found.filter(pc.invert(unchanged)), compared["state"].filter(pc.invert(unchanged))
+    if found.num_rows:
+        fresh(Counter({item["values"]: item["counts"] for item in pc.value_counts(states).to_pylist()}))
+    replaces = (state.as_py() != "new" for state in states)
+    done = compared.num_rows - found.num_rows
+    for (asset, seen), replaced in zip(prober(_assets(found)), replaces, strict=True):
+        own: list[dict[str, Any]] = []
         if isinstance(seen, Failure):
             row = _listed(asset, "failed", fingerprint=fingerprints.get("document", ""), parts=1)
-            manifest.listing.append(row | {"failure": as_row(seen)})
+            row["failure"] = as_row(seen)
         elif seen.modality not in fingerprints:
-            manifest.listing.append(_listed(asset, "skipped", seen, modality=seen.modality))
+            row = _listed(asset, "skipped", seen, modality=seen.modality)
         else:
-            parts = _parts(asset, seen, fingerprints[seen.modality], config)
-            manifest.parts += parts
-            manifest.listing.append(
-                _listed(
-                    asset,
-                    "new",
-                    seen,
-                    modality=seen.modality,
-                    fingerprint=fingerprints[seen.modality],
-                    parts=len(parts),
-                )
-            )
-        manifest.listing[-1]["replaces"] = asset.uri in known
-        progress(len(manifest.listing))
-    return manifest
+            fingerprint = fingerprints[seen.modality]
+            own = _parts(asset, seen, fingerprint, config)
+            row = _listed(asset, "new", seen, modality=seen.modality, fingerprint=fingerprint, parts=len(own))
+        listing.append(row | {"replaces": replaced})
+        for part in own:
+            parts.append(part)
+        done += 1
+        progress(done)
+    return Manifest(listing.table(), parts.table())
+
+
+def _found(assets: Iterable[Asset], progress: Callable[[int], None]) -> pa.Table:
+    """The listing as columns, while it comes in."""
+    found = TableBuilder(_FOUND)
+    for count, asset in enumerate(assets, 1):
+        found.append({name: getattr(asset, name) for name in _FOUND.names})
+        progress(count)
+    return found.table()
+
+
+def _assets(found: pa.Table) -> Iterator[Asset]:
+    for batch in found.to_batches(max_chunksize=1024):
+        for row in batch.to_pylist():
+            yield Asset(**row)
+
+
+def _unchanged(found: pa.Table, compared: pa.Table) -> pa.Table:
+    """Rows of the listing for assets that are not opened."""
+    columns = {name: found[name] for name in found.column_names}
+    columns |= {name: compared[name] for name in compared.column_names}
+    constant = {"media_type": "", "pages": 0, "seconds": 0.0, "parts": 0, "replaces": False, "failure": None}
+    for name, value in constant.items():
+        columns[name] = pa.repeat(pa.scalar(value, LISTING.field(name).type), found.num_rows)
+    return pa.table([columns[name] for name in LISTING.names], schema=LISTING)
 
 
 def _listed(

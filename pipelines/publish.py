@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
@@ -174,14 +173,3 @@ def _replace(
             size = storage.write_parquet(storage.path(name, renewed), rest.cast(SCHEMAS[name]))
             actions.append(_add(DataFile(name, renewed, size, rest.num_rows)))
     return actions
-
-
-def known_assets(storage: Storage) -> dict[str, tuple[str, str, str]]:
-    """uri -> (etag, perception fingerprint, modality) of everything in `assets`."""
-    table = open_table(storage, "assets")
-    if table is None:
-        return {}
-    dataset: ds.Dataset = table.to_pyarrow_dataset(schema=ASSETS)
-    rows = dataset.to_table(columns=["uri", "etag", "perception_fingerprint", "modality"]).to_pydict()
-    keys = zip(rows["etag"], rows["perception_fingerprint"], rows["modality"], strict=True)
-    return dict(zip(rows["uri"], keys, strict=True))

@@ -7,6 +7,7 @@ import json
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,16 +15,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.pools import PoolPlan, Resources, plan_pools
 from cluster.session import available_cpus, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch, form_branches, work_of
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
+from pipelines.known import known_assets
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.manifest import Manifest, Prober, build_manifest, select
 from pipelines.progress import Progress
-from pipelines.publish import known_assets, publish
+from pipelines.publish import publish
 from pipelines.question import Question
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.settings import SettingsTree
@@ -123,9 +126,10 @@ class Run:
         files = RunFiles(self.storage, f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
         manifest = self.scan(fingerprints)
         plan = self.plan(manifest)
-        branches, batches = form_branches(manifest.parts, self.entries, plan)
-        files.freeze(manifest, batches)
-        failed = [_failed_row(row, files.run_id) for row in manifest.listing if row["state"] == "failed"]
+        branches, parts = form_branches(manifest.parts, self.entries, plan)
+        files.freeze(Manifest(manifest.listing, parts))
+        unreadable = manifest.listing.filter(pc.equal(manifest.listing["state"], "failed"))
+        failed = [_failed_row(row, files.run_id) for row in unreadable.to_pylist()]
         if failed:
             files.commit({"parts": rows_to_table(failed, PARTS), "answers": ANSWERS.empty_table()})
         files.write_state(
@@ -146,30 +150,36 @@ class Run:
         assets = select(list_assets(self.sources, exclude=self.storage.out), self.settings.run)
         opening, limits = self.settings.encoder("ocr").opening, self.settings.encoder("ocr").limits
         prober = Prober(opening, limits, Spool(), available_cpus())
+        known = known_assets(self.storage)
         with self.progress.listing() as count:
-            return build_manifest(assets, known_assets(self.storage), fingerprints, self.settings.run, prober, count)
+            return build_manifest(assets, known, fingerprints, self.settings.run, prober, count, self._found)
+
+    def _found(self, states: Counter[str]) -> None:
+        """Say what will be opened before it is."""
+        if states["reread"]:
+            self.progress.note(
+                f"{states['reread']} assets are read again: the tables hold what other encoders or settings read"
+            )
 
     def plan(self, manifest: Manifest) -> PoolPlan:
         """The pool plan for a manifest on the machine at hand."""
-        answers = sum(row["state"] in ("new", "unchanged") for row in manifest.listing) if self.question else 0
+        answers = manifest.count("new", "unchanged") if self.question else 0
         resources = local_resources(self.settings.cluster)
         return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
 
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
         """Read every part that is not committed yet. Ray is not started when there is none."""
-        done = {part for record in files.commits() for part, _, _ in record.parts}
-        manifest = files.manifest(["part_id", "modality", "units", "batch"])
-        rows = [row for row in manifest.to_pylist() if row["part_id"] not in done]
-        if not rows:
+        left = _left(files)
+        if not left.num_rows:
             return
         from pipelines.perceive import Step, perceive
         from pipelines.stages import RunContext
 
-        branches = _remaining(files, {row["batch"] for row in rows})
-        work = work_of(rows, self.entries)
+        branches = _remaining(files, set(pc.unique(left["batch"]).to_pylist()))
+        work = work_of(left, self.entries)
         resources = self._ray()
-        plan = plan_pools(work, resources, self.settings.cluster, answers=len(rows) if self.question else 0)
+        plan = plan_pools(work, resources, self.settings.cluster, answers=left.num_rows if self.question else 0)
         context = RunContext(self.storage.out, files.run_id)
         steps = []
         if self.question:
@@ -219,6 +229,13 @@ class Run:
             share = DecoderResources(num_gpus=pool.num_gpus) if pool else None
             self._lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
         return self._lease
+
+
+def _left(files: RunFiles) -> pa.Table:
+    """The parts that no commit names."""
+    done = [pa.array([part for part, _, _ in record.parts], pa.string()) for record in files.commits()]
+    manifest = files.manifest(["part_id", "modality", "units", "batch"])
+    return manifest.filter(pc.invert(pc.is_in(manifest["part_id"], value_set=pa.chunked_array(done, pa.string()))))
 
 
 def _remaining(files: RunFiles, batches: set[int]) -> list[Branch]:

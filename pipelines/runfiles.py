@@ -12,15 +12,16 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.manifest import LISTING, MANIFEST, Manifest
+from pipelines.manifest import MANIFEST, Manifest
 from pipelines.storage import Storage
-from pipelines.tables import SCHEMAS, rows_to_table
+from pipelines.tables import SCHEMAS
 
 BATCHES_PER_FILE = 256  # a footer of more row groups costs more to read than the batch
 
@@ -62,20 +63,25 @@ class RunFiles:
         return self.storage.read_json(f"{self.folder}/run.json") or {}
 
     # -- manifest ---------------------------------------------------------------------------------------------
-    def freeze(self, manifest: Manifest, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
-        """Write listing and batches; a run exists once its run.json is written after this."""
-        self.storage.write_parquet(f"{self.folder}/listing.parquet", rows_to_table(manifest.listing, LISTING))
-        for number, start in enumerate(range(0, len(batches), BATCHES_PER_FILE)):
+    def freeze(self, manifest: Manifest) -> None:
+        """Write listing and batches; a run exists once its run.json is written after this.
+
+        The parts come in the order of their batches, which are numbered from 0."""
+        self.storage.write_parquet(f"{self.folder}/listing.parquet", manifest.listing)
+        parts = manifest.parts
+        numbers = parts["batch"].to_numpy()
+        starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)] if len(numbers) else [0]
+        bounds = list(pairwise(starts))
+        for number, first in enumerate(range(0, len(bounds), BATCHES_PER_FILE)):
             sink = pa.BufferOutputStream()
             with pq.ParquetWriter(sink, MANIFEST, compression="zstd") as writer:
-                for offset, batch in enumerate(batches[start : start + BATCHES_PER_FILE]):
-                    rows = [part | {"batch": start + offset} for part in batch]
-                    writer.write_table(rows_to_table(rows, MANIFEST))
+                for start, stop in bounds[first : first + BATCHES_PER_FILE]:
+                    writer.write_table(parts.slice(start, stop - start), row_group_size=stop - start)
             self.storage.write_bytes(f"{self.folder}/manifest-{number:05d}.parquet", sink.getvalue().to_pybytes())
 
-    def listing(self) -> pa.Table:
+    def listing(self, columns: list[str] | None = None) -> pa.Table:
         """One row per listed asset."""
-        return self.storage.read_parquet(f"{self.folder}/listing.parquet")
+        return self.storage.read_parquet(f"{self.folder}/listing.parquet", columns)
 
     def manifest(self, columns: list[str] | None = None) -> pa.Table:
         """One row per part, in batch order."""

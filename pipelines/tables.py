@@ -6,11 +6,13 @@ written through one of these schemas. `objects`, `gui_elements` and `soft_tokens
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
@@ -165,6 +167,15 @@ def open_table(out: str | Storage, name: str) -> DeltaTable | None:
         return None
 
 
+def require_tables(out: str | Storage) -> None:
+    """Raise InterlaceError when OUT holds no tables."""
+    storage = out if isinstance(out, Storage) else Storage(out)
+    if open_table(storage, "assets") is None:
+        raise InterlaceError(
+            f"{storage.out} holds no Interlace tables; write some with: interlace run SOURCE --out {storage.out}"
+        )
+
+
 def read_table(out: str | Storage, name: str) -> ds.Dataset:
     """The published rows of ``assets``, ``parts`` or ``answers`` as a pyarrow dataset.
 
@@ -177,7 +188,24 @@ def read_table(out: str | Storage, name: str) -> ds.Dataset:
     if table is not None and table.file_uris():
         return table.to_pyarrow_dataset(schema=SCHEMAS[name])
     if name == "assets" and table is None:
-        raise InterlaceError(
-            f"{storage.out} holds no Interlace tables; write some with: interlace run SOURCE --out {storage.out}"
-        )
+        require_tables(storage)
     return ds.dataset(SCHEMAS[name].empty_table())
+
+
+def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Columns of a table, one Arrow table per file; nothing when it was never written.
+
+    They may be leaves of nested columns ("pages.page"), which a dataset cannot read alone: counting pages must not read
+    their words.
+    """
+    storage = out if isinstance(out, Storage) else Storage(out)
+    table = open_table(storage, name)
+    paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist() if table is not None else []
+    for path in paths:
+        with storage.filesystem.open_input_file(storage.path(name, path)) as stream:
+            reader = pq.ParquetFile(stream)
+            leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
+            yield reader.read([leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns])
+
+
+_REPEATED = re.compile(r"\.list\.(element|item)")  # what Parquet puts between a list and its values

@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 
 from encoders.failures import Failure, FailureCategory
 from encoders.results import Cell, Chunk, Line, Page, Role, Speaker, Speech, SpokenWord, Table, Word, quad
-from pipelines.manifest import Manifest
+from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.publish import publish
 from pipelines.runfiles import RunFiles
 from pipelines.storage import Storage
@@ -98,7 +98,7 @@ def publish_lake(out: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
     for row in rows["parts"]:
         units = row["speech"]["duration"] if row.get("speech") else len(row.get("pages") or ())
         parts.append(row | {"units": units, "batch": 0})
-    files.freeze(Manifest(listing, parts), [parts])
+    files.freeze(Manifest(rows_to_table(listing, LISTING), rows_to_table(parts, MANIFEST)))
     started = datetime.now(UTC) - timedelta(seconds=90)
     files.write_state({"run_id": "run-1", "started": started.isoformat(), "finished": started.isoformat()})
     files.commit({name: rows_to_table(rows[name], SCHEMAS[name]) for name in ("parts", "answers")})

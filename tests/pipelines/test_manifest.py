@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
 
 from cluster.pools import Resources, Work, plan_pools
 from encoders.failures import Failure, FailureCategory
 from encoders.media.opened import Probe
 from encoders.registry import ENCODERS
 from pipelines.batches import MAX_PARTS, form_batches, form_branches, work_of
-from pipelines.manifest import build_manifest, select
+from pipelines.changes import KNOWN
+from pipelines.manifest import Manifest, build_manifest, select
 from pipelines.settings import RunConfig
 from pipelines.sources import Asset
 
@@ -35,12 +40,27 @@ def look(assets: Iterable[Asset]) -> Iterator[tuple[Asset, Probe | Failure]]:
             yield found, Failure(FailureCategory.UNSUPPORTED, "probe", "no encoder reads it")
 
 
-def manifest(*uris: str, known: dict[str, tuple[str, str, str]] | None = None):
-    return build_manifest([asset(uri) for uri in uris], known or {}, FINGERPRINTS, RunConfig(), look)
+def known(*rows: tuple[str, str, str, str]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(KNOWN.names, row, strict=True)) for row in rows], schema=KNOWN)
+
+
+def manifest(
+    *uris: str,
+    etag: str = "e",
+    fingerprints: dict[str, str] = FINGERPRINTS,
+    tables: pa.Table | None = None,
+    **more: Any,
+) -> Manifest:
+    held = KNOWN.empty_table() if tables is None else tables
+    return build_manifest([asset(uri, etag) for uri in uris], held, fingerprints, RunConfig(), look, **more)
+
+
+def rows(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in table.select(names).to_pylist()]
 
 
 def ranges(*uris: str) -> list[tuple[float, float | None]]:
-    return [(part["range_start"], part["range_stop"]) for part in manifest(*uris).parts]
+    return rows(manifest(*uris).parts, "range_start", "range_stop")
 
 
 def test_documents_are_cut_at_32_pages_and_recordings_at_30_minutes() -> None:
@@ -53,35 +73,48 @@ def test_documents_are_cut_at_32_pages_and_recordings_at_30_minutes() -> None:
 
 def test_every_asset_is_listed_whatever_becomes_of_it() -> None:
     built = manifest("3.pdf", "60.wav", "1.png", "x.bin")
-    states = {row["uri"]: row["state"] for row in built.listing}
-    assert states == {"3.pdf": "new", "60.wav": "new", "1.png": "skipped", "x.bin": "failed"}
-    assert {part["uri"] for part in built.parts} == {"3.pdf", "60.wav"}
+    assert dict(rows(built.listing, "uri", "state")) == {
+        "3.pdf": "new",
+        "60.wav": "new",
+        "1.png": "skipped",
+        "x.bin": "failed",
+    }
+    assert set(built.parts["uri"].to_pylist()) == {"3.pdf", "60.wav"}
 
 
 def test_known_assets_are_probed_again_only_when_they_or_their_encoders_changed() -> None:
-    known = {
-        "1.pdf": ("e", "doc-1", "document"),
-        "2.pdf": ("other", "doc-1", "document"),
-        "3.pdf": ("e", "doc-0", "document"),
-        "4.wav": ("e", "aud-1", "audio"),
-    }
-    built = manifest("1.pdf", "2.pdf", "3.pdf", "4.wav", "5.pdf", known=known)
-    found = {row["uri"]: (row["state"], row["replaces"]) for row in built.listing}
-    assert found == {
-        "1.pdf": ("unchanged", False),
-        "4.wav": ("unchanged", False),
-        "2.pdf": ("new", True),
-        "3.pdf": ("new", True),
-        "5.pdf": ("new", False),
-    }
+    tables = known(
+        ("1.pdf", "e", "doc-1", "document"),
+        ("2.pdf", "other", "doc-1", "document"),
+        ("3.pdf", "e", "doc-0", "document"),
+        ("4.wav", "e", "aud-1", "audio"),
+        ("6.png", "e", "", "image"),  # skipped before, because nothing reads images
+        ("7.bin", "e", "doc-1", ""),  # no probe could open it
+    )
+    told: list[Counter[str]] = []
+    uris = ("1.pdf", "2.pdf", "3.pdf", "4.wav", "5.pdf", "6.png", "7.bin")
+    built = manifest(*uris, tables=tables, fresh=told.append)
+    assert sorted(rows(built.listing, "uri", "state", "replaces")) == [
+        ("1.pdf", "unchanged", False),
+        ("2.pdf", "new", True),
+        ("3.pdf", "new", True),
+        ("4.wav", "unchanged", False),
+        ("5.pdf", "new", False),
+        ("6.png", "unchanged", False),
+        ("7.bin", "unchanged", False),
+    ]
+    assert told == [{"new": 1, "changed": 1, "reread": 1}]
+    assert manifest("6.png", tables=tables, fingerprints={"image": "i"}).count("new") == 1
+    assert manifest("1.pdf", "4.wav", tables=tables).nothing_new
 
 
 def test_a_part_keeps_its_id_until_bytes_or_encoders_change() -> None:
-    first, again = manifest("3.pdf").parts[0], manifest("3.pdf").parts[0]
-    assert first["part_id"] == again["part_id"]
-    other = build_manifest([asset("3.pdf", "e2")], {}, FINGERPRINTS, RunConfig(), look).parts[0]
-    renewed = build_manifest([asset("3.pdf")], {}, {"document": "doc-2"}, RunConfig(), look).parts[0]
-    assert len({first["part_id"], other["part_id"], renewed["part_id"]}) == 3
+    def made(**more: Any) -> str:
+        (found,) = manifest("3.pdf", **more).parts["part_id"].to_pylist()
+        return str(found)
+
+    assert made() == made()
+    assert len({made(), made(etag="e2"), made(fingerprints={"document": "doc-2"})}) == 3
 
 
 def test_a_sample_repeats_and_a_limit_limits() -> None:
@@ -93,18 +126,24 @@ def test_a_sample_repeats_and_a_limit_limits() -> None:
 
 
 def test_batches_are_formed_by_units_not_rows() -> None:
-    parts = [{"units": units} for units in (5, 5, 5, 40, 1, 1)]
-    assert [[p["units"] for p in batch] for batch in form_batches(parts, 12)] == [[5, 5], [5], [40], [1, 1]]
-    assert max(len(batch) for batch in form_batches([{"units": 0.001}] * 1000, 10)) == MAX_PARTS
+    numbers = form_batches([1.0] * 1000, budget=16, actors=2)
+    sizes = list(Counter(numbers).values())
+    assert sizes[:8] == [2, 2, 4, 4, 8, 8, 16, 16]  # early rows, then full batches
+    assert max(sizes) == 16 and sizes[-1] <= 2  # and the actors end together
+    assert numbers == sorted(numbers)
+    assert form_batches([40.0, 40.0, 40.0], budget=12, actors=1) == [0, 1, 2]
+    assert max(Counter(form_batches([0.001] * 1000, 10, 1)).values()) == MAX_PARTS
 
 
 def test_modalities_with_the_same_encoders_share_a_branch() -> None:
-    parts = manifest("3.pdf", "60.wav").parts + [manifest("1.pdf").parts[0] | {"modality": "image"}]
-    work = work_of(parts, ENCODERS)
+    built = manifest("3.pdf", "60.wav", "1.png", fingerprints=FINGERPRINTS | {"image": "i"}).parts
+    work = work_of(built, ENCODERS)
     assert work == [Work("ocr", 2, 4.0, "pages"), Work("speech_to_text", 1, 60.0, "seconds")]
-    branches, batches = form_branches(parts, ENCODERS, plan_pools(work, Resources(2)))
+    branches, parts = form_branches(built, ENCODERS, plan_pools(work, Resources(2)))
     assert [(branch.tasks, branch.modalities) for branch in branches] == [
         (("ocr",), ("document", "image")),
         (("speech_to_text",), ("audio",)),
     ]
-    assert sorted(number for branch in branches for number in branch.batches) == list(range(len(batches)))
+    numbers = [number for branch in branches for number in branch.batches]
+    assert numbers == sorted(set(parts["batch"].to_pylist())) == list(range(len(numbers)))
+    assert set(parts["part_id"].to_pylist()) == set(built["part_id"].to_pylist())
