@@ -74,10 +74,8 @@ def form_batches(units: Sequence[float], budget: float, actors: int) -> list[int
 
 def work_of(parts: pa.Table, entries: Mapping[str, EncoderEntry]) -> list[Work]:
     """How much every task has to do."""
-    sums = parts.select(["modality", "units"]).group_by("modality").aggregate([("units", "count"), ("units", "sum")])
-    totals = {row["modality"]: (row["units_count"], row["units_sum"]) for row in sums.to_pylist()}
     work = []
     for task, entry in entries.items():
-        mine = [totals[modality] for modality in entry.modalities if modality in totals]
-        work.append(Work(task, sum(count for count, _ in mine), sum((units for _, units in mine), 0.0), entry.unit))
+        units = parts["units"].filter(pc.is_in(parts["modality"], value_set=pa.array(entry.modalities)))
+        work.append(Work(task, len(units), float(pc.sum(units).as_py() or 0), entry.unit))
     return work

@@ -200,9 +200,8 @@ def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Itera
     """
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
-    paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist() if table is not None else []
-    for path in paths:
-        with storage.filesystem.open_input_file(storage.path(name, path)) as stream:
+    for uri in table.file_uris() if table is not None else []:
+        with storage.filesystem.open_input_file(uri.removeprefix("s3://")) as stream:
             reader = pq.ParquetFile(stream)
             leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
             yield reader.read([leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns])

@@ -6,7 +6,7 @@ import difflib
 import re
 from pathlib import Path
 
-from encoders.checkpoints import bucket, hub
+from encoders.checkpoints import bucket
 from encoders.checkpoints.errors import CheckpointError
 from encoders.checkpoints.home import file_sha256, files_under
 from encoders.checkpoints.lock import Lock, digest_of, load_lock
@@ -39,6 +39,8 @@ def resolve(
     if kind == "s3":
         return bucket.fetch(ref, home=home, offline=offline)
     if kind == "hub":
+        from encoders.checkpoints import hub  # the hub's library takes as long to import as all else here
+
         return hub.fetch(ref, offline=offline)
     role, name = split_name(ref, lock, variant)
     folder = variant_folder(role, name, lock.checkpoints[role].variants[name], home)
@@ -90,6 +92,8 @@ def checkpoint_digest(
     if kind == "s3":
         return bucket.digest(ref, home=home, offline=offline)
     if kind == "hub":
+        from encoders.checkpoints import hub
+
         return hub.revision(ref, offline=offline)
     role, name = split_name(ref, lock, variant)
     return lock.checkpoints[role].variants[name].digest

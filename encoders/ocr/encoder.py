@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from encoders.base import FeatureSpan, MediaInput, Perception
 from encoders.checkpoints.resolve import checkpoint_digest
 from encoders.failures import Failure, FailureCategory, MediaError
-from encoders.layout import arrange, arrange_document
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.networks import OcrNetworks
 from encoders.results import DocumentResult, Line, Page, Quad
 
-if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
+if TYPE_CHECKING:  # torch and OpenCV take long to import, and a driver only asks for the fingerprint
     from encoders.ocr.page_reader import PageReader, ReadPage
     from encoders.ocr.script import ScriptDetector
 
@@ -149,6 +148,8 @@ class OcrEncoder:
             return [_failure(error, to_read[0][1].page)]
 
     def _lay_out(self, state: _Part, opened: OpenedPage, lines: list[Line], source: str, read: ReadPage | None) -> None:
+        from encoders.layout import arrange
+
         started = time.perf_counter()
         try:
             page = arrange(opened, lines, source=source, rotation=read.rotation if read else 0)
@@ -164,6 +165,8 @@ class OcrEncoder:
 
     def _perception(self, state: _Part) -> Perception:
         """The part's pages put together, with features in the order of their lines."""
+        from encoders.layout import arrange_document
+
         started = time.perf_counter()
         pages = tuple(arrange_document(sorted(state.pages, key=lambda page: page.page)))
         state.spend("layout", time.perf_counter() - started)
