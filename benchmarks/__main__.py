@@ -1,8 +1,10 @@
 """All benchmarks, one after the other: what they print goes to the terminal and to bench-out/NAME.txt.
 
-    python -m benchmarks                 # everything, 1-2 hours on 2 cores
-    python -m benchmarks --quick         # smaller sizes and single repeats, about 20 minutes
+    python -m benchmarks                 # everything, about 2 hours on 2 cores
+    python -m benchmarks speed           # the CPU rows of the README's table of speed, at most 45 minutes
+    python -m benchmarks speed --quick   # smaller sizes and single repeats
     python -m benchmarks bulk_ocr again  # some of them
+    python -m benchmarks speed --resume  # without those that ended well, going on where one was interrupted
 
 Each runs in a process of its own. Figures of a busy machine are not figures: the load at the start is printed.
 """
@@ -29,8 +31,11 @@ class Bench:
     module: str
     full: tuple[str, ...] = ()
     quick: tuple[str, ...] = ()
+    group: str = ""
 
 
+# Why these sizes: a run of ours has to last five minutes, which is 360 pages at 1.2 pages/s, and three of them with as
+# many of the bare encoders take half an hour; RapidOCR reads 20 other pages in each repeat, 60 in all: eight minutes.
 BENCHES = (
     Bench("receipts", "reading of scanned receipts, RapidOCR beside it (development data)", "ocr_receipts"),
     Bench("layout", "reading order, paragraphs, roles and tables of generated pages", "layout_quality",
@@ -41,17 +46,20 @@ BENCHES = (
     Bench("speech_wer", "word error of generated speech, faster-whisper beside it", "speech_wer",
           ("--voices", "heart"), ("--voices", "heart")),
     Bench("diarization", "who speaks when (development data)", "speech_diarization"),
-    Bench("bulk_ocr", "bulk OCR: pipeline, bare encoders, RapidOCR", "bulk_ocr",
-          ("--pages", "240", "--baseline-pages", "12", "--repeats", "3"),
-          ("--pages", "40", "--baseline-pages", "6", "--repeats", "1")),
+    Bench("again", "a second run with nothing new, over more and more assets", "again", (),
+          ("--counts", "1000", "10000", "--repeats", "1"), "speed"),
+    Bench("memory", "memory by number of stub parts", "control_plane",
+          ("memory", "1000", "100000"), ("memory", "1000", "5000"), "speed"),
+    Bench("first_reads", "bytes read over bytes listed on a first run", "first_reads",
+          (), ("--repeats", "1"), "speed"),
     Bench("speech_speed", "speech with speakers against bare faster-whisper", "speech_speed",
-          ("--minutes", "5", "--repeats", "3"), ("--minutes", "2", "--repeats", "1")),
-    Bench("memory_1k", "memory at a thousand stub parts", "control_plane", ("memory", "1000"), ("memory", "1000")),
-    Bench("memory_100k", "memory at a hundred thousand stub parts", "control_plane",
-          ("memory", "100000"), ("memory", "10000")),
-    Bench("again", "a second run with nothing new over a thousand assets", "control_plane",
-          ("again", "1000"), ("again", "1000")),
+          ("--minutes", "2", "--repeats", "3"), ("--minutes", "1", "--repeats", "1"), "speed"),
+    Bench("bulk_ocr", "bulk OCR: pipeline, bare encoders, RapidOCR", "bulk_ocr",
+          ("--pages", "360", "--baseline-pages", "20", "--repeats", "3", "--keep", "bench-out/bulk_ocr.jsonl"),
+          ("--pages", "24", "--baseline-pages", "4", "--repeats", "1", "--keep", "bench-out/bulk_ocr.jsonl"), "speed"),
+    Bench("speech_long", "a recording of three hours, end to end", "speech_long", (), ("--hours", "0.1")),
 )  # fmt: skip
+GROUPS = sorted({bench.group for bench in BENCHES if bench.group})
 
 
 def run(bench: Bench, quick: bool) -> bool:
@@ -72,17 +80,30 @@ def run(bench: Bench, quick: bool) -> bool:
     return code == 0
 
 
+def _ended_well(bench: Bench) -> bool:
+    kept = OUT / f"{bench.name}.txt"
+    return kept.exists() and kept.read_text().rstrip().endswith("exit 0)")
+
+
 def main() -> None:
     """Run those that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=", ".join(bench.name for bench in BENCHES))
-    parser.add_argument("--quick", action="store_true")
-    chosen = parser.parse_args()
-    unknown = set(chosen.names) - {bench.name for bench in BENCHES}
+    parser.add_argument("names", nargs="*", help=", ".join([*GROUPS, *(bench.name for bench in BENCHES)]))
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and single repeats")
+    parser.add_argument("--resume", action="store_true", help="leave out what ended well the last time")
+    options = parser.parse_args()
+    unknown = set(options.names) - {bench.name for bench in BENCHES} - set(GROUPS)
     if unknown:
         parser.error(f"there is no bench {', '.join(sorted(unknown))}")
     OUT.mkdir(exist_ok=True)
-    failed = [b.name for b in BENCHES if (not chosen.names or b.name in chosen.names) and not run(b, chosen.quick)]
+    chosen = [bench for bench in BENCHES if not options.names or {bench.name, bench.group} & set(options.names)]
+    if options.resume:
+        chosen = [bench for bench in chosen if not _ended_well(bench)]
+    else:
+        for bench in chosen:
+            for kept in OUT.glob(f"{bench.name}.*"):
+                kept.unlink()
+    failed = [bench.name for bench in chosen if not run(bench, options.quick)]
     if failed:
         print(f"\nended with an error: {', '.join(failed)}")
     raise SystemExit(1 if failed else 0)

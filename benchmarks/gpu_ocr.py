@@ -185,4 +185,4 @@ def error_of(lines: dict[str, Any], truths: Sequence[Sequence[KnownPage]], docum
     names = sorted(lines)[:documents]
     read = [page for name in names for page in lines[name]]
     known = [page for name in names for page in truths[int(name.removesuffix(".pdf"))]]
-    return character_error(read, known)
+    return character_error(read, [page.lines for page in known])

