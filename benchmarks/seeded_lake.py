@@ -17,6 +17,7 @@ from encoders.media.opened import Probe
 from pipelines.batches import form_branches
 from pipelines.changes import KNOWN
 from pipelines.fingerprints import perception_fingerprints
+from pipelines.lease import Lease
 from pipelines.manifest import Manifest, build_manifest
 from pipelines.progress import Progress
 from pipelines.publish import publish
@@ -52,7 +53,8 @@ def seed(source: Path, out: Path) -> None:
         files.commit({"parts": rows_to_table(rows, PARTS), "answers": ANSWERS.empty_table()})
     done = {"run_id": files.run_id, "started": started.isoformat(), "finished": datetime.now(UTC).isoformat()}
     files.write_state(done | {"sources": run.sources, "signature": "seeded", "branches": []})
-    publish(files)
+    with Lease(files.storage, "bench") as lease:
+        publish(files, lease)
 
 
 def _one_page_each(assets: Iterable[Asset]) -> Iterator[tuple[Asset, Probe]]:

@@ -80,6 +80,7 @@ Ocr = Annotated[str | None, typer.Option(help="auto (a sound text layer is taken
 Prompt = Annotated[str | None, typer.Option(help="a question asked of every asset")]
 Schema = Annotated[Path | None, typer.Option(help="a JSON schema that every answer follows")]
 Limit = Annotated[int | None, typer.Option(help="at most this many assets")]
+Wait = Annotated[bool, typer.Option("--wait", help="wait when another command writes to OUT, instead of giving up")]
 Sample = Annotated[str | None, typer.Option(help="a repeatable share of the assets, such as 1%")]
 
 
@@ -94,28 +95,21 @@ def run(
     limit: Limit = None,
     sample: Sample = None,
     strict: Annotated[bool | None, typer.Option("--strict", help="exit 1 when any part failed")] = None,
+    publish_every: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="publish whole assets during the run, not only at its end")
+    ] = None,
+    wait: Wait = False,
     config: ConfigFile = None,
     settings: Set = [],  # noqa: B006  typer copies defaults
 ) -> None:
     """Read every asset of SOURCES into tables under OUT. Run it again to resume, or to read what is new."""
+    from pipelines.cli_lake import finish
     from pipelines.progress import Progress
     from pipelines.run import Run
-    from pipelines.summary import print_summary
 
-    loaded = load(config, settings, _flags(tasks, ocr, prompt, schema, limit, sample, strict))
-    outcome = Run(loaded.settings, sources, out, Progress(stderr())).execute()
-    print_summary(stdout(), outcome, out)
-    if outcome.interrupted:
-        stderr().print("interrupted; the same command resumes:", f"  {_command()}", sep="\n")
-        raise typer.Exit(130)
-    bad = not outcome.ledger.balanced or (loaded.settings.run.strict and outcome.ledger.failed_parts)
-    raise typer.Exit(1 if bad else 0)
-
-
-def _command() -> str:
-    import shlex
-
-    return " ".join(["interlace", *(shlex.quote(argument) for argument in sys.argv[1:])])
+    flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict) | {"run.publish_every": publish_every}
+    loaded = load(config, settings, flags)
+    finish(Run(loaded.settings, sources, out, Progress(stderr()), wait=wait), strict=loaded.settings.run.strict)
 
 
 @app.command(epilog="Example: interlace plan s3://archive/2024 --set run.price_per_gpu_hour=2.5")

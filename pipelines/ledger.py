@@ -60,18 +60,13 @@ class Ledger:
 def read_ledger(storage: Storage) -> Ledger:
     """Count everything. Raises InterlaceError when OUT was never written."""
     runs = list_runs(storage)
-    listed = _latest_listing(runs)
+    listed, leaving = _latest_listing(runs)
     expected = _expected_parts(runs, listed)
     ledger = Ledger({unit: Account(unit) for unit in ("assets", "parts", "pages", "audio_seconds")}, Counter(), [])
     _count_listed(ledger, listed, expected)
-    seen = _count_parts(ledger, storage, expected)
-    _count_assets(ledger, storage, listed)
-    pending = _pending(runs, expected, seen)
-    for part in pending:
-        _add(ledger, expected[part], "pending")
-    pending_assets = {expected[part]["uri"] for part in pending}
-    assets = ledger.accounts["assets"]
-    assets.terms["pending"] = len(pending_assets)
+    seen = _count_parts(ledger, storage, listed, leaving, expected)
+    published = _count_assets(ledger, storage, listed, leaving)
+    _count_pending(ledger, listed, expected, seen, published)
     for account in ledger.accounts.values():
         if not account.balanced:
             total = sum(account.terms.values())
@@ -79,15 +74,36 @@ def read_ledger(storage: Storage) -> Ledger:
     return ledger
 
 
-def _latest_listing(runs: list[RunFiles]) -> dict[str, dict[str, Any]]:
-    """Per uri the newest row; `unchanged` rows refer back to the run that read the asset."""
+def _latest_listing(runs: list[RunFiles]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """Per uri the newest row, with ``open`` when its run is unfinished, and the uris that an unfinished run is pruning.
+
+    `unchanged` rows refer back to the run that read the asset. A run that another one closed stands for the assets that
+    it published, and for no others.
+    """
     listed: dict[str, dict[str, Any]] = {}
+    leaving: set[str] = set()
     for files in runs:
+        state, plans = files.state(), files.plans()
+        announced = {uri for plan in plans for uri in plan["assets"]}
+        deleted = {uri for plan in plans for uri in plan.get("deleted", ())}
+        unfinished = not state.get("finished")
+        leaving |= deleted if unfinished else set()
         for row in files.listing().to_pylist():
-            if row["state"] == "unchanged" and row["uri"] in listed:
+            uri, kind = row["uri"], row["state"]
+            if kind == "deleted":
+                if uri in deleted:
+                    listed.pop(uri, None)
+            elif kind == "unchanged" and uri in listed:
                 continue
-            listed[row["uri"]] = row | {"run_id": files.run_id}
-    return listed
+            elif not state.get("superseded") or kind in ("unchanged", "skipped") or uri in announced:
+                listed[uri] = row | {"run_id": files.run_id, "open": unfinished}
+                leaving.discard(uri)
+    return listed, leaving
+
+
+def _version(row: dict[str, Any]) -> tuple[str, str]:
+    """What tells one reading of an asset from another: its bytes, and the encoders."""
+    return row["etag"], row["perception_fingerprint"]
 
 
 def _expected_parts(runs: list[RunFiles], listed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -97,11 +113,7 @@ def _expected_parts(runs: list[RunFiles], listed: dict[str, dict[str, Any]]) -> 
     for files in runs:
         for row in files.manifest(columns).to_pylist():
             newest = listed.get(row["uri"])
-            same = newest and (newest["etag"], newest["perception_fingerprint"]) == (
-                row["etag"],
-                row["perception_fingerprint"],
-            )
-            if same:
+            if newest and _version(newest) == _version(row):
                 expected[row["part_id"]] = row
     return expected
 
@@ -122,26 +134,40 @@ def _count_listed(ledger: Ledger, listed: dict[str, dict[str, Any]], expected: d
     accounts["audio_seconds"].tolerance = sum(0.5 + rate * row["units"] for rate, row in zip(rates, audio, strict=True))
 
 
-def _count_parts(ledger: Ledger, storage: Storage, expected: dict[str, dict[str, Any]]) -> set[str]:
-    """Count the rows of `parts`; returns the ids found."""
-    columns = {
-        "part_id": pc.field("part_id"),
-        "status": pc.field("status"),
-        "modality": pc.field("modality"),
-        "pages": pc.field("pages"),
-        "speech": pc.field("speech"),
-        "failures": pc.field("failures"),
-    }
+def _count_parts(
+    ledger: Ledger,
+    storage: Storage,
+    listed: dict[str, dict[str, Any]],
+    leaving: set[str],
+    expected: dict[str, dict[str, Any]],
+) -> set[str]:
+    """Count the rows of `parts`; returns the ids found, and the uris of assets that no probe could open.
+
+    Rows of an older version do not count while the run that replaces them is unfinished.
+    """
+    names = ("part_id", "uri", "etag", "perception_fingerprint", "status", "modality", "pages", "failures")
+    columns = {name: pc.field(name) for name in names}
     columns["speech"] = pc.struct_field(pc.field("speech"), "duration")
     seen: Counter[str] = Counter()
+    stray = 0
     for batch in read_table(storage, "parts").to_batches(columns=columns, batch_size=512):
         numbers = [[page["page"] for page in pages or ()] for pages in batch["pages"].to_pylist()]
         rows = batch.drop_columns(["pages"]).to_pylist()
         for row, pages in zip(rows, numbers, strict=True):
+            newest = listed.get(row["uri"])
+            if newest is None:
+                stray += row["uri"] not in leaving
+                continue
+            if newest["open"] and _version(newest) != _version(row):
+                continue
             seen[row["part_id"]] += 1
             ledger.accounts["parts"].terms[_STATUS[row["status"]]] += 1
             _count_units(ledger, row, pages, expected.get(row["part_id"]))
             ledger.categories.update(failure["category"] for failure in row["failures"])
+            if newest["state"] == "failed":
+                seen[row["uri"]] += 1
+    if stray:
+        ledger.complaints.append(f"parts holds {stray} rows of assets that no run has listed")
     twice = [part for part, count in seen.items() if count > 1]
     if twice:
         ledger.complaints.append(f"{len(twice)} parts have more than one row, {twice[0]} among them")
@@ -162,30 +188,39 @@ def _count_units(ledger: Ledger, row: dict[str, Any], pages: list[int], expected
     ledger.accounts["pages"].terms["failed"] += len(broken)
 
 
-def _count_assets(ledger: Ledger, storage: Storage, listed: dict[str, dict[str, Any]]) -> None:
+def _count_assets(ledger: Ledger, storage: Storage, listed: dict[str, dict[str, Any]], leaving: set[str]) -> set[str]:
+    """Count the rows of `assets`; returns the uris whose newest version is there."""
     stray = 0
-    for row in read_table(storage, "assets").to_table(columns=["uri", "etag", "status"]).to_pylist():
+    published: Counter[str] = Counter()
+    columns = ["uri", "etag", "perception_fingerprint", "status"]
+    for row in read_table(storage, "assets").to_table(columns=columns).to_pylist():
         newest = listed.get(row["uri"])
         if newest is None:
-            stray += 1
-        elif newest["etag"] == row["etag"]:
+            stray += row["uri"] not in leaving
+        elif _version(newest) == _version(row):
             ledger.accounts["assets"].terms[_STATUS[row["status"]]] += 1
+            published[row["uri"]] += 1
     if stray:
         ledger.complaints.append(f"assets holds {stray} rows that no run has listed")
+    return set(published)
 
 
-def _pending(runs: list[RunFiles], expected: dict[str, dict[str, Any]], published: set[str]) -> list[str]:
-    """Parts of unfinished runs that are not in the tables yet, whether or not their work is committed."""
-    pending: list[str] = []
-    for files in runs:
-        if files.state().get("finished"):
+def _count_pending(
+    ledger: Ledger,
+    listed: dict[str, dict[str, Any]],
+    expected: dict[str, dict[str, Any]],
+    seen: set[str],
+    published: set[str],
+) -> None:
+    """What unfinished runs have listed and the tables do not hold yet, whether or not the work is committed."""
+    terms = {unit: account.terms for unit, account in ledger.accounts.items()}
+    for uri, row in listed.items():
+        if not row["open"] or row["state"] not in ("new", "failed"):
             continue
-        ids = files.manifest(["part_id"])["part_id"].to_pylist()
-        pending += [part for part in ids if part in expected and part not in published]
-    return list(dict.fromkeys(pending))
-
-
-def _add(ledger: Ledger, part: dict[str, Any], term: str) -> None:
-    ledger.accounts["parts"].terms[term] += 1
-    unit = "audio_seconds" if part["modality"] == "audio" else "pages"
-    ledger.accounts[unit].terms[term] += part["units"]
+        terms["assets"]["pending"] += uri not in published
+        if row["state"] == "failed" and uri not in seen:
+            terms["parts"]["pending"] += row["parts"]
+    for part_id, part in expected.items():
+        if part_id not in seen and listed[part["uri"]]["open"]:
+            terms["parts"]["pending"] += 1
+            terms["audio_seconds" if part["modality"] == "audio" else "pages"]["pending"] += part["units"]

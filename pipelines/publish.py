@@ -7,25 +7,19 @@ driver that dies at any point is finished by the next one, and nothing is regist
 
 from __future__ import annotations
 
-import json
-import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
-from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
-from encoders.fault_points import fault_point
+from pipelines.lease import Lease, LeaseLost
 from pipelines.runfiles import CommitRecord, DataFile, RunFiles
 from pipelines.storage import Storage
-from pipelines.tables import ASSETS, SCHEMAS, open_table, rows_to_table
-
-TABLES = ("parts", "answers", "assets")
-"""In this order: `assets` says that an asset is done, so it comes last."""
+from pipelines.tables import ASSETS, open_table, read_table, rows_to_table
+from pipelines.transactions import TABLES, Stale, commit_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +30,107 @@ class Published:
     rows: dict[str, int]
 
 
-def publish(files: RunFiles) -> Published | None:
+@dataclass(slots=True)
+class _Listed:
+    """What a run's listing says about publishing."""
+
+    rows: dict[str, dict[str, Any]]  # uri -> row
+    expected: dict[str, int]  # uri -> parts that this run reads
+    retried: dict[str, set[str]]  # uri -> parts that it reads again; the asset's other parts stay as they are
+    deleted: set[str] = field(default_factory=set)
+
+
+def publish(files: RunFiles, lease: Lease) -> Published | None:
     """Register the committed files that no earlier publish of this run took. None when there is nothing new.
 
-    Only whole assets are published: a file waits until every asset in it has its last part. Call it under the
-    lease: two publishers at once would plan the same number.
+    Only whole assets are published: a file waits until every asset in it has its last part. Raises LeaseLost when
+    somebody else took over meanwhile.
     """
-    version = 0
-    while files.storage.exists(_plan_path(files, version + 1)):
-        version += 1
-        _commit(files, version)  # finishes what a dead driver planned; does nothing when all tables have it
-    plans = [_plan(files, number) for number in range(1, version + 1)]
+    version = finish_plans(files, lease)
+    plans = files.plans()
     taken = {key for plan in plans for key in plan["keys"]}
     announced = {uri for plan in plans for uri in plan["assets"]}
-    listing = {row["uri"]: row for row in files.listing().to_pylist()}
-    fresh, whole = _whole(files.commits(), listing, taken, announced)
-    if not fresh:
+    listed = _read_listing(files)
+    fresh, whole = _whole(files.commits(skip=taken), listed, announced)
+    deleted = listed.deleted - {uri for plan in plans for uri in plan.get("deleted", ())}
+    if not fresh and not deleted:
         return None
-    assets = [_asset_row(listing[uri], states, files.run_id) for uri, states in sorted(whole.items())]
-    plan = _make_plan(files, fresh, assets)
-    files.storage.write_json(_plan_path(files, version + 1), plan)
-    _commit(files, version + 1)
+    others = _other_parts(files.storage, {uri: ids for uri, ids in listed.retried.items() if uri in whole})
+    assets = [
+        _asset_row(listed.rows[uri], [*states, *others.get(uri, ())], files.run_id)
+        for uri, states in sorted(whole.items())
+    ]
+    reread = sorted(uri for uri in listed.retried if set(whole.get(uri, ())) - {"failed"})
+    plan = _make_plan(files, fresh, assets) | {"deleted": sorted(deleted), "reread": reread}
+    if not files.storage.create_json(files.plan_path(version + 1), plan):
+        raise LeaseLost(f"publish {version + 1} of run {files.run_id} was planned by another process")
+    _commit(files, version + 1, plan, lease, listed)
     rows = {name: sum(item["rows"] for item in plan["files"] if item["table"] == name) for name in TABLES}
     return Published(version + 1, rows)
 
 
+def finish_plans(files: RunFiles, lease: Lease) -> int:
+    """Commit what a dead driver planned, and nothing when all tables have it; returns the number of plans."""
+    plans = files.plans()
+    if plans:  # those before the last were finished before it was made
+        _commit(files, len(plans), plans[-1], lease, None)
+    return len(plans)
+
+
+def _read_listing(files: RunFiles) -> _Listed:
+    rows = {row["uri"]: row for row in files.listing().to_pylist()}
+    expected = {uri: row["parts"] for uri, row in rows.items()}
+    retried: dict[str, set[str]] = {}
+    if any(row["state"] == "retried" for row in rows.values()):
+        manifest = files.manifest(["uri", "part_id"])
+        for uri, part in zip(manifest["uri"].to_pylist(), manifest["part_id"].to_pylist(), strict=True):
+            if rows[uri]["state"] == "retried":
+                retried.setdefault(uri, set()).add(part)
+        expected |= {uri: len(parts) for uri, parts in retried.items()}
+    return _Listed(rows, expected, retried, {uri for uri, row in rows.items() if row["state"] == "deleted"})
+
+
 def _whole(
-    commits: Iterable[CommitRecord], listing: dict[str, dict[str, Any]], taken: set[str], announced: set[str]
+    commits: Iterable[CommitRecord], listed: _Listed, announced: set[str]
 ) -> tuple[list[CommitRecord], dict[str, list[str]]]:
     """The new records that hold nothing but whole assets, and the part states of the assets that they complete.
 
     A record that holds a part of an unfinished asset waits, and so do the other assets of which it has parts.
     """
-    fresh = [record for record in commits if record.key not in taken]
+    there = {uri for uri, row in listed.rows.items() if row["state"] == "unchanged"} | announced
+    fresh = list(commits)
     while True:
         states: dict[str, list[str]] = {}
         for record in fresh:
             for _, uri, status in record.parts:
                 states.setdefault(uri, []).append(status)
-        short = {uri for uri, found in states.items() if len(found) < listing[uri]["parts"]}
-        there = announced | set(states) | {uri for uri, row in listing.items() if row["state"] == "unchanged"}
+        short = {uri for uri, found in states.items() if len(found) < listed.expected[uri]}
+        answerable = there | set(states)
         kept = [
             record
             for record in fresh
-            if not short & {uri for _, uri, _ in record.parts} and set(record.answers) <= there
+            if not short & {uri for _, uri, _ in record.parts} and set(record.answers) <= answerable
         ]
         if len(kept) == len(fresh):
             return fresh, states
         fresh = kept
 
 
+def _other_parts(storage: Storage, retried: dict[str, set[str]]) -> dict[str, list[str]]:
+    """States of the parts of retried assets that were not read again."""
+    if not retried:
+        return {}
+    chosen = pc.field("uri").isin(pa.array(sorted(retried), pa.string()))
+    found: dict[str, list[str]] = {}
+    for row in read_table(storage, "parts").to_table(columns=["uri", "part_id", "status"], filter=chosen).to_pylist():
+        if row["part_id"] not in retried[row["uri"]]:
+            found.setdefault(row["uri"], []).append(row["status"])
+    return found
+
+
 def _asset_row(listed: dict[str, Any], states: list[str], run_id: str) -> dict[str, Any]:
     status = states[0] if len(set(states)) == 1 else "partial"
     return {name: listed.get(name) for name in ASSETS.names} | {"status": status, "run_id": run_id}
-
-
-def _plan_path(files: RunFiles, version: int) -> str:
-    return f"{files.folder}/publish/{version:06d}.json"
-
-
-def _plan(files: RunFiles, version: int) -> dict[str, Any]:
-    plan: dict[str, Any] = files.storage.read_json(_plan_path(files, version))
-    return plan
 
 
 def _make_plan(files: RunFiles, records: Iterable[CommitRecord], assets: list[dict[str, Any]]) -> dict[str, Any]:
@@ -106,70 +139,31 @@ def _make_plan(files: RunFiles, records: Iterable[CommitRecord], assets: list[di
         path = f"{files.run_id}/assets-{uuid.uuid4().hex[:12]}.parquet"
         size = files.storage.write_parquet(files.storage.path("assets", path), rows_to_table(assets, ASSETS))
         data.append(asdict(DataFile("assets", path, size, len(assets))))
-    return {"keys": [record.key for record in records], "assets": [row["uri"] for row in assets], "files": data}
+    return {
+        "nonce": uuid.uuid4().hex,
+        "keys": [record.key for record in records],
+        "assets": [row["uri"] for row in assets],
+        "files": data,
+    }
 
 
-def _commit(files: RunFiles, version: int) -> None:
-    plan = _plan(files, version)
-    complete = set(plan["assets"])
-    replaced = {row["uri"] for row in files.listing().to_pylist() if row["replaces"] and row["uri"] in complete}
+def _commit(files: RunFiles, version: int, plan: dict[str, Any], lease: Lease, listed: _Listed | None) -> None:
+    """Bring every table to this version. What it replaces comes from the listing, read only when a table lacks it."""
+    lease.check()
     for name in TABLES:
-        storage = files.storage
-        table = _open_or_create(storage, name)
-        if (table.transaction_version(files.run_id) or 0) >= version:
+        table = open_table(files.storage, name)
+        if table is not None and (table.transaction_version(files.run_id) or 0) >= version:
             continue
-        added = [_add(DataFile(**item)) for item in plan["files"] if item["table"] == name]
-        stale = _replace(storage, table, name, replaced, keep=files.run_id) if replaced else []
-        _transact(table, name, [*added, *stale], files.run_id, version)
+        listed = listed or _read_listing(files)
+        added = [DataFile(**item) for item in plan["files"] if item["table"] == name]
+        commit_once(files.storage, name, files.run_id, version, lease, added, _stale(plan, listed, name, files.run_id))
 
 
-def _open_or_create(storage: Storage, name: str) -> DeltaTable:
-    """The table at its newest version, created empty when it is not there."""
-    table = open_table(storage, name)
-    if table is None:
-        options = storage.delta_options()
-        DeltaTable.create(storage.table_uri(name), SCHEMAS[name], mode="ignore", storage_options=options)
-        table = open_table(storage, name)
-    assert table is not None
-    return table
-
-
-def _transact(table: DeltaTable, name: str, actions: list[AddAction | RemoveAction], app: str, version: int) -> None:
-    fault_point("delta.commit", name)
-    table.create_write_transaction(
-        actions,
-        mode="append",
-        schema=SCHEMAS[name],
-        commit_properties=CommitProperties(app_transactions=[Transaction(app, version)], max_commit_retries=50),
-    )
-    fault_point("delta.committed", name)
-
-
-def _add(file: DataFile) -> AddAction:
-    now = int(time.time() * 1000)
-    return AddAction(file.path, file.size, {}, now, True, json.dumps({"numRecords": file.rows}))
-
-
-def _replace(
-    storage: Storage, table: DeltaTable, name: str, uris: set[str], keep: str
-) -> list[AddAction | RemoveAction]:
-    """Actions that take the rows of these assets out of the table's files, other than those of run ``keep``.
-
-    A file that also holds other assets is written anew without them.
-    """
-    actions: list[AddAction | RemoveAction] = []
-    now = int(time.time() * 1000)
-    wanted = pa.array(sorted(uris), pa.string())
-    for path in pa.table(table.get_add_actions(flatten=True))["path"].to_pylist():
-        full = storage.path(name, path)
-        column = storage.read_parquet(full, ["uri", "run_id"])
-        stale = pc.and_(pc.is_in(column["uri"], wanted), pc.not_equal(column["run_id"], keep))
-        if not pc.any(stale).as_py():
-            continue
-        actions.append(RemoveAction(path, True, now))
-        rest = storage.read_parquet(full).filter(pc.invert(stale))
-        if rest.num_rows:
-            renewed = f"{keep}/kept-{uuid.uuid4().hex[:12]}.parquet"
-            size = storage.write_parquet(storage.path(name, renewed), rest.cast(SCHEMAS[name]))
-            actions.append(_add(DataFile(name, renewed, size, rest.num_rows)))
-    return actions
+def _stale(plan: dict[str, Any], listed: _Listed, name: str, run_id: str) -> Stale:
+    """Rows that this publish replaces. A retried asset's answers go only when something new was read in it."""
+    complete = set(plan["assets"])
+    uris = {uri for uri in complete if listed.rows[uri]["replaces"]} | set(plan.get("deleted", ()))
+    retried = complete & set(listed.retried)
+    if name == "parts":
+        return Stale(frozenset(uris), frozenset().union(*(listed.retried[uri] for uri in retried)), run_id)
+    return Stale(frozenset(uris | (set(plan.get("reread", ())) if name == "answers" else retried)), frozenset(), run_id)

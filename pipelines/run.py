@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,27 +21,29 @@ from cluster.session import available_cpus, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch, form_branches, work_of
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
+from pipelines.formats import migrate
 from pipelines.known import known_assets
+from pipelines.lease import LEASE_SECONDS, Lease
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.manifest import Manifest, Prober, build_manifest, select
 from pipelines.progress import Progress
-from pipelines.publish import publish
+from pipelines.publish import Published, finish_plans, publish
 from pipelines.question import Question
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.settings import SettingsTree
 from pipelines.sources import list_assets
 from pipelines.spool import Spool
-from pipelines.storage import Storage
+from pipelines.stopping import DRAIN_SECONDS, Interrupted, StopRequest, store_failure
+from pipelines.storage import Storage, StorageError
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
+from pipelines.transactions import fence
 
 # Ray, the encoders and the decoder take seconds to import. The steps that start them import them, so that a run
 # with nothing to do, which only lists and compares, does not wait.
 if TYPE_CHECKING:
     from cluster.decoder_app import DecoderHandle
-
-
-class Interrupted(Exception):
-    """SIGINT or SIGTERM arrived; what is committed gets published and the run can be resumed."""
+    from pipelines.perceive import Step
+    from pipelines.stages import RunContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class Outcome:
 class Run:
     """One run of a source into OUT. `execute` does it all; the other methods are its steps, in order."""
 
+    verb = "run"
+    closes_others = True  # unfinished runs: two manifests may name the same asset, and both would publish it
+
     def __init__(
         self,
         settings: SettingsTree,
@@ -66,37 +70,69 @@ class Run:
         out: str,
         progress: Progress,
         entries: dict[str, EncoderEntry] | None = None,
+        *,
+        wait: bool = False,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.settings, self.sources, self.progress = settings, list(sources), progress
         self.storage = Storage(out)
         self.entries = entries or active_encoders(settings)
         self.question = Question.of(settings.run, settings.decoder)
+        self.configs = {task: settings.encoder(task) for task in self.entries}
+        self.lease = Lease(self.storage, self.verb, wait=wait, seconds=lease_seconds, note=progress.note)
+        self._stop = StopRequest()
         self._held = ExitStack()
         self._resources: Resources | None = None
-        self._lease: DecoderHandle | None = None
-        self.configs = {task: settings.encoder(task) for task in self.entries}
+        self._decoder_lease: DecoderHandle | None = None
 
     def execute(self) -> Outcome:
-        """Do the run. Raises InterlaceError for an unreachable source or OUT before anything is written."""
+        """Do the run. Raises InterlaceError for an unreachable source or OUT before anything is written, LeaseHeld
+        when somebody else writes to OUT, StorageError when the store fails on the way, and Interrupted for a signal
+        that came before the manifest was frozen."""
         started = time.monotonic()
-        fingerprints = perception_fingerprints(self.entries, self.configs, self.settings.run)
         self.storage.check_writable()
-        files = self._resume(fingerprints) or self._begin(fingerprints)
-        interrupted = False
-        published = None
-        with ExitStack() as held, _signals():
-            self._held = held
+        with self.lease, self._stop:
+            fingerprints = perception_fingerprints(self.entries, self.configs, self.settings.run)
+            self._take_over()
+            files = self._resume(fingerprints) or self._begin(fingerprints)
             try:
-                self._perceive(files)
-                published = publish(files)
-                self._answer_rest(files)
-            except (Interrupted, KeyboardInterrupt):
-                interrupted = True
-        published = publish(files) or published
-        if not interrupted:
-            files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
+                published, interrupted = self._work(files)
+            except Exception as error:
+                broken = store_failure(error)
+                if broken is None:
+                    raise
+                with suppress(StorageError):
+                    publish(files, self.lease)
+                raise StorageError(f"{broken}; what was committed before is kept") from error
+            if not interrupted:
+                files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
         ledger = read_ledger(self.storage)
         return Outcome(files.run_id, ledger, interrupted, published is None, time.monotonic() - started)
+
+    def _take_over(self) -> None:
+        """Leave OUT as whoever wrote last meant it, before anything is read from its tables."""
+        if self.lease.taken_over:
+            fence(self.storage, self.lease)
+        for sentence in migrate(self.storage, self.lease):
+            self.progress.note(sentence)
+        for files in list_runs(self.storage):
+            if not files.state().get("finished"):
+                finish_plans(files, self.lease)
+
+    def _work(self, files: RunFiles) -> tuple[Published | None, bool]:
+        """Read, publish, answer, publish; returns the last publish, and whether a signal cut it short."""
+        published, interrupted = None, False
+        try:
+            with ExitStack() as held:
+                self._held = held
+                self._perceive(files)
+                published = publish(files, self.lease)
+                if not self._stop.requested:
+                    self._answer_rest(files)
+                interrupted = self._stop.requested
+        except (Interrupted, KeyboardInterrupt):
+            interrupted = True
+        return publish(files, self.lease) or published, interrupted
 
     # -- the manifest -----------------------------------------------------------------------------------------
     def _signature(self, fingerprints: dict[str, str]) -> str:
@@ -113,8 +149,10 @@ class Run:
             if state["signature"] == self._signature(fingerprints):
                 found = files
                 continue
+            if not self.closes_others:
+                continue
             self.progress.note(f"closing the unfinished run {files.run_id}, which had other sources or settings")
-            publish(files)
+            publish(files, self.lease)
             files.write_state(state | {"finished": datetime.now(UTC).isoformat(), "superseded": True})
         if found is not None:
             self.progress.note(f"resuming run {found.run_id}; files that arrived since wait for the next run")
@@ -135,6 +173,7 @@ class Run:
         files.write_state(
             {
                 "run_id": files.run_id,
+                "verb": self.verb,
                 "started": now.isoformat(),
                 "sources": self.sources,
                 "signature": self._signature(fingerprints),
@@ -173,25 +212,53 @@ class Run:
         left = _left(files)
         if not left.num_rows:
             return
-        from pipelines.perceive import Step, perceive
-        from pipelines.stages import RunContext
-
         branches = _remaining(files, set(pc.unique(left["batch"]).to_pylist()))
         work = work_of(left, self.entries)
         resources = self._ray()
         plan = plan_pools(work, resources, self.settings.cluster, answers=left.num_rows if self.question else 0)
-        context = RunContext(self.storage.out, files.run_id)
-        steps = []
-        if self.question:
-            from pipelines.answers import CALLS, AnswerStage
+        attempt = uuid.uuid4().hex
 
-            arguments = {"question": self.question, "decoder": self._decoder(plan), "context": context}
-            steps.append(Step(AnswerStage, arguments, concurrent_calls=CALLS))
-        dataset = perceive(context, branches, self.entries, self.configs, plan, steps=steps)
-        with self.progress.running(work, plan) as advance:
-            for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                for row in pa.table(block).to_pylist():
-                    advance(row["parts"])
+        def drain() -> None:
+            self.progress.note(f"stopping: work in hand gets {DRAIN_SECONDS:g} s to finish; again to stop at once")
+            files.ask_to_stop(attempt)
+
+        every = self.settings.run.publish_every
+        due = time.monotonic() + (every or 0) * 60
+        with self.progress.running(work, plan) as advance, self._stop.draining(drain):
+            for rows in self._stream(files, attempt, branches, plan):
+                advance(rows)
+                self.lease.check()
+                if every and time.monotonic() >= due:
+                    publish(files, self.lease)
+                    due = time.monotonic() + every * 60
+
+    def _stream(
+        self, files: RunFiles, attempt: str, branches: Sequence[Branch], plan: PoolPlan
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Do the work; yields the rows of `WriteStage` for one batch after the other, when they are committed."""
+        from pipelines.perceive import perceive
+
+        context = self._context(files, attempt)
+        dataset = perceive(context, branches, self.entries, self.configs, plan, steps=self._steps(context, plan))
+        for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in pa.table(block).to_pylist():
+                yield row["parts"]
+
+    def _context(self, files: RunFiles, attempt: str) -> RunContext:
+        """What the actors of this attempt need to know."""
+        from pipelines.stages import RunContext
+
+        return RunContext(self.storage.out, files.run_id, attempt)
+
+    def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
+        """What happens to a batch between reading and writing."""
+        if self.question is None:
+            return []
+        from pipelines.answers import CALLS, AnswerStage
+        from pipelines.perceive import Step
+
+        arguments = {"question": self.question, "decoder": self._decoder(plan), "context": context}
+        return [Step(AnswerStage, arguments, concurrent_calls=CALLS)]
 
     def _answer_rest(self, files: RunFiles) -> None:
         """Ask the question of every asset that the stream did not answer: those of several parts, those read by
@@ -220,15 +287,15 @@ class Run:
 
     def _decoder(self, plan: PoolPlan) -> DecoderHandle:
         """A lease on the shared decoder, once, until the run ends; it is started when nobody runs it."""
-        if self._lease is None:
+        if self._decoder_lease is None:
             from cluster.decoder_app import DecoderResources
             from cluster.decoder_lease import ensure_decoder
 
             self.progress.note(f"starting the decoder {self.settings.decoder.checkpoint}")
             pool = plan.decoder
             share = DecoderResources(num_gpus=pool.num_gpus) if pool else None
-            self._lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
-        return self._lease
+            self._decoder_lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
+        return self._decoder_lease
 
 
 def _left(files: RunFiles) -> pa.Table:
@@ -261,22 +328,3 @@ def _failed_row(listed: dict[str, Any], run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         **{name: listed[name] for name in ("uri", "etag", "modality", "media_type", "perception_fingerprint")},
     }
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """SIGINT and SIGTERM raise Interrupted in the main thread, once; a second one ends the process as usual."""
-
-    def stop(number: int, frame: object) -> None:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
-        raise Interrupted
-
-    previous = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
-    for name in previous:
-        signal.signal(name, stop)
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)

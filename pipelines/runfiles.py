@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import groupby, pairwise
@@ -118,14 +118,34 @@ class RunFiles:
                 files.append(DataFile(name, path, size, table.num_rows))
         record = CommitRecord(key, done, answered, tuple(files))
         body = json.dumps(asdict(record)).encode()
-        if not self.storage.write_if_absent(f"{self.folder}/commits/{key}.json", body):
+        if not self.storage.write_if_absent(f"{self.folder}/commits/{key}.json", body):  # another attempt was first
             return self._read(f"{self.folder}/commits/{key}.json")
         return record
 
-    def commits(self) -> Iterator[CommitRecord]:
-        """Every record, sorted by key."""
+    def commits(self, skip: Collection[str] = ()) -> Iterator[CommitRecord]:
+        """Every record, sorted by key, except those whose key is in ``skip``."""
+        paths = self.storage.files(f"{self.folder}/commits", ".json")
+        wanted = [path for path in paths if path.rpartition("/")[2].removesuffix(".json") not in skip]
         with ThreadPoolExecutor(16) as pool:
-            yield from pool.map(self._read, self.storage.files(f"{self.folder}/commits", ".json"))
+            yield from pool.map(self._read, wanted)
+
+    # -- publishes --------------------------------------------------------------------------------------------
+    def plan_path(self, version: int) -> str:
+        """Where the plan of the run's publish ``version`` lies, counted from 1."""
+        return f"{self.folder}/publish/{version:06d}.json"
+
+    def plans(self) -> list[dict[str, Any]]:
+        """The plans of all publishes so far, in order."""
+        return [self.storage.read_json(path) for path in self.storage.files(f"{self.folder}/publish", ".json")]
+
+    # -- stopping ---------------------------------------------------------------------------------------------
+    def ask_to_stop(self, attempt: str) -> None:
+        """Actors of this attempt at the run take up no further batch."""
+        self.storage.write_bytes(f"{self.folder}/stop/{attempt}", b"")
+
+    def stopping(self, attempt: str) -> bool:
+        """Whether that was asked for."""
+        return bool(attempt) and self.storage.exists(f"{self.folder}/stop/{attempt}")
 
     def _read(self, path: str) -> CommitRecord:
         value = self.storage.read_json(path)

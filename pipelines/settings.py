@@ -40,6 +40,9 @@ class RunConfig(BaseModel):
     sample: float | None = Field(None, gt=0, le=1, description="a random but repeatable share of the assets")
     pages_per_part: int = Field(32, ge=1, le=512, description="pages of a document in one part")
     seconds_per_part: float = Field(1800.0, ge=30, description="seconds of a recording in one part")
+    publish_every: float | None = Field(
+        None, gt=0, description="minutes between publishes during a run; default: at its end"
+    )
     strict: bool = Field(False, description="exit 1 when any part failed")
     price_per_gpu_hour: float = Field(2.5, ge=0, description="for the cost that interlace plan prints")
     price_per_cpu_hour: float = Field(0.04, ge=0, description="for the cost that interlace plan prints")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ class RunContext:
 
     out: str
     run_id: str
+    attempt: str = ""  # of the driver that started the actors: it may ask them to stop
 
     def files(self) -> RunFiles:
         """The run's files."""
@@ -47,6 +49,7 @@ class PerceiveStage:
     def __init__(self, entry: EncoderEntry, config: Any, context: RunContext, device: str) -> None:
         self._entry, self._context = entry, context
         self._spool = Spool()
+        self._files = context.files()
         self._journal = Journal(Storage(context.out), context.run_id, entry.task)
         self._encoder = entry.build(config)
         self._encoder.load(device)
@@ -54,8 +57,8 @@ class PerceiveStage:
     def __call__(self, block: pa.Table) -> pa.Table:
         """A packed batch, as the manifest has it or as an earlier pool left it, with what this encoder reads."""
         rows = unpack(block)
-        if not rows:  # all of it was committed before an interruption
-            return block
+        if not rows or (rows[0].get("status") is None and self._files.stopping(self._context.attempt)):
+            return pack([])  # what an earlier pool has read already goes on
         batch = int(rows[0]["batch"])
         strikes = self._journal.strikes(batch)
         done: dict[str, Perception] = {}
@@ -134,6 +137,7 @@ class PerceiveStage:
         earlier = row.get("status") or perception.status
         merged["status"] = perception.status if earlier == perception.status else "partial"
         merged["run_id"] = self._context.run_id
+        merged["read_at"] = datetime.now(UTC)
         return merged
 
 

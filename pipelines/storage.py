@@ -6,6 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,27 @@ import pyarrow.parquet as pq
 
 from encoders.failures import InterlaceError
 from encoders.fault_points import fault_point
+
+ATTEMPTS = 8  # of one request to a store that answers 503, cuts the line or does not answer
+
+
+class StorageError(InterlaceError):
+    """The store did not do what it was asked for: full, gone, or it no longer lets us in. Nothing half-done is visible;
+    the same command goes on from there once the store works again."""
+
+
+@contextmanager
+def _told(what: str, path: str) -> Iterator[None]:
+    """Errors of the store, whoever raises them (the system, Arrow, boto), as a StorageError that names the file."""
+    try:
+        yield
+    except InterlaceError:
+        raise
+    except Exception as error:
+        if not isinstance(error, (OSError, pa.ArrowException)) and not type(error).__module__.startswith("botocore"):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise StorageError(f"cannot {what} {path}: {reason}") from error
 
 
 @lru_cache(maxsize=1)  # building one takes 50 ms, and it may be shared by threads
@@ -29,7 +51,7 @@ def s3_client() -> Any:
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else {},
-            retries={"mode": "adaptive", "max_attempts": 8},
+            retries={"mode": "adaptive", "max_attempts": ATTEMPTS},
             max_pool_connections=64,
         ),
         region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
@@ -55,7 +77,10 @@ class Storage:
         scheme, _, host = endpoint.rpartition("://")
         options: dict[str, Any] = {"endpoint_override": host, "scheme": scheme or "https"} if host else {}
         return pafs.S3FileSystem(
-            region=os.environ.get("AWS_REGION", "us-east-1"), force_virtual_addressing=False, **options
+            region=os.environ.get("AWS_REGION", "us-east-1"),
+            force_virtual_addressing=False,
+            retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+            **options,
         )
 
     @property
@@ -89,40 +114,36 @@ class Storage:
         return options
 
     def check_writable(self) -> None:
-        """Raise InterlaceError when OUT cannot be written, before any work is done for it."""
+        """Raise StorageError when OUT cannot be written, before any work is done for it."""
         probe = self.path("_interlace", f"write-test-{uuid.uuid4().hex}")
         try:
             self.write_bytes(probe, b"")
             self.delete(probe)
-        except (OSError, pa.ArrowException) as error:
-            raise InterlaceError(f"cannot write to {self.out}: {error}; check the path and its permissions") from error
+        except StorageError as error:
+            raise StorageError(f"cannot write to {self.out}: {error}; check the path and its permissions") from error
 
     def write_bytes(self, path: str, data: bytes) -> None:
-        """Write a whole file; readers see all of it or nothing."""
-        fault_point("storage.write", self.below(path))
-        self._write(path, data)
-        fault_point("storage.written", self.below(path))
-
-    def _write(self, path: str, data: bytes) -> None:
-        if self.remote:
-            with self.filesystem.open_output_stream(path) as stream:
-                stream.write(data)
-            return
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
+        """Write a whole file; readers see all of it or nothing. Raises StorageError."""
+        with _told("write", self._shown(path)):
+            fault_point("storage.write", self.below(path))
+            if self.remote:
+                with self.filesystem.open_output_stream(path) as stream:
+                    stream.write(data)
+            else:
+                _partial(path, data).replace(path)
+            fault_point("storage.written", self.below(path))
 
     def write_if_absent(self, path: str, data: bytes) -> bool:
-        """Create a file; False when it exists already. Atomic against other writers."""
-        fault_point("storage.create", self.below(path))
-        created = self._create(path, data)
-        fault_point("storage.created", self.below(path))
-        return created
+        """Create a file; False when it exists already with other contents. Atomic against other writers.
+
+        When the reply to a successful put is lost, the retry finds the file that it made itself. So a file with the
+        same bytes counts as created: whoever must know that it was nobody else puts something of its own into it.
+        """
+        with _told("write", self._shown(path)):
+            fault_point("storage.create", self.below(path))
+            created = self._create(path, data) or self.read_bytes(path) == data
+            fault_point("storage.created", self.below(path))
+            return created
 
     def _create(self, path: str, data: bytes) -> bool:
         if self.remote:
@@ -136,29 +157,36 @@ class Storage:
                     return False
                 raise
             return True
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        partial.write_bytes(data)
+        partial = _partial(path, data)
         try:
-            os.link(partial, target)  # unlike rename, link fails when the target exists
+            os.link(partial, path)  # unlike rename, link fails when the target exists
         except FileExistsError:
             return False
         finally:
             partial.unlink()
         return True
 
+    def read_bytes(self, path: str) -> bytes | None:
+        """The contents of a file, or None when there is no such file."""
+        with _told("read", self._shown(path)):
+            try:
+                with self.filesystem.open_input_stream(path) as stream:
+                    return bytes(stream.read())
+            except FileNotFoundError:
+                return None
+
     def write_json(self, path: str, value: Any) -> None:
         """Write a value as JSON."""
         self.write_bytes(path, json.dumps(value, ensure_ascii=False, default=str).encode())
 
+    def create_json(self, path: str, value: Any) -> bool:
+        """`write_if_absent` for a value as JSON."""
+        return self.write_if_absent(path, json.dumps(value, ensure_ascii=False, default=str).encode())
+
     def read_json(self, path: str) -> Any:
         """The value of a JSON file, or None when there is no such file."""
-        try:
-            with self.filesystem.open_input_stream(path) as stream:
-                return json.loads(stream.read())
-        except FileNotFoundError:
-            return None
+        data = self.read_bytes(path)
+        return None if data is None else json.loads(data)
 
     def write_parquet(self, path: str, table: pa.Table) -> int:
         """Write a table as one Parquet file; returns its size in bytes."""
@@ -170,20 +198,46 @@ class Storage:
 
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file as a table."""
-        with self.filesystem.open_input_file(path) as stream:  # not read_table, which imports pandas
-            return pq.ParquetFile(stream).read(columns)
+        with _told("read", self._shown(path)), self.filesystem.open_input_file(path) as stream:
+            return pq.ParquetFile(stream).read(columns)  # not read_table, which imports pandas
 
     def files(self, path: str, suffix: str = "") -> Iterator[str]:
         """Paths of all files below ``path`` that end in ``suffix``, sorted; none when it does not exist."""
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-        names = (info.path for info in self.filesystem.get_file_info(selector) if info.type == pafs.FileType.File)
+        with _told("list", self._shown(path)):
+            infos = self.filesystem.get_file_info(selector)
+        names = (info.path for info in infos if info.type == pafs.FileType.File)
         return iter(sorted(n for n in names if n.endswith(suffix) and not n.rpartition("/")[2].startswith(".")))
 
     def exists(self, path: str) -> bool:
         """Whether a file lies there."""
-        return bool(self.filesystem.get_file_info(path).type == pafs.FileType.File)
+        with _told("look for", self._shown(path)):
+            return bool(self.filesystem.get_file_info(path).type == pafs.FileType.File)
 
     def delete(self, path: str) -> None:
         """Delete a file; no error when it is gone already."""
-        if self.exists(path):
-            self.filesystem.delete_file(path)
+        with _told("delete", self._shown(path)):
+            fault_point("storage.delete", self.below(path))
+            try:
+                self.filesystem.delete_file(path)
+            except FileNotFoundError:
+                return
+
+    def _shown(self, path: str) -> str:
+        return f"s3://{path}" if self.remote else path
+
+
+def _partial(path: str, data: bytes) -> Path:
+    """The data, safe on disk beside a local path, under a hidden name."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return partial

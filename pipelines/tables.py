@@ -123,6 +123,7 @@ PARTS = pa.schema(
         "text": _STRING,
         "failures": pa.list_(FAILURE),
         "attempts": pa.int32(),
+        "read_at": _TIME,  # when the last attempt ended; since format 2
         "checkpoints": pa.list_(_STRING),
         "seconds": pa.list_(STAGE_SECONDS),
         "run_id": _STRING,
@@ -146,6 +147,10 @@ ANSWERS = pa.schema(
     }
 )
 SCHEMAS: dict[str, pa.Schema] = {"assets": ASSETS, "parts": PARTS, "answers": ANSWERS}
+FORMAT = 2
+"""Of the tables. 1: as first written, without a mark. 2: `parts` knows when it was read. See `pipelines.formats`."""
+FORMAT_KEY = "interlace.format"
+"""The property of each table that holds its format."""
 
 
 def rows_to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
+_SUMMED = ("injected", "parts", "lost", "duplicated", "redone")
 HEAD = ("fault", "injected", "parts", "lost", "duplicated", "redone", "s to recover")
 
 
@@ -32,18 +33,22 @@ class FaultTable:
         self.rows: list[FaultRow] = []
 
     def add(self, row: FaultRow) -> None:
-        """Another kind of fault."""
-        self.rows.append(row)
+        """One more injection; those of one kind are one line, with sums and the longest recovery."""
+        same = next((index for index, known in enumerate(self.rows) if known.fault == row.fault), None)
+        if same is None:
+            self.rows.append(row)
+            return
+        known = self.rows[same]
+        sums = {name: getattr(known, name) + getattr(row, name) for name in _SUMMED}
+        seconds = max((s for s in (known.seconds, row.seconds) if s is not None), default=None)
+        self.rows[same] = FaultRow(row.fault, **sums, seconds=seconds)
 
     def lines(self) -> Iterator[str]:
         """The table as text, with a line for the sum; nothing when no test added a row."""
         if not self.rows:
             return
         cells = [HEAD, *(tuple(_cell(value) for value in astuple(row)) for row in self.rows)]
-        sums = [
-            sum(getattr(row, name) for row in self.rows)
-            for name in ("injected", "parts", "lost", "duplicated", "redone")
-        ]
+        sums = [sum(getattr(row, name) for row in self.rows) for name in _SUMMED]
         slowest = max((row.seconds for row in self.rows if row.seconds is not None), default=None)
         cells.append(("all", *map(str, sums), _cell(slowest)))
         widths = [max(len(row[column]) for row in cells) for column in range(len(HEAD))]

@@ -11,6 +11,7 @@ from deltalake import write_deltalake
 
 from encoders.failures import Failure, FailureCategory
 from encoders.results import Cell, Chunk, Line, Page, Role, Speaker, Speech, SpokenWord, Table, Word, quad
+from pipelines.lease import Lease
 from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.publish import publish
 from pipelines.runfiles import RunFiles
@@ -102,7 +103,8 @@ def publish_lake(out: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
     started = datetime.now(UTC) - timedelta(seconds=90)
     files.write_state({"run_id": "run-1", "started": started.isoformat(), "finished": started.isoformat()})
     files.commit({name: rows_to_table(rows[name], SCHEMAS[name]) for name in ("parts", "answers")})
-    publish(files)
+    with Lease(files.storage, "test") as lease:
+        publish(files, lease)
     return str(out)
 
 

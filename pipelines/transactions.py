@@ -1,0 +1,154 @@
+"""Delta transactions: files in and out of a table in one commit that happens once and only under the lease.
+
+Every commit carries two application transactions: (run, publish number), so that whoever repeats a publish sees that
+it happened, and ("interlace-lease", token), so that a holder that lost the lease cannot commit after its successor
+did. Both are read first, and Delta lets a commit fail when either was written since: of two at once one wins.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
+
+from encoders.fault_points import fault_point
+from pipelines.lease import Lease, LeaseLost
+from pipelines.runfiles import DataFile
+from pipelines.storage import Storage, StorageError
+from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, open_table
+
+TABLES = ("parts", "answers", "assets")
+"""In this order: `assets` says that an asset is done, so it comes last."""
+FENCE = "interlace-lease"
+_READERS = 16  # files looked at at once when rows are replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Rows to take out: those of these assets and those of these parts, unless run ``keep`` wrote them."""
+
+    uris: frozenset[str]
+    part_ids: frozenset[str]
+    keep: str
+
+    def __bool__(self) -> bool:
+        return bool(self.uris or self.part_ids)
+
+
+def open_or_create(storage: Storage, name: str) -> DeltaTable:
+    """The table at its newest version, created empty when it is not there."""
+    table = open_table(storage, name)
+    if table is None:
+        DeltaTable.create(
+            storage.table_uri(name),
+            SCHEMAS[name],
+            mode="ignore",
+            configuration={FORMAT_KEY: str(FORMAT)},
+            storage_options=storage.delta_options(),
+            raise_if_key_not_exists=False,
+        )
+        table = open_table(storage, name)
+    assert table is not None
+    return table
+
+
+def commit_once(
+    storage: Storage, name: str, app: str, version: int, lease: Lease, files: Sequence[DataFile], stale: Stale
+) -> None:
+    """Put files into a table and take stale rows out, unless the table has seen this version of ``app``.
+
+    Raises LeaseLost when somebody else took over, StorageError when the store fails.
+    """
+    try:
+        table = open_or_create(storage, name)
+        if (table.transaction_version(app) or 0) >= version:
+            return
+        actions: list[AddAction | RemoveAction] = [_add(file) for file in files]
+        if stale:
+            actions += _without(storage, table, name, stale)
+        transact(table, name, actions, lease, {app: version})
+    except CommitFailedError:
+        # The reply to our own commit was lost and the retry met it, or somebody else was faster: the table tells.
+        if (open_or_create(storage, name).transaction_version(app) or 0) < version:
+            raise
+    except (DeltaError, OSError) as error:
+        raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
+
+
+def transact(
+    table: DeltaTable, name: str, actions: list[AddAction | RemoveAction], lease: Lease, versions: dict[str, int]
+) -> None:
+    """One commit under the lease."""
+    lease.check()
+    seen = table.transaction_version(FENCE) or 0
+    if seen > lease.token:
+        raise LeaseLost(f"{table.table_uri} was written under lease {seen}, after ours ({lease.token}) was taken over")
+    fault_point("delta.commit", name)
+    table.create_write_transaction(
+        actions, mode="append", schema=SCHEMAS[name], commit_properties=fenced(lease, versions)
+    )
+    fault_point("delta.committed", name)
+
+
+def fenced(lease: Lease, versions: dict[str, int] | None = None) -> CommitProperties:
+    """Properties of a commit under the lease."""
+    applications = [Transaction(app, version) for app, version in (versions or {}).items()]
+    return CommitProperties(app_transactions=[*applications, Transaction(FENCE, lease.token)], max_commit_retries=50)
+
+
+def fence(storage: Storage, lease: Lease) -> None:
+    """After a lease was taken over: let every table see the new token before anything is read from it, so that a former
+    holder that comes back to life can commit nothing more."""
+    for name in TABLES:
+        table = open_or_create(storage, name)
+        if (table.transaction_version(FENCE) or 0) < lease.token:
+            transact(table, name, [], lease, {})
+
+
+def _add(file: DataFile) -> AddAction:
+    now = int(time.time() * 1000)
+    return AddAction(file.path, file.size, {}, now, True, json.dumps({"numRecords": file.rows}))
+
+
+def _without(storage: Storage, table: DeltaTable, name: str, stale: Stale) -> Iterator[AddAction | RemoveAction]:
+    """Actions that take stale rows out; a file that also holds other rows is written anew without them."""
+    uris, part_ids = (pa.array(sorted(values), pa.string()) for values in (stale.uris, stale.part_ids))
+    now = int(time.time() * 1000)
+
+    def look(path: str) -> tuple[str, pa.Array]:
+        ids = ["part_id"] if name == "parts" else []
+        rows = storage.read_parquet(storage.path(name, path), ["uri", "run_id", *ids])
+        found = pc.is_in(rows["uri"], uris)
+        if ids:
+            found = pc.or_(found, pc.is_in(rows["part_id"], part_ids))
+        return path, pc.and_(found, pc.not_equal(rows["run_id"], stale.keep))
+
+    paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+    with ThreadPoolExecutor(_READERS) as pool:
+        for path, found in pool.map(look, paths):
+            if not pc.any(found).as_py():
+                continue
+            yield RemoveAction(path, True, now)
+            rest = storage.read_parquet(storage.path(name, path)).filter(pc.invert(found))
+            if rest.num_rows:
+                renewed = f"{stale.keep}/kept-{uuid.uuid4().hex[:12]}.parquet"
+                size = storage.write_parquet(storage.path(name, renewed), conform(rest, name))
+                yield _add(DataFile(name, renewed, size, rest.num_rows))
+
+
+def conform(rows: pa.Table, name: str) -> pa.Table:
+    """Rows as an older format wrote them in today's schema: columns that it did not have are null."""
+    schema = SCHEMAS[name]
+    columns = [
+        rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(len(rows), f.type) for f in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
