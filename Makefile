@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv models demo test faults lint bench lock clean
+.PHONY: help system venv models demo test faults fuzz lint bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -46,6 +46,9 @@ lint: venv  ## ruff, mypy strict, the floors of the house, and the size of the t
 test: lint models  ## lint, then all tests
 	@echo "== tests"
 	@$(BIN)/python -m pytest
+
+fuzz: venv  ## mutated files of every format against the opener, ten minutes; python -m tests.faults.fuzz --help for more
+	@$(BIN)/python -m tests.faults.fuzz --cases 20000 --seconds 600
 
 faults: models  ## every test under fire, the long ones too, and one table of what was injected and lost
 	@$(BIN)/python -m pytest tests/faults -m "full or not full" --timeout=1800

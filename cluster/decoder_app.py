@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from decoder.config import DecoderConfig
 from decoder.fingerprint import decoder_fingerprint
 from decoder.sequence import DecoderError, Generation, SequenceRequest, SoftSegment
+from encoders.fault_points import fault_point
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -57,6 +58,7 @@ class DecoderReplica:
         inline = all(isinstance(item, SequenceRequest) for item in batch)
         requests: list[SequenceRequest] = batch if inline else await batch[0]
         handles = [self._engine.submit(request) for request in requests]
+        fault_point("decoder.generate")
         try:
             return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
         except asyncio.CancelledError:

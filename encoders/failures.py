@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from encoders.redaction import redact
+
 
 class FailureCategory(StrEnum):
     """Why a part or page has no result. Each member says whether it speaks of the asset or of the attempt."""
@@ -28,6 +30,8 @@ class FailureCategory(StrEnum):
         return self in _TRANSIENT
 
 
+MAX_MESSAGE = 1000  # characters; libraries quote whole files
+
 _TRANSIENT = frozenset(
     {
         FailureCategory.TIMED_OUT,
@@ -41,7 +45,10 @@ _TRANSIENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One thing that went wrong. ``page`` counts from 1 and is None when the whole part is concerned."""
+    """One thing that went wrong. ``page`` counts from 1 and is None when the whole part is concerned.
+
+    The message ends up in tables and reports: credentials are taken out of it.
+    """
 
     category: FailureCategory
     stage: str  # probe, download, open, ocr, speech_to_text, answer, ...
@@ -49,6 +56,9 @@ class Failure:
     task: str | None = None
     page: int | None = None
     attempt: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", redact(self.message)[:MAX_MESSAGE])
 
     def at(self, *, stage: str | None = None, task: str | None = None, attempt: int | None = None) -> Failure:
         """The same failure as seen by a caller that knows more about where it happened."""
@@ -60,8 +70,22 @@ class Failure:
         )
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether host or device memory ran out, in the words of torch, CTranslate2, ONNX Runtime, OpenVINO or Python."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, without importing it
+        return True
+    text = str(error).lower()
+    return any(words in text for words in ("out of memory", "bad_alloc", "failed to allocate memory", "alloc_failed"))
+
+
 class InterlaceError(Exception):
-    """An error whose text is meant for the user: what happened, to which file, and what to do next."""
+    """An error whose text is meant for the user: what happened, to which file, and what to do next.
+
+    Credentials that an error underneath quoted are taken out of it.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redact(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class MediaError(InterlaceError):

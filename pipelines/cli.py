@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import yaml
 from rich.markup import escape
 
 from encoders.failures import InterlaceError
+from encoders.redaction import redact
 from pipelines import cli_models
 from pipelines.consoles import stderr, stdout
 
@@ -211,7 +213,9 @@ def config_(config: ConfigFile = None, settings: Set = []) -> None:  # noqa: B00
     width = max(len(path) for path, _, _ in loaded.leaves())
     for path, value, origin in loaded.leaves():
         console.print(
-            f"{path:<{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}", markup=False, soft_wrap=True
+            redact(f"{path:<{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}"),
+            markup=False,
+            soft_wrap=True,
         )
 
 
@@ -220,8 +224,11 @@ def main() -> None:
     try:
         app()
     except InterlaceError as error:
-        stderr().print(f"[red]error:[/red] {error}", soft_wrap=True)
+        stderr().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         _leave(2)
+    except Exception:  # not meant for the user, but it must not show a secret either
+        sys.stderr.write(redact(traceback.format_exc()))
+        _leave(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _leave(141)

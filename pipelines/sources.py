@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from encoders.failures import FailureCategory, InterlaceError, MediaError
-from pipelines.storage import s3_client
+from encoders.heartbeat import beat
+from pipelines.storage import refuse_credentials, s3_client
 
 LISTERS = 16  # prefixes listed at once; one S3 listing answers about 1,000 keys every 100 ms
+BLOCK = 4 << 20  # bytes read at once
 _GLOB = frozenset("*?[")
 
 
@@ -44,6 +46,7 @@ def list_assets(sources: Sequence[str], *, exclude: str | None = None) -> Iterat
 
 
 def _list_source(source: str) -> Iterator[Asset]:
+    refuse_credentials(source)
     if source.startswith("@"):
         return _list_file(Path(source[1:]))
     if source.startswith("s3://"):
@@ -67,12 +70,18 @@ def _local(path: Path) -> Asset:
 
 
 def _list_folder(folder: Path) -> Iterator[Asset]:
+    inside = folder.resolve()
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(root, name)
-            if not name.startswith(".") and path.is_file():  # is_file follows links and passes over sockets
+            if not name.startswith(".") and path.is_file() and _belongs(path, inside):  # is_file passes over sockets
                 yield _local(path)
+
+
+def _belongs(path: Path, folder: Path) -> bool:
+    """Whether a file is one of its source's own: a link may not lead out of it, to whatever else this user can read."""
+    return not path.is_symlink() or path.resolve().is_relative_to(folder)
 
 
 def _list_glob(pattern: Path) -> Iterator[Asset]:
@@ -165,16 +174,26 @@ def _list_prefix(
 
 def fetch(uri: str, etag: str | None = None) -> bytes:
     """The bytes of an asset. Raises MediaError(download_failed) when they are gone or differ from ``etag``."""
+    return b"".join(fetch_blocks(uri, etag))
+
+
+def fetch_blocks(uri: str, etag: str | None = None) -> Iterator[bytes]:
+    """The same, `BLOCK` bytes at a time, so that memory does not depend on the size of an asset."""
     try:
         if not uri.startswith("s3://"):
             path = Path(uri.removeprefix("file://"))
             if etag is not None and _local(path).etag != etag:
                 raise MediaError(FailureCategory.DOWNLOAD_FAILED, f"{uri} changed after it was listed; run again")
-            return path.read_bytes()
+            with path.open("rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
+            return
         bucket, key = split_s3(uri)
         conditions = {"IfMatch": etag} if etag else {}
         body = s3_client().get_object(Bucket=bucket, Key=key, **conditions)["Body"]
-        return bytes(body.read())
+        for block in body.iter_chunks(BLOCK):
+            beat()
+            yield block
     except MediaError:
         raise
     except Exception as error:

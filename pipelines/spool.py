@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from encoders.failures import FailureCategory, MediaError
-from pipelines.sources import _local, fetch
+from pipelines.sources import _local, fetch_blocks
 
 
 class Spool:
@@ -44,12 +44,22 @@ class Spool:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self.folder / f"{name[:2]}.lock"):
             if not target.exists():
-                data = fetch(uri, etag)
-                self._make_room(len(data))
-                partial = target.with_name(f".{name}.{uuid.uuid4().hex}")
-                partial.write_bytes(data)
-                partial.replace(target)
+                self._fetch(uri, etag, target)
         return target
+
+    def _fetch(self, uri: str, etag: str, target: Path) -> None:
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            with partial.open("wb") as file:
+                for block in fetch_blocks(uri, etag):
+                    file.write(block)
+            self._make_room(partial.stat().st_size)
+            partial.replace(target)
+        except OSError as error:
+            message = f"cannot keep {uri} in {self.folder}: {error.strerror}"
+            raise MediaError(FailureCategory.DOWNLOAD_FAILED, message) from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
         entries = [

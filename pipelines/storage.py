@@ -17,8 +17,17 @@ import pyarrow.parquet as pq
 
 from encoders.failures import InterlaceError
 from encoders.fault_points import fault_point
+from encoders.redaction import has_user_info
 
 ATTEMPTS = 8  # of one request to a store that answers 503, cuts the line or does not answer
+
+
+def refuse_credentials(uri: str) -> None:
+    """Raise InterlaceError for a uri with a name or password in it: uris are written into tables and reports."""
+    if has_user_info(uri):
+        raise InterlaceError(
+            f"{uri} has credentials in it; leave them out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
 
 
 class StorageError(InterlaceError):
@@ -62,6 +71,7 @@ class Storage:
     """OUT: where tables, manifests, journals and unpublished files lie. Picklable, opened lazily on each process."""
 
     def __init__(self, out: str) -> None:
+        refuse_credentials(out)
         self.out = out.rstrip("/") if out.startswith("s3://") else str(Path(out).expanduser().absolute())
         self.remote = self.out.startswith("s3://")
 

@@ -32,4 +32,9 @@ class OpeningLimits(BaseModel):
     cpu_seconds: float = Field(120.0, gt=0, description="CPU seconds for one part")
     memory_gib: float = Field(4.0, gt=0, description="address space of the child above its size at start")
     max_image_pixels: int = Field(2_000_000_000, ge=1, description="refuse images that declare more pixels than this")
+    max_pages: int = Field(100_000, ge=1, description="refuse documents that declare more pages than this")
+    max_hours: float = Field(100.0, gt=0, description="refuse recordings that declare to be longer than this")
+    max_unpacked_gib: float = Field(
+        1.0, gt=0, description="refuse office files and e-books that unpack to more than this, and plain text over it"
+    )
     parts_per_child: int = Field(500, ge=1, description="a child is replaced after so many parts")

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from encoders.failures import FailureCategory, MediaError
 from encoders.media import office, sniff
+from encoders.media.archive import open_archive
 from encoders.media.errors import as_failure
+from encoders.media.markup import tamed
 from encoders.media.opened import OpenedPage, Probe
-from encoders.media.opening import Event, Source, page_range
+from encoders.media.opening import Event, Source, page_range, whole_text
 from encoders.media.protocol import Extent
 
 # PyMuPDF 2 imports its layout networks (onnxruntime, networkx: 0.4 s and 60 MB) unless they are not to be found.
@@ -41,7 +43,6 @@ _FILETYPES = {
     "application/x-fictionbook+xml": "fb2",
     "text/html": "html",
 }
-_LINKED_IMAGE = re.compile(rb"<img\b(?![^>]*src\s*=\s*[\"']?data:)[^>]*>", re.I)  # would be set as "[image]"
 _BROKEN = re.compile(r"error|cannot|unknown|invalid|unexpected|premature|broken|limit|too many", re.I)
 
 
@@ -71,10 +72,15 @@ def _open(source: Source, media_type: str) -> Any:
     pymupdf.TOOLS.reset_mupdf_warnings()
     try:
         if filetype in ("docx", "pptx"):
-            document = pymupdf.open(stream=office.as_html(source.path, media_type), filetype="html")
+            document = pymupdf.open(
+                stream=office.as_html(source.path, media_type, source.request.max_unpacked), filetype="html"
+            )
         elif filetype in ("html", "txt"):  # as a stream: by path, MuPDF would fetch images from the file's folder
-            document = pymupdf.open(stream=_LINKED_IMAGE.sub(b"", _utf8(source.path)), filetype=filetype)
+            text = _utf8(source)
+            document = pymupdf.open(stream=tamed(text) if filetype == "html" else text, filetype=filetype)
         else:
+            if filetype in ("epub", "xps"):
+                open_archive(source.path, source.request.max_unpacked).close()
             document = pymupdf.open(source.path, filetype=filetype)
     except pymupdf.EmptyFileError:
         raise MediaError(FailureCategory.EMPTY, "the file has no bytes") from None
@@ -139,8 +145,7 @@ def _check(blank: Callable[[], bool]) -> None:
         raise MediaError(FailureCategory.CORRUPT, f"the page's content is broken: {warnings.strip()[:300]}")
 
 
-def _utf8(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123
-        data = file.read()
+def _utf8(source: Source) -> bytes:
+    data = whole_text(source)
     encoding = sniff.text_encoding(data[: sniff.HEAD_BYTES])
     return data if encoding in (None, "utf-8") else data.decode(encoding or "utf-8", errors="replace").encode()

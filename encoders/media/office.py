@@ -9,16 +9,12 @@ import base64
 import html
 import posixpath
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
-from xml.etree import ElementTree
 
 from encoders.failures import FailureCategory, MediaError
+from encoders.media.archive import BROKEN, Element, open_archive, read_xml
 from encoders.media.sniff import DOCX
 
-MAX_XML = 128 << 20
-"""Bytes of XML in one part of the archive, unpacked; its tree takes ten times as much memory."""
 MAX_PICTURES = 256 << 20
 """Bytes of pictures taken over from one file; the rest are left out."""
 
@@ -28,30 +24,21 @@ STYLE = (
 )
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
 _HEADING = re.compile(r"(?:heading|title)\s*(\d?)", re.I)
-
-Element = ElementTree.Element
+MAX_SPAN = 200  # columns of a cell
+MAX_DEPTH = 100
+"""Blocks inside blocks; deeper nesting is cut off. MuPDF sets HTML by recursion, and its stack has an end."""
 
 
 class Package:
     """An office file: its XML parts by name, without namespaces, and the relations between them."""
 
-    def __init__(self, path: str) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-            raise MediaError(FailureCategory.CORRUPT, f"not a readable office file: {error}") from None
+    def __init__(self, path: str, max_unpacked: int) -> None:
+        self._zip = open_archive(path, max_unpacked)
         self._left = MAX_PICTURES
 
     def xml(self, name: str) -> Element:
         """The root of a part. Raises MediaError when it is missing, broken or too large."""
-        try:
-            if self._zip.getinfo(name).file_size > MAX_XML:
-                raise MediaError(FailureCategory.TOO_LARGE, f"{name} unpacks to more than {MAX_XML >> 20} MiB")
-            root = ElementTree.fromstring(self._zip.read(name))
-        except KeyError:
-            raise MediaError(FailureCategory.CORRUPT, f"the office file has no {name}") from None
-        except (ElementTree.ParseError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise MediaError(FailureCategory.CORRUPT, f"{name} in the office file is broken: {error}") from None
+        root = read_xml(self._zip, name)
         for element in root.iter():
             element.tag = _local(element.tag)
             for key in list(element.attrib):
@@ -73,21 +60,25 @@ class Package:
         return {
             link.attrib["Id"]: posixpath.normpath(posixpath.join("/" + folder, link.attrib["Target"])).lstrip("/")
             for link in self.xml(relations)
-            if link.attrib.get("TargetMode") != "External" and "Target" in link.attrib
+            if link.attrib.get("TargetMode") != "External" and {"Id", "Target"} <= link.attrib.keys()
         }
 
     def picture(self, name: str) -> str:
-        """A picture as an HTML element; empty when it is missing, of another format or over the limit."""
+        """A picture as an HTML element; empty when it is missing, broken, of another format or over the limit."""
         kind = _PICTURES.get(posixpath.splitext(name)[1].lower())
         if kind is None or not self.has(name) or self._zip.getinfo(name).file_size > self._left:
             return ""
         self._left -= self._zip.getinfo(name).file_size
-        return f'<p><img src="data:{kind};base64,{base64.b64encode(self._zip.read(name)).decode()}"/></p>'
+        try:
+            data = self._zip.read(name)
+        except BROKEN:
+            return ""
+        return f'<p><img src="data:{kind};base64,{base64.b64encode(data).decode()}"/></p>'
 
 
-def as_html(path: str, media_type: str) -> bytes:
+def as_html(path: str, media_type: str, max_unpacked: int) -> bytes:
     """The whole file as one HTML page. Raises MediaError."""
-    package = Package(path)
+    package = Package(path, max_unpacked)
     pages = _word(package) if media_type == DOCX else _slides(package)
     return f'<html><head><meta charset="utf-8"/>{STYLE}</head><body>{"".join(pages)}</body></html>'.encode()
 
@@ -130,9 +121,17 @@ class _Flow:
 
     def __init__(self, package: Package, links: dict[str, str], headings: dict[str, int]) -> None:
         self.package, self.links, self.headings = package, links, headings
+        self._depth = 0
 
     def blocks(self, parent: Element) -> Iterator[str]:
         """Paragraphs, tables and pictures in their order; shapes of a slide from top to bottom."""
+        if self._depth >= MAX_DEPTH:
+            return
+        self._depth += 1
+        yield from self._blocks(parent)
+        self._depth -= 1
+
+    def _blocks(self, parent: Element) -> Iterator[str]:
         children = list(parent)
         if parent.tag == "spTree":
             children.sort(key=_top)
@@ -165,7 +164,7 @@ class _Flow:
             return breaks + _BREAK.join(f"<p>{piece}</p>" for piece in text.split(_BREAK)) + anchored
         return f"{breaks}<p>{text}</p>{anchored}" if text or anchored else breaks
 
-    def text(self, paragraph: Element) -> str:
+    def text(self, paragraph: Element, depth: int = 0) -> str:
         """The runs of a paragraph; what is anchored in it, deleted or a fallback is passed over."""
         out = []
         for element in paragraph:
@@ -178,7 +177,7 @@ class _Flow:
             elif element.tag == "noBreakHyphen":
                 out.append("-")
             elif element.tag not in ("drawing", "pict", "object", "del", "Fallback", "pPr", "rPr"):
-                out.append(self.text(element))
+                out.append(self.text(element, depth + 1) if depth < MAX_DEPTH else "")
         return "".join(out)
 
     def table(self, table: Element) -> str:
@@ -187,10 +186,11 @@ class _Flow:
         for row in table.findall("tr"):
             cells = []
             for cell in row.findall("tc"):
-                span = cell.find("tcPr/gridSpan")
-                wide = span.attrib.get("val", "1") if span is not None else cell.attrib.get("gridSpan", "1")
+                merged = cell.find("tcPr/gridSpan")
+                wide = merged.attrib.get("val", "1") if merged is not None else cell.attrib.get("gridSpan", "1")
                 if "hMerge" not in cell.attrib:
-                    cells.append(f'<td colspan="{html.escape(wide)}">{"".join(self.blocks(cell))}</td>')
+                    span = max(1, min(number(wide, 1), MAX_SPAN))
+                    cells.append(f'<td colspan="{span}">{"".join(self.blocks(cell))}</td>')
             rows.append(f"<tr>{''.join(cells)}</tr>")
         return f"<table>{''.join(rows)}</table>"
 
@@ -216,7 +216,15 @@ def _is_title(shape: Element) -> bool:
 def _top(shape: Element) -> tuple[bool, int]:
     """Titles first, then by the upper edge; shapes without one stand where the layout puts them, below the title."""
     offset = next(shape.iter("off"), None)
-    return not _is_title(shape), int(offset.attrib.get("y", "0")) if offset is not None else 0
+    return not _is_title(shape), number(offset.attrib.get("y", "0")) if offset is not None else 0
+
+
+def number(text: str, otherwise: int = 0) -> int:
+    """A whole number as an attribute has it; one broken attribute must not cost the file."""
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
 
 
 def _local(name: str) -> str:

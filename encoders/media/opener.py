@@ -11,6 +11,7 @@ from typing import Any
 
 from encoders.base import MediaInput
 from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.heartbeat import beat
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.media.opened import AudioWindow, OpenedPage, Probe
 from encoders.media.process import ChildProcess
@@ -130,6 +131,7 @@ class MediaOpener:
             child.receive(0.0)  # tells what it died of
         while True:
             message = child.receive(self.limits.page_seconds)
+            beat()
             if isinstance(message, Done):
                 self._busy = False
                 if message.retire:
@@ -173,6 +175,9 @@ class MediaOpener:
             ocr=opening.ocr,
             channels=opening.channels,
             max_image_pixels=limits.max_image_pixels,
+            max_pages=limits.max_pages,
+            max_hours=limits.max_hours,
+            max_unpacked=int(limits.max_unpacked_gib * 2**30),
             page_seconds=limits.page_seconds,
             cpu_seconds=limits.cpu_seconds,
             memory_bytes=int(limits.memory_gib * 2**30),

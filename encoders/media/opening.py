@@ -47,7 +47,7 @@ def open_part(source: Source) -> Iterator[Event]:
         raise MediaError(FailureCategory.UNSUPPORTED, f"no encoder reads this content: {what}")
     assert found is not None
     if request.verb == "probe":
-        yield opener.probe(source, found)
+        yield _within_limits(opener.probe(source, found), request)
     elif request.verb == "pages" and kind == "audio":
         raise MediaError(FailureCategory.UNSUPPORTED, f"a recording ({found}) has no pages")
     elif request.verb == "audio" and kind != "audio":
@@ -60,6 +60,28 @@ def _has_encrypted_package(source: Source) -> bool:
     """Office files with a password are OLE containers; their directory says so in UTF-16."""
     with open(source.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # noqa: PTH123
         return content.find("EncryptedPackage".encode("utf-16-le")) >= 0
+
+
+def _within_limits(seen: Probe, request: Request) -> Probe:
+    """The probe, unless a file of a few bytes declares so much that its manifest alone would be a bomb."""
+    if seen.pages > request.max_pages:
+        message = f"it declares {seen.pages:,} pages, the limit is {request.max_pages:,} (ocr.limits.max_pages)"
+        raise MediaError(FailureCategory.TOO_LARGE, message)
+    hours = seen.seconds / 3600
+    if hours > request.max_hours:
+        message = f"it declares {hours:,.1f} hours, the limit is {request.max_hours:g} (ocr.limits.max_hours)"
+        raise MediaError(FailureCategory.TOO_LARGE, message)
+    return seen
+
+
+def whole_text(source: Source) -> bytes:
+    """The bytes of a file that is read as a whole. Raises MediaError when they are too many."""
+    with open(source.path, "rb") as file:  # noqa: PTH123
+        size = os.fstat(file.fileno()).st_size
+        if size > source.request.max_unpacked:
+            message = f"{size:,} bytes of text, the limit is {source.request.max_unpacked:,} (ocr.limits)"
+            raise MediaError(FailureCategory.TOO_LARGE, message)
+        return file.read()
 
 
 def page_range(request: Request, count: int) -> range:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from encoders.failures import FailureCategory, MediaError
 from encoders.media.errors import as_failure
@@ -19,6 +19,17 @@ from encoders.media.sniff import IMAGES
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, and refuses with a category
 warnings.filterwarnings("ignore", module="PIL")
+STRIP = 256  # rows of a reduced image made at once
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4}  # in Pillow's memory; RGB takes 4
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _FORMATS = {media_type: media_type.partition("/")[2].upper() for media_type in IMAGES}
 
 
@@ -67,39 +78,84 @@ def _refuse_large(image: Image.Image, source: Source) -> None:
         raise MediaError(FailureCategory.EMPTY, "the image has no pixels")
 
 
+def _refuse_unloadable(image: Image.Image, source: Source) -> None:
+    """Say beforehand that pixels will not fit: running out of memory would look like a passing fault."""
+    needed = image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
+    if needed > 0.95 * source.request.memory_bytes:
+        message = (
+            f"{image.width} x {image.height} pixels take {needed / 2**30:.1f} GiB, opening may use "
+            f"{source.request.memory_bytes / 2**30:g} GiB (ocr.limits.memory_gib)"
+        )
+        raise MediaError(FailureCategory.TOO_LARGE, message)
+
+
 def _pixels(image: Image.Image, source: Source) -> NDArray[np.uint8]:
     _refuse_large(image, source)
     budget = source.request.max_pixels
     excess = math.sqrt(image.width * image.height / budget)
     if excess > 1 and image.format == "JPEG":  # decodes at 1/2, 1/4 or 1/8, never below the size asked for
         image.draft(None, (math.floor(image.width / excess), math.floor(image.height / excess)))
+    _refuse_unloadable(image, source)
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    assert upright is not None
-    shown = _rgb(upright)
+    factor = math.floor(math.sqrt(image.width * image.height / budget))
+    shown = _reduced(image, factor) if factor >= 2 else _rgb(image, _full_scale(image))
+    turn = _turn(image)
+    if turn is not None:
+        shown = shown.transpose(turn)
     excess = math.sqrt(shown.width * shown.height / budget)
     if excess > 1:
         size = max(math.floor(shown.width / excess), 1), max(math.floor(shown.height / excess), 1)
-        shown = shown.resize(size, Image.Resampling.BOX if excess > 4 else Image.Resampling.LANCZOS, reducing_gap=2.0)
+        # Averages have no fine edges left for the better filter, which takes twice as long.
+        smooth = Image.Resampling.HAMMING if factor >= 2 else Image.Resampling.LANCZOS
+        shown = shown.resize(size, smooth, reducing_gap=2.0)
     return np.asarray(shown)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB; what is transparent shows white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_eight_bit(np.asarray(image)))
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How to set the image upright, as its camera says; a broken note about that does not cost the image."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return None
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """RGB at 1/factor of the size, by averages; strip by strip, so that a huge image is in memory only once."""
+    full = _full_scale(image)
+    shown = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, factor * STRIP):
+        strip = image.crop((0, top, image.width, min(top + factor * STRIP, image.height)))
+        if strip.mode in ("1", "L"):  # a quarter of the bytes of RGB
+            shown.paste(strip.convert("L").reduce(factor).convert("RGB"), (0, top // factor))
+        else:
+            shown.paste(_rgb(strip, full).reduce(factor), (0, top // factor))
+    return shown
+
+
+def _full_scale(image: Image.Image) -> float:
+    """The value that shows white in images of more than 8 bits: the range of their type, as far as they use it."""
+    if not _is_deep(image):
+        return 255.0
+    top = 0.0
+    for row in range(0, image.height, 1024):
+        values = np.asarray(image.crop((0, row, image.width, min(row + 1024, image.height))))
+        top = max(top, float(np.nan_to_num(values).max(initial=0)))
+    if image.mode == "F":
+        return next((limit for limit in (1.0, 255.0, 65535.0) if top <= limit), top)
+    return 65535.0 if top <= 65535.0 else top
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _rgb(image: Image.Image, full: float) -> Image.Image:
+    """8-bit RGB; what is transparent shows white. ``full`` is white in an image of more than 8 bits."""
+    if _is_deep(image):
+        floats = np.nan_to_num(np.asarray(image).astype(np.float32))
+        image = Image.fromarray((np.clip(floats, 0, full) * (255.0 / full)).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Grey levels of 16 or 32 bits or floating point: by the range of their type, as far as they use it."""
-    floats = np.nan_to_num(values.astype(np.float32))
-    top = float(floats.max(initial=0.0))
-    full = next((limit for limit in (1.0, 255.0, 65535.0) if top <= limit), top)
-    if values.dtype.kind != "f":
-        full = 65535.0 if top <= 65535.0 else top
-    return (np.clip(floats, 0, full) * (255.0 / full)).astype(np.uint8)

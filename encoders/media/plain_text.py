@@ -16,7 +16,7 @@ from encoders.failures import FailureCategory, MediaError
 from encoders.media import sniff, spreadsheet
 from encoders.media.letters import script_of
 from encoders.media.opened import OpenedPage, Probe, Segment
-from encoders.media.opening import Event, Source, page_range
+from encoders.media.opening import Event, Source, page_range, whole_text
 from encoders.media.protocol import Extent
 from encoders.results import Line, Word, quad
 
@@ -59,10 +59,9 @@ def opened(source: Source, media_type: str) -> Iterator[Event]:
 def _sheets(source: Source, media_type: str) -> list[list[Placed]]:
     """The rows of the grid of every page. Raises MediaError when there is no text."""
     if media_type == sniff.XLSX:
-        tables = [_table(rows) for _, rows in spreadsheet.sheets(source.path)]
+        tables = [_table(rows) for _, rows in spreadsheet.sheets(source.path, source.request.max_unpacked)]
     else:
-        with open(source.path, "rb") as file:  # noqa: PTH123
-            data = file.read()
+        data = whole_text(source)
         encoding = sniff.text_encoding(data[: sniff.HEAD_BYTES]) or "utf-8"
         text = codecs.decode(data, encoding, "replace").lstrip("\ufeff")
         if media_type in _TABLES:
@@ -94,13 +93,14 @@ def _wrapped(line: str) -> Iterator[Placed]:
 
 def _pieces(word: str, width: int) -> Iterator[str]:
     """A word, cut where it is wider than a row."""
-    while columns(word) > width:
-        cut = width
-        while columns(word[:cut]) > width:
-            cut -= 1
-        yield word[:cut]
-        word = word[cut:]
-    yield word
+    start = 0  # by index: a file without a space is one word of many megabytes
+    while len(word) - start > width or columns(word[start:]) > width:
+        stop = start + width
+        while stop > start + 1 and columns(word[start:stop]) > width:
+            stop -= 1
+        yield word[start:stop]
+        start = stop
+    yield word[start:]
 
 
 def _records(text: str, delimiter: str | None) -> list[list[str]]:

@@ -41,6 +41,9 @@ class Request:
     ocr: str
     channels: str
     max_image_pixels: int
+    max_pages: int
+    max_hours: float
+    max_unpacked: int  # bytes
     page_seconds: float
     cpu_seconds: float
     memory_bytes: int

@@ -32,6 +32,7 @@ _DEMUXERS = {
     "video/webm": "matroska",
     "video/x-msvideo": "avi",
 }
+_PROTOCOLS = {"protocol_whitelist": "file"}  # nothing in a file makes FFmpeg open a connection
 COUNT_SECONDS = 10.0  # wall time for counting packets in a probe
 WINDOW = WINDOW_SECONDS * SAMPLE_RATE
 
@@ -97,7 +98,7 @@ def _windows(clock: Timeline, start: float, stop: float) -> Iterator[Event]:
 def _open(source: Source, media_type: str) -> Any:
     # The demuxer is named: FFmpeg's own guess would also follow playlists to other files and to the network.
     try:
-        return av.open(source.path, format=_DEMUXERS[media_type], metadata_errors="replace")
+        return av.open(source.path, format=_DEMUXERS[media_type], metadata_errors="replace", options=_PROTOCOLS)
     except av.error.FFmpegError as error:
         raise MediaError(FailureCategory.CORRUPT, f"not a readable {media_type} file: {error.strerror}") from None
 

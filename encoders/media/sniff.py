@@ -63,7 +63,10 @@ _TEXT_SUFFIXES = {
     ".json": "application/json",
     ".jsonl": "application/json",
 }
-_HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S)
+# Atomic groups: comments in a row could else be divided up in exponentially many ways.
+_HTML = re.compile(
+    rb"\s*+(?:<\?xml[^>]*+>\s*+)?(?><!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
 
 
 def media_type(head: bytes, tail: bytes = b"", name: str = "") -> str | None:
@@ -156,7 +159,7 @@ def _text(head: bytes, name: str) -> str | None:
         try:
             json.loads(text)
             return "application/json"
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter for brackets nested a thousand deep
             pass
     return "text/plain"
 

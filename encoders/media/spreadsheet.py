@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from xml.etree.ElementTree import Element
 
-from encoders.media.office import Package
+from encoders.media.archive import Element
+from encoders.media.office import Package, number
 
 MAX_CELLS = 2_000_000
 """Cells read from one file; a sheet beyond that is cut."""
@@ -16,9 +16,9 @@ _DATE_FORMAT = re.compile(r"[ymdhs]", re.I)
 _COLUMN = re.compile(r"[A-Z]+")
 
 
-def sheets(path: str) -> list[tuple[str, list[list[str]]]]:
+def sheets(path: str, max_unpacked: int) -> list[tuple[str, list[list[str]]]]:
     """Name and rows of every sheet, in the order of the tabs; empty cells are empty. Raises MediaError."""
-    package = Package(path)
+    package = Package(path, max_unpacked)
     main = "xl/workbook.xml"
     links = package.relations(main)
     strings = _strings(package)
@@ -49,13 +49,13 @@ def _date_styles(package: Package) -> set[int]:
         return set()
     root = package.xml("xl/styles.xml")
     own = {
-        int(entry.attrib.get("numFmtId", -1))
+        number(entry.attrib.get("numFmtId", ""), -1)
         for entry in root.iter("numFmt")
         if _DATE_FORMAT.search(re.sub(r'"[^"]*"|\\.|\[[^\]]*\]', "", entry.attrib.get("formatCode", "")))
     }
     formats = root.find("cellXfs")
     styles = enumerate(formats if formats is not None else ())
-    return {number for number, style in styles if int(style.attrib.get("numFmtId", 0)) in _DATES | own}
+    return {index for index, style in styles if number(style.attrib.get("numFmtId", "")) in _DATES | own}
 
 
 def _rows(root: Element, strings: list[str], dates: set[int], most: int) -> list[list[str]]:
@@ -80,10 +80,10 @@ def _column(reference: str, following: int) -> int:
     letters = _COLUMN.match(reference)
     if letters is None:
         return following
-    number = 0
-    for letter in letters[0]:
-        number = number * 26 + ord(letter) - 64
-    return min(max(number - 1, following), 16_383)
+    column = 0
+    for letter in letters[0][:4]:
+        column = column * 26 + ord(letter) - 64
+    return min(max(column - 1, following), 16_383)
 
 
 def _value(cell: Element, strings: list[str], dates: set[int]) -> str:
@@ -97,7 +97,7 @@ def _value(cell: Element, strings: list[str], dates: set[int]) -> str:
         return strings[int(text)] if text.isdecimal() and int(text) < len(strings) else ""
     if kind == "b":
         return "TRUE" if text == "1" else "FALSE"
-    if kind == "n" and text and int(cell.attrib.get("s", 0)) in dates:
+    if kind == "n" and text and number(cell.attrib.get("s", "")) in dates:
         return _date(text)
     return text
 

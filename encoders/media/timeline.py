@@ -21,6 +21,8 @@ MAX_GAP = 3600.0
 """Seconds of silence put in for one hole; a longer jump is a lying timestamp."""
 RESAMPLED = SAMPLE_RATE
 """Samples that leave the resampler at once; as many as one codec frame gives costs twice the CPU time per second."""
+MAX_SILENCE = 4 * 3600.0
+"""Seconds of silence put into one part in all; a few kilobytes of jumping timestamps could else sound for years."""
 MAX_REPEAT = 5.0
 """Seconds that a frame may lie behind the clock and count as a repetition; farther back, timestamps have restarted."""
 
@@ -57,13 +59,13 @@ class Timeline:
     def _placed(self) -> Iterator[Samples]:
         """Blocks without a gap from `_first` on, which lies at or before ``start``."""
         position: float | None = None  # where the next frame belongs
-        shift = 0.0
+        shift = silence = 0.0
         for frame in self._frames():
             seconds = float(frame.pts * frame.time_base) - self._zero if frame.pts is not None else position or 0.0
             if position is None:
                 position = self._first = min(seconds, self.start)  # a track may also begin after the range does
             lead = seconds + shift - position
-            if not -MAX_REPEAT <= lead <= MAX_GAP:
+            if not -MAX_REPEAT <= lead <= min(MAX_GAP, MAX_SILENCE - silence):
                 shift, lead = shift - lead, 0.0
             if lead < -JUMP:
                 continue
@@ -71,6 +73,7 @@ class Timeline:
                 yield from self._resampled(None) or ()
                 yield from self._silence(lead)
                 position += lead
+                silence += lead
             pieces = self._resampled(frame)
             if pieces is not None:
                 yield from pieces

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from encoders.base import FeatureSpan, MediaInput, Perception
 from encoders.checkpoints.resolve import checkpoint_digest
-from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
+from encoders.heartbeat import beat
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.ocr.config import OcrConfig
@@ -136,16 +137,19 @@ class OcrEncoder:
         for state, opened in group:
             if opened.lines is not None:
                 self._lay_out(state, opened, opened.lines, "text_layer", None)
+        beat()
 
     def _read(self, to_read: Sequence[tuple[_Part, OpenedPage]]) -> list[ReadPage | Failure]:
-        """Read the pages; when the group fails, one by one, so that a page fails alone."""
+        """Read the pages; a group that fails is read page by page, or in halves when it was memory that ran out."""
         assert self._reader is not None
         try:
             return list(self._reader.read([opened.image for _, opened in to_read if opened.image is not None]))
         except Exception as error:  # a network may raise anything; the contract is a value
-            if len(to_read) > 1:
-                return [read for one in to_read for read in self._read([one])]
-            return [_failure(error, to_read[0][1].page)]
+            failure, step = _failure(error, to_read[0][1].page), len(to_read) // 2 if is_out_of_memory(error) else 1
+        # Outside the handler: the traceback holds on to tensors.
+        if len(to_read) == 1:
+            return [failure]
+        return [read for at in range(0, len(to_read), step) for read in self._read(to_read[at : at + step])]
 
     def _lay_out(self, state: _Part, opened: OpenedPage, lines: list[Line], source: str, read: ReadPage | None) -> None:
         from encoders.layout import arrange
@@ -196,6 +200,6 @@ def _failure(error: Exception, page: int) -> Failure:
     """An exception of reading one page as a value."""
     if isinstance(error, MediaError):
         return Failure(error.category, TASK, str(error), TASK, page)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return Failure(FailureCategory.OUT_OF_MEMORY, TASK, str(error) or "out of memory", TASK, page)
     return Failure(FailureCategory.MODEL_FAILED, TASK, f"{type(error).__name__}: {error}", TASK, page)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import MediaInput, Perception
-from encoders.failures import Failure, FailureCategory
+from encoders.failures import Failure, FailureCategory, is_out_of_memory
+from encoders.heartbeat import beat
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
 from encoders.speech.activity import RATE, ActivityNetwork
@@ -142,6 +143,7 @@ class _Reading:
     def _read(self, batch: Sequence[Window]) -> None:
         channels = [self.states[window.owner // 64].channels[window.owner % 64] for window in batch]
         transcripts = self.transcriber(batch, [channel.belief for channel in channels])
+        beat()
         for channel, window, transcript in zip(channels, batch, transcripts):
             channel.keep(window, transcript)
 
@@ -156,8 +158,7 @@ class _Reading:
 
 def _failure(error: Exception, stage: str, before: str = "") -> Failure:
     """An error of a network as a value."""
-    memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-    category = FailureCategory.OUT_OF_MEMORY if memory else FailureCategory.MODEL_FAILED
+    category = FailureCategory.OUT_OF_MEMORY if is_out_of_memory(error) else FailureCategory.MODEL_FAILED
     return Failure(category, stage, f"{before}{type(error).__name__}: {error}", TASK)
 
 

@@ -17,6 +17,7 @@ FAULTS: dict[str, Any] = {
     "abort": os.abort,
     "exit": lambda: os._exit(3),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the kernel does when memory is short
+    "memory": lambda: bytearray(1 << 30),
     "hang": lambda: time.sleep(1000),
     "stopped": lambda: os.kill(os.getpid(), signal.SIGSTOP),
 }
