@@ -19,6 +19,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.wanted import MARKS
+
 OUT = Path("bench-out")
 
 
@@ -62,8 +64,8 @@ BENCHES = (
 GROUPS = sorted({bench.group for bench in BENCHES if bench.group})
 
 
-def run(bench: Bench, quick: bool) -> bool:
-    """Run one bench; True when it ended well."""
+def run(bench: Bench, quick: bool, judged: list[str]) -> bool:
+    """Run one bench; True when it ended well. What it held and missed is added to ``judged``."""
     command = [sys.executable, "-m", f"benchmarks.{bench.module}", *(bench.quick if quick else bench.full)]
     print(f"\n== {bench.name}: {bench.tells}\n   python {' '.join(command[1:])}", flush=True)
     started, load = time.monotonic(), os.getloadavg()[0]
@@ -73,6 +75,8 @@ def run(bench: Bench, quick: bool) -> bool:
         for line in process.stdout:
             kept.write(line)
             print(line, end="", flush=True)
+            if line.startswith(MARKS):
+                judged.append(f"{bench.name:14} {line.rstrip()}")
         code = process.wait()
         summary = f"({time.monotonic() - started:.0f} s, load at the start {load:.1f}, exit {code})"
         kept.write(summary + "\n")
@@ -103,7 +107,10 @@ def main() -> None:
         for bench in chosen:
             for kept in OUT.glob(f"{bench.name}.*"):
                 kept.unlink()
-    failed = [bench.name for bench in chosen if not run(bench, options.quick)]
+    judged: list[str] = []
+    failed = [bench.name for bench in chosen if not run(bench, options.quick, judged)]
+    if judged:
+        print("\n== what is wanted", *judged, sep="\n")
     if failed:
         print(f"\nended with an error: {', '.join(failed)}")
     raise SystemExit(1 if failed else 0)

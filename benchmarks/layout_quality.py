@@ -22,6 +22,7 @@ import pymupdf
 from benchmarks.generated_pages import GeneratedDocument, PageTruth, generate, generate_table_page
 from benchmarks.generated_scan import scan, simulated_ocr
 from benchmarks.layout_metrics import PageScore, role_scores, score_page
+from benchmarks.wanted import judge
 from encoders.layout import arrange, arrange_document
 from encoders.media.opened import OpenedPage
 from encoders.media.text_layer import read_text_layer
@@ -116,6 +117,11 @@ def report(title: str, scores: list[tuple[str, PageScore]], seconds: float) -> N
         right, other = cells[f"{kind} exact"], cells[f"{kind} extra"]
         print(f"  cells exact {kind:14} {share(right, cells[kind])}, {other} other cells")
     print(f"  cells exact all            {share(exact, total)}")
+    if pages:
+        judge(f"{title}: order and paragraphs exact", 100 * both / len(pages), at_least=95, unit=" %")
+        judge(f"{title}: macro F1 of roles", macro, at_least=0.9)
+    if total:
+        judge(f"{title}: cells exact", 100 * exact / total, at_least=90, unit=" %")
 
 
 def share(part: int, whole: int) -> str:

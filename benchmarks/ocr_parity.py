@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.ocr_metrics import overlap
 from benchmarks.ocr_pages import dense_pages
 from benchmarks.ocr_readers import page_reader
+from benchmarks.wanted import judge
 from encoders.ocr.config import OcrConfig
 from encoders.results import Line
 
@@ -63,7 +64,7 @@ def _box(line: Line) -> NDArray[np.float64]:
 
 
 def main() -> None:
-    """Print one JSON line."""
+    """Print one JSON line, and whether it is as wanted."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pages", type=int, default=6)
     options.add_argument("--device", default="cpu")
@@ -85,6 +86,8 @@ def main() -> None:
         seconds[engine] = round((time.perf_counter() - started) / len(images), 4)
     parity = compare(read[chosen.reference], read[chosen.engine])
     print(json.dumps({"engine": chosen.engine, "device": chosen.device, **asdict(parity), "seconds_per_page": seconds}))
+    judge("lines that both engines read alike", 100 * parity.equal, at_least=99.5, unit=" %")
+    judge("smallest overlap of a word's two boxes", parity.worst_overlap, at_least=0.9)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks import ocr_readers
 from benchmarks.ocr_metrics import ReadLine, box_lines, character_errors, f1, matched, matched_boxes, sorted_text
+from benchmarks.wanted import judge
 
 DATA = Path("../shared/data/dev/receipts")
 TUNED = 15
@@ -72,6 +73,7 @@ def main() -> None:
     if not chosen.ours_only:
         readers["RapidOCR as shipped"] = ocr_readers.rapidocr()
     print(f"{'reader':22}{'half':8}{'char. error':>12}{'word F1':>9}{'box F1':>9}{'totals':>9}{'CPU s':>8}")
+    ours: dict[str, Quality] = {}
     for name, read in readers.items():
         results, started = [], time.process_time()
         for row in rows:
@@ -80,11 +82,18 @@ def main() -> None:
         seconds = time.process_time() - started
         for half, part in {"tuned": slice(TUNED), "other": slice(TUNED, None), "both": slice(None)}.items():
             q = measure(rows[part], results[part])
+            if name == "interlace":
+                ours[half] = q
             totals = f"{q.totals}/{q.receipts}"
             print(
                 f"{name:22}{half:8}{q.character_error:12.4f}{q.word_f1:9.4f}{q.box_f1:9.4f}{totals:>9}{seconds:8.1f}",
                 flush=True,
             )
+    for half, q in ours.items():
+        judge(f"character error, {half}", q.character_error, at_most=0.04)
+        judge(f"word F1, {half}", q.word_f1, at_least=0.88)
+        judge(f"line box F1, {half}", q.box_f1, at_least=0.92)
+        judge(f"true totals found, {half}", q.totals, at_least=q.receipts - 1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.wanted import judge
 from encoders.ocr import detection
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.engines import load_networks
@@ -187,6 +188,7 @@ def main() -> None:
     print(
         f"pages routed right: {right}/{total} = {100 * right / max(1, total):.1f} %, {time.monotonic() - began:.0f} s"
     )
+    judge("pages whose script is right", 100 * right / max(1, total), at_least=95, unit=" %")
 
 
 if __name__ == "__main__":

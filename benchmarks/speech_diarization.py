@@ -1,6 +1,6 @@
 """Who speaks when, on the development conversations: diarization error with and without overlap, speaker counts.
 
-    python benchmarks/speech_diarization.py [--folder ../shared/data/dev/conversations]
+    python -m benchmarks.speech_diarization [--folder ../shared/data/dev/conversations]
 
 Pooled over the clips, pyannote.metrics with collar 0.5 s (half-width 0.25 s). ``chunks`` is what a table holds. The
 one-speaker row gives every chunk to one speaker. Read the speaker count with care: on nine clips, some of whose
@@ -17,6 +17,7 @@ from pathlib import Path
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
+from benchmarks.wanted import judge
 from encoders.base import MediaInput
 from encoders.results import Speech
 from encoders.speech.config import SpeechConfig
@@ -66,11 +67,16 @@ def main() -> None:
     assert all(isinstance(speech, Speech) for speech in speeches)
     truths = [[(s["start"], s["end"], s["speaker"]) for s in row["truth"]["segments"]] for row in rows]
     seconds = [speech.duration for speech in speeches]
+    results = {}
     for name, one in (("chunks", False), ("one speaker", True)):
-        result = pooled(truths, [spans_of(speech, one) for speech in speeches], seconds)
-        print(f"{name:12}", "  ".join(f"{key} {value:.3f}" for key, value in result.items()))
+        results[name] = pooled(truths, [spans_of(speech, one) for speech in speeches], seconds)
+        print(f"{name:12}", "  ".join(f"{key} {value:.3f}" for key, value in results[name].items()))
     counts = [(len({label for *_, label in truth}), len(speech.speakers)) for truth, speech in zip(truths, speeches)]
-    print(f"speaker count right on {sum(a == b for a, b in counts)} of {len(counts)} (true, found): {counts}")
+    right = sum(true == found for true, found in counts)
+    print(f"speaker count right on {right} of {len(counts)} (true, found): {counts}")
+    judge("diarization error with overlap", results["chunks"]["with overlap"], at_most=0.35)
+    judge("diarization error without overlap", results["chunks"]["without"], at_most=0.25)
+    judge("clips with the right number of speakers", right, at_least=6)
 
 
 if __name__ == "__main__":

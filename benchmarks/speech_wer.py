@@ -19,6 +19,7 @@ from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
 from benchmarks.speech_corpus import RATE, Reading, installed_voices, readings
+from benchmarks.wanted import judge
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
 from encoders.media.opened import AudioWindow
@@ -134,7 +135,9 @@ def main() -> None:
         own, other = (edits(truth, normalised(guess)) for guess in (result.text, theirs))
         print(f"{name:16} ours {own:3}  faster-whisper {other:3}  of {len(truth)}", flush=True)
     for key, (errors, seconds) in totals.items():
-        print(f"{key:16} word error {100 * errors / words:.2f} %   CPU {seconds:.1f} s")
+        print(f"{key:16} word error {100 * errors / words:.2f} % of {words}   CPU {seconds:.1f} s")
+    more = 100 * (totals["ours"][0] - totals["faster-whisper"][0]) / words
+    judge("word error above faster-whisper's", more, at_most=0.5, unit=" points")
     encoder.close()
 
 

@@ -18,6 +18,7 @@ from encoders.layout.scripts import advance, is_right_to_left, is_unspaced, most
 from encoders.results import Line, Quad, Word
 
 CLOSING = tuple("，。、；：！？）」』】》〉”’,.;:!?)")  # no line begins with one of these
+WIDE_CLOSING = tuple("，。、；：！？）」』】》〉")  # their ink fills half of their place
 SPLIT_GAP = 0.85  # em; wider gaps between words cut a line into pieces, which a row joins again if nothing needs them
 
 
@@ -225,8 +226,9 @@ def _cut(index: int, line: Line, box: Sequence[float], words: Sequence[Sequence[
     runs = [[order[0]]]
     right = words[order[0]][2]
     evenly = _is_justified(words, order, em)
-    for i in order[1:]:
-        if not evenly and words[i][0] - right > SPLIT_GAP * em:
+    for before, i in pairwise(order):
+        blank = 0.5 * em if line.words[before].text.endswith(WIDE_CLOSING) else 0.0
+        if not evenly and words[i][0] - right - blank > SPLIT_GAP * em:
             runs.append([i])
         else:
             runs[-1].append(i)

@@ -20,7 +20,7 @@ from encoders.layout.strips import (
     split,
     strips_of,
 )
-from encoders.layout.unruled import build_table, heading_rows
+from encoders.layout.unruled import build_table, fits_table, heading_rows
 
 DEEPEST = 6
 NUMBER = re.compile(r"^[^\w]*[A-Z]{0,3}[-+–−$€£¥₹(\s]*\d[\d\s.,:/'%x×*-]*[)%°]?[^\w]*[A-Za-z€$£%]{0,3}[^\w]*$")
@@ -66,6 +66,8 @@ def _table_breaks(strips: Sequence[Strip]) -> set[int]:
             continue
         wrapped = strip is not None and len(strip.items) == 1 and strip.covered[0][1] - left < 0.5 * (right - left)
         if wrapped and run and index - run[-1] <= 2:
+            continue
+        if strip is not None and run and _goes_on_cell(strips[index - 1], strip):
             continue
         if len(run) >= 3:
             end = run[-1] + 1
@@ -150,7 +152,8 @@ def _regions(items: Sequence[Item], em: float, depth: int) -> list[list[Block]]:
         elif kind == "table":
             pieces = [item for item in group.items if isinstance(item, Piece)]
             regions[-1] = _joined(regions[-1])
-            regions[-1].extend(build_table(_headed(regions[-1], pieces, em), em))
+            pieces = _headed(regions[-1], _without_foot(regions[-1], pieces), em)
+            regions[-1].extend(build_table(pieces, em))
         else:
             regions[-1].extend(_flows(group))
     return [_joined(region) for region in regions]
@@ -166,9 +169,10 @@ def _kinds(groups: Sequence[Group], em: float, depth: int) -> list[tuple[Group, 
     for group in groups:
         free = _gutters(group, em)
         kind = classify(group, free, em) if free and depth < DEEPEST else "rows"
-        if kind == "table" and found and found[-1][1] == "table" and _same_table(found[-1][0], group, em):
-            last = found.pop()[0]
-            group = Group([*last.strips, *group.strips], merge([*last.covered, *group.covered]))
+        last = found[-1][0] if found and found[-1][1] == "table" else None
+        if last and ((kind == "table" and _same_table(last, group, em)) or _is_more_of(last, group, em)):
+            found.pop()
+            group, kind = Group([*last.strips, *group.strips], merge([*last.covered, *group.covered])), "table"
         found.append((group, kind))
     return found
 
@@ -182,14 +186,28 @@ def _same_table(above: Group, below: Group, em: float) -> bool:
     return left and below.strips[0].top - above.strips[-1].top < 1.6 * pitch and len(both) >= 0.6 * fewest
 
 
+def _is_more_of(table: Group, below: Group, em: float) -> bool:
+    """Whether a group below a table is more of its rows, in which an empty cell or a wrapped one hides the gutters."""
+    if any(not isinstance(item, Piece) for item in [*table.items, *below.items]):
+        return False
+    tops = [strip.top for strip in table.strips]
+    pitch = (tops[-1] - tops[0]) / max(len(tops) - 1, 1)
+    above, first = table.strips[-1], below.strips[0]
+    if first.top - above.top > 1.6 * pitch or len(table.strips) < 3:
+        return False
+    return fits_table(
+        [i for i in table.items if isinstance(i, Piece)], [i for i in below.items if isinstance(i, Piece)], em
+    )
+
+
 def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
     """A column may begin above its neighbour (below a picture): strips above a group of columns that stand on one side
     of its gutter belong to it, from the topmost one on the right side on."""
     for index in range(len(groups) - 1, 0, -1):
         below = groups[index]
         free = gutters(below.covered, MIN_GUTTER * em)
-        if not free:
-            continue
+        if not free or classify(below, free, em) == "table":
+            continue  # what stands above some columns of a table is a heading of theirs
         loose: list[Strip] = []
         last_right = 0
         plain = takewhile(
@@ -293,6 +311,8 @@ def _is_prose(grid: Sequence[Row]) -> bool:
     """Rows that fill their column, as lines of a paragraph do and cells do not."""
     if len(grid) < 3:
         return False
+    if sum(all(is_number(piece.text) for piece in row.pieces) for row in grid) >= 0.5 * len(grid):
+        return False
     widest = max(row.x1 for row in grid) - min(row.x0 for row in grid)
     lengths = sorted(len(row.text) for row in grid)
     full = sum(row.x1 - row.x0 > 0.75 * widest for row in grid) / len(grid)
@@ -323,6 +343,18 @@ def _headed(blocks: list[Block], pieces: list[Piece], em: float) -> list[Piece]:
     else:
         blocks[-1] = Flow(last.rows[:-taken], last.left, last.right)
     return [*(piece for row in last.rows[-taken:] for piece in row.pieces), *pieces]
+
+
+def _without_foot(blocks: list[Block], pieces: list[Piece]) -> list[Piece]:
+    """The pieces of a table without the last lines of the paragraph above, which leave its gutters free when they are
+    short: they stand closer to the line above them than to the row below."""
+    last = blocks[-1] if blocks else None
+    rows = rows_of(pieces)
+    while isinstance(last, Flow) and len(rows) > 2 and len(rows[0].pieces) == 1:
+        if rows[0].cy - last.rows[-1].cy > 0.8 * (rows[1].cy - rows[0].cy) or rows[0].x0 > last.left + rows[0].em:
+            break
+        last.rows.append(rows.pop(0))
+    return [piece for row in rows for piece in row.pieces]
 
 
 def _flows(group: Group) -> list[Block]:

@@ -13,9 +13,12 @@ from encoders.layout.blocks import Flow, Row, line_pitch
 from encoders.layout.joining import ends_in_hyphen
 from encoders.results import Role
 
-MARKER = re.compile(r"^(?:[•◦▪‣●○■□►➢✓*·–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlIVXL]{1,4})[.)]|[①-⑳])(?=\s|$)")
+# A recogniser may leave out the space after a number: "1.Item".
+MARKER = re.compile(
+    r"^(?:(?:[•◦▪‣●○■□►➢✓*·–—-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlIVXL]{1,4})[.)]|[①-⑳])(?=\s|$)|\(?\d{1,2}[.)](?=[^\W\d_]))"
+)
 BULLET = re.compile(r"^[•◦▪‣●○■□►➢✓*·–—-](?=\s)")
-NUMBERED = re.compile(r"^\(?(\d{1,3}|[a-zA-Z]|[ivxlIVXL]{1,4})[.)]\s")
+NUMBERED = re.compile(r"^\(?(\d{1,3}|[a-zA-Z](?=[.)]\s)|[ivxlIVXL]{1,4}(?=[.)]\s))[.)](?:\s|(?=[^\W\d_]))")
 CAPTION = re.compile(
     r"^(?:fig(?:ure|ura|\.)?|table(?:au)?|tab\.|tabelle|abb(?:ildung|\.)|tabla|chart|plate|photo|scheme|listing|exhibit"
     r"|рис(?:унок|\.)|табл(?:ица|\.))\s*[A-Z]?\d+(?:[.\-]\d+)*\s*(?:[.:|–—-]|\s\S)|^[图圖表図]\s*\d+",
@@ -109,7 +112,7 @@ def _starts_anew(last: Paragraph, row: Row, following: Row | None, gap: float, e
     if _centred(before, row, last):
         return False
     if in_list:
-        if gap > 1.2 and before.text.rstrip()[-1:] in ENDS:
+        if gap > 1.2 and (before.text.rstrip()[-1:] in ENDS or row.text[:1].isupper()):
             return True
         if row.x0 < last.rows[0].x0 - 0.5 * unit:
             return True

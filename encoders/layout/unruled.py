@@ -9,6 +9,7 @@ import numpy as np
 
 from encoders.layout.blocks import Block, CellDraft, Flow, Row, TableDraft, rows_of
 from encoders.layout.frame import Piece
+from encoders.layout.paragraphs import CAPTION
 
 CELL_GAP = 0.45  # em; a gap between cells may be little wider than one between words
 CROSSED = 0.2  # share of rows that may cross a gap between columns: headings over several columns
@@ -44,12 +45,31 @@ def heading_rows(above: Sequence[Row], pieces: Sequence[Piece], em: float) -> in
         cells = [_reach(part, bounds) for part in parts]
         mostly = {sum(part.cx > bound for bound in bounds[1:-1]) for part in parts}
         several = len(cells) > 1 and len(mostly) == len(parts) and len(parts) >= 0.6 * (len(bounds) - 1)
-        over = len(parts) == 1 and cells[0][0] > 0 and row.x1 - row.x0 < 0.5 * (bounds[-1] - bounds[0])
+        over = len(row.pieces) == 1 and cells[0][0] > 0 and row.x1 - row.x0 < 0.5 * (bounds[-1] - bounds[0])
         near = 0 < first - row.cy <= 1.45 * pitch
         if count == 2 or not (inside and near and (several or over)):
             return count
         first = row.cy
     return len(above)
+
+
+def fits_table(pieces: Sequence[Piece], more: Sequence[Piece], em: float) -> bool:
+    """Whether ``more`` pieces are rows of the table of ``pieces``: cells that stand in one column each, several in a
+    row, or alone where they go on a cell."""
+    rows, bounds = cut_at_columns(pieces, em)
+    if len(rows) < 2 or len(bounds) < 3:
+        return False
+    several = 0
+    below = rows_of(more)
+    for row in below:
+        parts = [part for piece in row.pieces for part in piece.split(bounds[1:-1], CELL_GAP)]
+        if row.x0 < bounds[0] - em or row.x1 > bounds[-1] + 2 * em:
+            return False
+        reached = [_reach(part, bounds) for part in parts]
+        if any(low != high for low, high in reached) or len({low for low, _ in reached}) < len(parts):
+            return False
+        several += len(parts) > 1
+    return several >= 0.5 * len(below) and several > 0 and len(below[0].pieces) > 1
 
 
 def _flow(rows: list[Row]) -> Flow:
@@ -64,8 +84,10 @@ def _trimmed(rows: list[Row], em: float) -> tuple[list[Row], list[Row], list[Row
     several = [i for i, row in enumerate(rows) if len(row.pieces) > 1]
     if not several:
         return [], rows, []
+    apart = max(pitch, (rows[several[-1]].cy - rows[several[0]].cy) / max(len(several) - 1, 1))  # cells may be wrapped
     for i in range(several[0], 0, -1):
-        if rows[i].cy - rows[i - 1].cy > 1.25 * pitch or rows[i - 1].em > 1.15 * rows[several[0]].em:
+        larger = rows[i - 1].em > 1.15 * rows[several[0]].em
+        if rows[i].cy - rows[i - 1].cy > 1.25 * apart or larger or CAPTION.match(rows[i - 1].text):
             first = i
             break
     for i in range(several[-1], len(rows) - 1):
@@ -79,10 +101,25 @@ def cut_at_columns(pieces: Sequence[Piece], em: float) -> tuple[list[Row], list[
     """Rows and column bounds; pieces that run over a bound with more than a word space there are two cells."""
     rows = rows_of(pieces)
     bounds = column_bounds([Row([part for p in row.pieces for part in p.split(None, CELL_GAP)]) for row in rows], em)
+    bounds = [bound for bound in bounds if bound in (bounds[0], bounds[-1]) or _parts_cells(rows, bound, bounds)]
     if len(bounds) < 3:
         return rows, bounds
     parts = [part for piece in pieces for part in piece.split(bounds[1:-1], CELL_GAP)]
     return (rows_of(parts) if len(parts) > len(pieces) else rows), bounds
+
+
+def _parts_cells(rows: Sequence[Row], bound: float, bounds: Sequence[float]) -> bool:
+    """Whether a bound at which pieces must be cut parts columns: most rows have something on both sides. Typewriter
+    faces have wide spaces, that stand one below the other where a few labels of two words do."""
+    at = bounds.index(bound)
+    low, high = bounds[at - 1], bounds[at + 1]
+    cut, both, either = False, 0, 0
+    for row in rows:
+        parts = [part.cx for piece in row.pieces for part in piece.split(None, CELL_GAP)]
+        cut |= any(len(piece.split([bound], CELL_GAP)) > 1 for piece in row.pieces)
+        left, right = any(low < x < bound for x in parts), any(bound < x < high for x in parts)
+        both, either = both + (left and right), either + (left or right)
+    return not cut or both >= 0.6 * either
 
 
 def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
@@ -110,18 +147,23 @@ def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
 
 
 def _occupied(rows: Sequence[Row], bounds: list[float]) -> list[float]:
-    """Drop bounds of columns in which hardly anything stands on its own."""
-    counts = np.zeros(len(bounds) - 1)
-    for row in rows:
-        for piece in row.pieces:
-            low, high = _reach(piece, bounds)
-            if low == high:
-                counts[low] += 1
-    kept = [bounds[0]]
-    for i in range(1, len(bounds) - 1):
-        if counts[i - 1] > 0 and counts[i] > 0:
-            kept.append(bounds[i])
-    return [*kept, bounds[-1]]
+    """Drop bounds of columns in which nothing stands on its own: of such a column's two bounds the one that more pieces
+    cross. A heading over several columns, in the first row, may rightly cross one; the name of a column may not."""
+    bounds = list(bounds)
+    while len(bounds) > 2:
+        counts, crossed = np.zeros(len(bounds) - 1), np.zeros(len(bounds))
+        for number, row in enumerate(rows):
+            for piece in row.pieces:
+                low, high = _reach(piece, bounds)
+                counts[low] += low == high
+                crossed[low + 1 : high + 1] += 1 if number else 0.5
+        empty = np.flatnonzero(counts == 0)
+        if not len(empty):
+            break
+        at = int(empty[0])
+        choices = [i for i in (at, at + 1) if 0 < i < len(bounds) - 1]
+        del bounds[max(choices, key=lambda i: crossed[i])]
+    return bounds
 
 
 def _reach(piece: Piece, bounds: Sequence[float]) -> tuple[int, int]:
@@ -175,16 +217,16 @@ def _heading_reach(r: int, bands: Sequence[list[Row]], bounds: Sequence[float]) 
     named = {c for row in bands[1] for piece in row.pieces for c in [_reach(piece, bounds)[0]]}
     if len(pieces) >= columns - 1 or len(named) < columns or columns < 3:
         return {}
-    inner = _content(bands[1:], bounds)
+    edges = _cell_edges(bands[1:], bounds)
     found: dict[int, tuple[int, int]] = {}
     for k, piece in enumerate(pieces):
         left = pieces[k - 1].x1 if k else bounds[0] - 1
         right = pieces[k + 1].x0 if k + 1 < len(pieces) else bounds[-1] + 1
         choices = [
-            (abs((inner[i][0] + inner[j][1]) / 2 - piece.cx), i, j)
+            (abs((edges[i] + edges[j + 1]) / 2 - piece.cx), i, j)
             for i in range(columns)
             for j in range(i + 1, columns)
-            if inner[i][1] > left and inner[j][0] < right and inner[i][0] < piece.x1 and inner[j][1] > piece.x0
+            if edges[i + 1] > left and edges[j] < right and edges[i] < piece.x1 and edges[j + 1] > piece.x0
         ]
         if choices:
             _, low, high = min(choices)
@@ -192,18 +234,36 @@ def _heading_reach(r: int, bands: Sequence[list[Row]], bounds: Sequence[float]) 
     return found
 
 
-def _content(bands: Sequence[list[Row]], bounds: Sequence[float]) -> list[tuple[float, float]]:
-    """Left and right end of what stands in each column."""
-    ends = [(bounds[c], bounds[c + 1]) for c in range(len(bounds) - 1)]
-    reached: dict[int, tuple[float, float]] = {}
-    for band in bands:
-        for row in band:
-            for piece in row.pieces:
-                low, high = _reach(piece, bounds)
-                if low == high:
-                    a, b = reached.get(low, (piece.x0, piece.x1))
-                    reached[low] = (min(a, piece.x0), max(b, piece.x1))
-    return [reached.get(c, ends[c]) for c in range(len(ends))]
+def _cell_edges(bands: Sequence[list[Row]], bounds: Sequence[float]) -> list[float]:
+    """Where columns meet, as far as their alignment shows it: a little left of a column whose cells begin at one place,
+    a little right of one whose cells end at one; else the bound in the middle of the gap."""
+    columns = len(bounds) - 1
+    spans: list[list[tuple[float, float]]] = [[] for _ in range(columns)]
+    em = 1.0
+    for piece in (piece for band in bands for row in band for piece in row.pieces):
+        low, high = _reach(piece, bounds)
+        em = piece.em
+        if low == high:
+            spans[low].append((piece.x0, piece.x1))
+    lefts, rights = ([_aligned([span[side] for span in own], 0.35 * em) for own in spans] for side in (0, 1))
+    gaps = [b - a for a, b in zip(rights, lefts[1:]) if a is not None and b is not None]
+    padding = min(gaps) / 2 if gaps else 0.5 * em
+    edges = [bounds[0] - padding]
+    for c in range(1, columns):
+        begins, ends = lefts[c], rights[c - 1]
+        near = [ends + padding] if ends is not None else []
+        near += [begins - padding] if begins is not None else []
+        edges.append(sum(near) / len(near) if near else bounds[c])
+    return [*edges, bounds[-1] + padding]
+
+
+def _aligned(positions: Sequence[float], near: float) -> float | None:
+    """Where most positions are, if they are alike."""
+    if len(positions) < 2:
+        return None
+    middle = float(np.median(positions))
+    alike = sum(abs(position - middle) < near for position in positions)
+    return middle if alike >= 0.7 * len(positions) else None
 
 
 def _bands(rows: Sequence[Row], bounds: Sequence[float], breaks: Sequence[float]) -> list[list[Row]]:
