@@ -5,14 +5,24 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from decoder.chat import ChatEvent, ChatRequest, ChatResult
 from decoder.config import DecoderConfig
 from decoder.fingerprint import decoder_fingerprint
-from decoder.sequence import DecoderError, Generation, SequenceRequest, SoftSegment
+from decoder.sequence import (
+    DecoderError,
+    DecoderUnavailable,
+    Delta,
+    Generation,
+    Overloaded,
+    SequenceRequest,
+    SoftSegment,
+)
 from encoders.fault_points import fault_point
 
 if TYPE_CHECKING:
@@ -46,10 +56,12 @@ class DecoderReplica:
     """One engine. Its forward passes run in the engine's own thread, so that health checks are answered."""
 
     def __init__(self, config: DecoderConfig, device: str) -> None:
+        from decoder.chat_answerer import ChatAnswerer
         from decoder.engine import Engine
 
         self._engine = Engine(config)
         self._engine.load(device)
+        self._chats = ChatAnswerer(self._engine)
 
     async def generate(self, batch: list[Any]) -> list[Generation]:
         """A whole batch in one call, unpacked into the engine's queue; cancelled calls leave the engine.
@@ -57,7 +69,7 @@ class DecoderReplica:
         ``batch`` has the requests, or one reference to the list of them."""
         inline = all(isinstance(item, SequenceRequest) for item in batch)
         requests: list[SequenceRequest] = batch if inline else await batch[0]
-        handles = [self._engine.submit(request) for request in requests]
+        handles = [await asyncio.to_thread(self._engine.submit_or_fail, request) for request in requests]
         fault_point("decoder.generate")
         try:
             return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
@@ -66,9 +78,49 @@ class DecoderReplica:
                 handle.cancel()
             raise
 
+    async def chat(self, request: ChatRequest) -> ChatResult:
+        """A whole answer; a cancelled call leaves the engine. Raises `DecoderError`."""
+        prepared = await asyncio.to_thread(self._chats.prepare, request)
+        handle = self._chats.submit(prepared)
+        try:
+            generation = await asyncio.wrap_future(handle.future)
+        except asyncio.CancelledError:
+            handle.cancel()
+            raise
+        return await asyncio.to_thread(self._chats.finish, prepared, generation)
+
+    async def chat_stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """Deltas as they come, those that came while one was on its way together, and the result at the end."""
+        prepared = await asyncio.to_thread(self._chats.prepare, request)
+        loop = asyncio.get_running_loop()
+        news: asyncio.Queue[Delta | None] = asyncio.Queue()
+
+        def tell(delta: Delta | None) -> None:
+            loop.call_soon_threadsafe(news.put_nowait, delta)
+
+        handle = self._chats.submit(prepared, tell)
+        handle.future.add_done_callback(lambda _: tell(None))
+        try:
+            ended = calling = False
+            first = True
+            while not ended:
+                came = [await news.get()]
+                while not news.empty():
+                    came.append(news.get_nowait())
+                ended = came[-1] is None
+                shown = self._chats.delta(prepared, [delta for delta in came if delta is not None])
+                if shown is not None:
+                    if first:
+                        first, calling = False, prepared.calls and shown.text.startswith("{")
+                    if not calling:
+                        yield shown
+            yield await asyncio.to_thread(self._chats.finish, prepared, handle.future.result())
+        finally:
+            handle.cancel()
+
     async def figures(self) -> dict[str, Any]:
         """What runs and waits here, tokens so far, and the parameters that are loaded."""
-        return {**self._engine.load_figures, "slots": self._engine.slots, "parameters": self._engine.parameters()}
+        return {**self._engine.load_figures, "parameters": self._engine.parameters()}
 
     def check_health(self) -> None:
         """Raises when the engine's thread has ended; Serve then replaces the replica."""
@@ -140,7 +192,7 @@ class DecoderHandle:
         for attempt in range(_ATTEMPTS):
             response = self._deployment().generate.remote(_travelling(requests))
             try:
-                result: list[Generation] = await asyncio.wait_for(response, self.timeout)
+                result: list[Generation] = await self._answered(response)
             except RayActorError as error:
                 if attempt == _ATTEMPTS - 1:
                     raise DecoderError(f"{self.application}: its replicas died {_ATTEMPTS} times: {error}") from error
@@ -148,10 +200,61 @@ class DecoderHandle:
                 return result
         raise AssertionError("unreachable")
 
+    async def chat(self, request: ChatRequest) -> ChatResult:
+        """A whole answer. Cancelling it cancels the sequence; a replica that dies is tried again.
+
+        Raises `DecoderError` for what cannot be asked, `Overloaded` when too many wait, `DecoderUnavailable` when no
+        replica answers, and `TimeoutError`.
+        """
+        for attempt in range(_ATTEMPTS):
+            with _plain_errors(self.application, last=attempt == _ATTEMPTS - 1):
+                result: ChatResult = await self._answered(self._deployment().chat.remote(request))
+                return result
+        raise AssertionError("unreachable")
+
+    async def chat_stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """Text as it comes, then the result. Closing the iterator or cancelling its reader cancels the sequence.
+
+        Raises like `chat`, all that is known beforehand at the first event; a replica that dies is tried again as long
+        as nothing came from it.
+        """
+        attempts = _ATTEMPTS
+        while attempts:
+            attempts -= 1
+            events = self._deployment().options(stream=True).chat_stream.remote(request)
+            try:
+                while True:
+                    with _plain_errors(self.application, last=not attempts):
+                        try:
+                            event = await anext(events)
+                        except StopAsyncIteration:
+                            return
+                        attempts = 0
+                        yield event
+            finally:
+                events.cancel()
+
+    def chat_blocking(self, request: ChatRequest) -> ChatResult:
+        """`chat` for scripts and tests; not for event loops."""
+        return asyncio.run(self.chat(request))
+
+    async def figures_async(self) -> dict[str, Any]:
+        """`figures` for event loops."""
+        found: dict[str, Any] = await asyncio.wait_for(self._deployment().figures.remote(), 30)
+        return found
+
     def figures(self) -> dict[str, Any]:
         """Queue, tokens and parameters of one replica."""
         found: dict[str, Any] = self._deployment().figures.remote().result(timeout_s=30)
         return found
+
+    async def _answered(self, response: Any) -> Any:
+        """What a replica returns, within the timeout. Serve does not cancel a response that nobody awaits any more."""
+        try:
+            return await asyncio.wait_for(response, self.timeout)
+        except (asyncio.CancelledError, TimeoutError):
+            response.cancel()
+            raise
 
     def _deployment(self) -> Any:
         from ray import serve
@@ -162,6 +265,26 @@ class DecoderHandle:
 
     def __reduce__(self) -> tuple[type[DecoderHandle], tuple[str, float]]:
         return DecoderHandle, (self.application, self.timeout)
+
+
+@contextmanager
+def _plain_errors(application: str, *, last: bool) -> Iterator[None]:
+    """The decoder's own errors without what Ray wraps around them. A replica's death passes silently, to be tried
+    again, unless this was the last attempt."""
+    from ray.exceptions import RayActorError, RayTaskError
+    from ray.serve.exceptions import BackPressureError
+
+    try:
+        yield
+    except RayTaskError as error:
+        if isinstance(error.cause, DecoderError):
+            raise error.cause from None
+        raise
+    except BackPressureError as error:
+        raise Overloaded(f"{application}: {error}") from error
+    except RayActorError as error:
+        if last:
+            raise DecoderUnavailable(f"{application}: its replica died: {error}") from error
 
 
 def _travelling(requests: Sequence[SequenceRequest]) -> list[Any]:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from decoder.confidence import NOT_SEEN, answer_confidence, leaf_names, leaves, span_confidence, token_ends
+from decoder.confidence import answer_confidence
 from decoder.config import DecoderConfig
-from decoder.evidence import Evidence, EvidenceIndex
+from decoder.evidence import Evidence
 from decoder.fusion import Fusion
+from decoder.grounding import Leaf, ground
 from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
 from encoders.failures import Failure, FailureCategory
@@ -30,16 +31,6 @@ class AnswerTask:
     question: str | None
     schema: str | None
     precontext: tuple[Precontext, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """One value of a JSON answer: JSON pointer, confidence, and whether the input contains it."""
-
-    path: str
-    value: str | float | int | bool | None
-    confidence: float
-    seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +100,8 @@ class Answerer:
             prompt = self.fusion.prompt(task.question, task.schema, task.precontext)
         except DecoderError as error:
             return Prepared(task, None, failure=Failure(FailureCategory.UNSUPPORTED, "answer", str(error)))
-        note = ""
-        if prompt.truncated:
-            note = f"read {prompt.read} of {prompt.total} passages, chosen by relevance to the question"
-        request = SequenceRequest(prompt.segments, schema=task.schema, priority=priority)
-        return Prepared(task, request, prompt.truncated, note)
+        request = SequenceRequest(prompt.segments, schema=task.schema, priority=priority, shared=prompt.shared)
+        return Prepared(task, request, prompt.truncated, prompt.note)
 
     def finish(self, prepared: Prepared, generation: Generation | None) -> Answer:
         """The answer that a generation says, with confidence and evidence. ``generation`` None: there was none."""
@@ -122,20 +110,14 @@ class Answerer:
         failure = prepared.failure or _failure_of(generation)
         if failure is not None or generation is None:
             return Answer(task.uri, "", 0.0, precontext=names, failures=(failure,) if failure else ())
-        index = EvidenceIndex.of(task.precontext)
-        if task.schema is None:
-            text = generation.text.strip()
-            found_leaves: tuple[Leaf, ...] = ()
-            evidence = index.quoted(text, task.question or "")
-        else:
-            text = generation.text
-            found_leaves, evidence = self._leaves(task, generation, index)
+        is_json = task.schema is not None
+        grounding = ground(generation, self.fusion.tokenizer, task.precontext, task.question or "", is_json=is_json)
         return Answer(
             uri=task.uri,
-            text=text,
+            text=generation.text if is_json else generation.text.strip(),
             confidence=answer_confidence(generation),
-            evidence=evidence,
-            leaves=found_leaves,
+            evidence=grounding.evidence,
+            leaves=grounding.leaves,
             truncated=prepared.truncated,
             note=prepared.note,
             precontext=names,
@@ -148,29 +130,6 @@ class Answerer:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-    def _leaves(
-        self, task: AnswerTask, generation: Generation, index: EvidenceIndex
-    ) -> tuple[tuple[Leaf, ...], tuple[Evidence, ...]]:
-        """Confidence and evidence of every leaf. Strings and numbers are looked for; true, false and null are
-        conclusions, not readings."""
-        ends = token_ends(self.fusion.tokenizer, generation.tokens)
-        found: list[Leaf] = []
-        evidence: list[Evidence] = []
-        for leaf in leaves(generation.text):
-            sure = span_confidence(generation, ends, leaf.start, leaf.stop)
-            places: tuple[Evidence, ...] = ()
-            readable = (
-                isinstance(leaf.value, str | int | float) and not isinstance(leaf.value, bool) and leaf.value != ""
-            )
-            if readable:
-                about = " ".join([*leaf_names(leaf.path), task.question or ""])
-                places = index.find(str(leaf.value), leaf.path, about)
-                read = min((place.confidence for place in places), default=NOT_SEEN)
-                sure *= read
-            evidence += places
-            found.append(Leaf(leaf.path, leaf.value, sure, bool(places)))
-        return tuple(found), tuple(evidence)
 
 
 def _failure_of(generation: Generation | None) -> Failure | None:

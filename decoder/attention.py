@@ -1,7 +1,7 @@
-"""Attention over a slot cache: sequences of any length in one pack, each seeing only itself.
+"""Attention over the cache: sequences of any length in one pack, each seeing only itself.
 
 A pack is one flat row of tokens of several sequences, so no padding is computed. `transformers` calls the function
-registered here instead of its own; it stores the keys and values of every span in that sequence's slot and attends
+registered here instead of its own; it stores the keys and values of every span in that sequence's range and attends
 span by span over exactly the keys that exist. On CPU this is what makes a token's result independent of its batch:
 a padded, batched attention sums in another order for another padding. On CUDA single-token spans are batched.
 """
@@ -18,20 +18,22 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from decoder.cache import KeyValueCache
 from decoder.sequence import DecoderError
 
-ATTENTION = "interlace_slots"
+ATTENTION = "interlace_cache"
 _active = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows [start, stop) of a pack: tokens of the sequence in ``slot``, from ``position`` of that sequence on.
+    """Rows [start, stop) of a pack: tokens of the sequence whose range of the cache begins at ``base``, from
+    ``position`` of that sequence on.
 
-    ``slot`` None is filling: nothing is stored, and what comes out is not read.
+    ``base`` None is filling: nothing is stored, and what comes out is not read.
     """
 
-    slot: int | None
+    base: int | None
     start: int
     stop: int
     position: int
@@ -72,35 +74,13 @@ class ShapeProbe:
         return value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
 
 
-class SlotCache:
-    """Keys and values of every layer, [slots, kv_heads, length, d] each, allocated once."""
+class CachedAttention:
+    """Attends the spans of one forward pass over a cache, in which it stores their keys and values."""
 
-    def __init__(
-        self,
-        layers: dict[int, tuple[int, int, int]],
-        slots: int,
-        length: int,
-        dtype: torch.dtype,
-        device: torch.device,
-    ) -> None:
-        # Zeros on CUDA, where masked rows are multiplied by a weight of 0 and must not be NaN; on CPU rows that were
-        # never written are never read, and memory that is never touched is never taken from the system.
-        new = torch.zeros if device.type == "cuda" else torch.empty
-        self.slots, self.length = slots, length
-        self._keys: dict[int, torch.Tensor] = {}
-        self._values: dict[int, torch.Tensor] = {}
-        for layer, (heads, key_width, value_width) in layers.items():
-            self._keys[layer] = new(slots, heads, length, key_width, dtype=dtype, device=device)
-            self._values[layer] = new(slots, heads, length, value_width, dtype=dtype, device=device)
-        self._spans: Sequence[Span] = ()
-        self._batched = False
-
-    def over(self, spans: Sequence[Span]) -> SlotCache:
-        """This cache, set to the spans of the next forward pass."""
-        self._spans = spans
-        on_cuda = next(iter(self._keys.values())).is_cuda
+    def __init__(self, cache: KeyValueCache, spans: Sequence[Span]) -> None:
+        self._cache, self._spans = cache, spans
+        on_cuda = next(iter(cache.keys.values())).is_cuda
         self._batched = on_cuda and len(spans) > 1 and all(span.stop - span.start == 1 for span in spans)
-        return self
 
     def attend(
         self,
@@ -114,19 +94,19 @@ class SlotCache:
         """Store the new keys and values, attend every span over its own sequence."""
         if self._batched:
             return self._attend_batched(layer, query, key, value, scale, window)
-        keys, values = self._keys[layer], self._values[layer]
+        keys, values = self._cache.keys[layer], self._cache.values[layer]
         out = torch.zeros(*query.shape[:3], value.shape[3], dtype=query.dtype, device=query.device)
         for span in self._spans:
-            if span.slot is None:
+            if span.base is None:
                 continue
-            rows, end = slice(span.start, span.stop), span.position + span.stop - span.start
-            keys[span.slot, :, span.position : end] = key[0, :, rows]
-            values[span.slot, :, span.position : end] = value[0, :, rows]
+            rows, end = slice(span.start, span.stop), span.base + span.position + span.stop - span.start
+            keys[:, span.base + span.position : end] = key[0, :, rows]
+            values[:, span.base + span.position : end] = value[0, :, rows]
             first = max(0, span.position - window + 1) if window else 0
             out[:, :, rows] = scaled_dot_product_attention(
                 query[:, :, rows].contiguous(),
-                keys[span.slot : span.slot + 1, :, first:end],
-                values[span.slot : span.slot + 1, :, first:end],
+                keys[None, :, span.base + first : end],
+                values[None, :, span.base + first : end],
                 attn_mask=_causal(span, first, window, query.device),
                 scale=scale,
                 enable_gqa=query.shape[1] != key.shape[1],
@@ -143,22 +123,21 @@ class SlotCache:
         window: int | None,
     ) -> torch.Tensor:
         """One token of each of many sequences at once, over the longest of them."""
-        keys, values = self._keys[layer], self._values[layer]
-        spans = [span for span in self._spans if span.slot is not None]
-        rows = torch.tensor([span.start for span in spans], device=query.device)
-        slots = torch.tensor([span.slot for span in spans], device=query.device)
-        positions = torch.tensor([span.position for span in spans], device=query.device)
-        keys[slots, :, positions] = key[0].transpose(0, 1)[rows]
-        values[slots, :, positions] = value[0].transpose(0, 1)[rows]
-        longest = max(span.position for span in spans) + 1
+        keys, values = self._cache.keys[layer], self._cache.values[layer]
+        spans = [(span.start, span.base, span.position) for span in self._spans if span.base is not None]
+        rows, bases, positions = torch.tensor(spans, device=query.device).unbind(1)
+        keys[:, bases + positions] = key[0][:, rows]
+        values[:, bases + positions] = value[0][:, rows]
+        longest = max(position for _, _, position in spans) + 1
         places = torch.arange(longest, device=query.device)
         seen = places[None] <= positions[:, None]
         if window:
             seen &= places[None] > positions[:, None] - window
+        held = (bases[:, None] + places[None]).clamp(max=self._cache.places - 1)
         attended = scaled_dot_product_attention(
             query[0].transpose(0, 1)[rows].unsqueeze(2),
-            keys[slots, :, :longest],
-            values[slots, :, :longest],
+            keys[:, held].transpose(0, 1),
+            values[:, held].transpose(0, 1),
             attn_mask=seen[:, None, None],
             scale=scale,
             enable_gqa=query.shape[1] != key.shape[1],

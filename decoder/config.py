@@ -30,10 +30,14 @@ class DecoderConfig(BaseModel):
     )
     max_new_tokens: int = Field(192, ge=1, description="longest answer")
     context_tokens: int | None = Field(
-        None, ge=65, description="longest sequence the cache holds; None: prompt_tokens + max_new_tokens"
+        None, ge=65, description="longest prompt and answer together; None: what the decoder was made for"
     )
     kv_cache_bytes: int = Field(1 << 30, ge=1 << 16, description="bound of the key-value cache")
-    max_sequences: int = Field(16, ge=1, description="most sequences that run at once")
+    prefix_cache_bytes: int = Field(
+        128 << 20, ge=0, description="bound of what is kept of prompts' beginnings that come again"
+    )
+    max_waiting: int = Field(64, ge=0, description="online requests that may wait; more are refused for a while")
+    max_sequences: int = Field(32, ge=1, description="most sequences that run at once")
     reserved_online: int = Field(1, ge=0, description="places that batch work leaves free for online requests")
     prefill_chunk: int = Field(256, ge=16, description="prompt tokens read between two steps of the running batch")
     threads: int = Field(1, ge=1, description="CPU threads of the engine")
@@ -49,5 +53,5 @@ class DecoderConfig(BaseModel):
 
     @property
     def sequence_tokens(self) -> int:
-        """The longest prompt and answer together."""
-        return self.context_tokens or self.prompt_tokens + self.max_new_tokens
+        """The longest prompt about a document and its answer together."""
+        return self.prompt_tokens + self.max_new_tokens

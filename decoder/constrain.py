@@ -8,7 +8,9 @@ stands, and a token that leaves no way to end within the limit is not taken: the
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,10 +38,12 @@ class JsonGrammars:
         self._tokenizer = LLTokenizer(backend, n_vocab=vocabulary, eos_token=sorted(stop_tokens))
         self.vocabulary = vocabulary
         self._compiled: OrderedDict[str, JsonConstraint] = OrderedDict()
+        self._lock = threading.Lock()  # schemas are compiled by those who ask, each in a thread of its own
         tokens = {text: tokenizer.encode(text, add_special_tokens=False) for text in _ENDINGS}
         self.endings = [ids[0] for ids in tokens.values() if len(ids) == 1]
         self.quotes = [ids[0] for text, ids in tokens.items() if len(ids) == 1 and text.startswith('"')]
-        self.lengths = np.array([len(self._tokenizer.decode_bytes([token])) for token in range(vocabulary)], np.int32)
+        lengths = np.array([len(self._tokenizer.decode_bytes([token])) for token in range(vocabulary)], np.int32)
+        self._by_length = np.argsort(lengths, kind="stable")
 
     def constraint(self, schema: str, limit: int) -> JsonConstraint:
         """A fresh constraint of at most ``limit`` tokens, the end token not counted.
@@ -47,29 +51,43 @@ class JsonGrammars:
         Raises `DecoderError` for what is no schema, for one that the library does not support, and for one whose
         shortest answer takes more tokens than the limit.
         """
-        pristine = self._compiled.get(schema)
-        if pristine is None:
-            matcher = LLMatcher(self._tokenizer, _grammar(schema))
-            if matcher.is_error():
-                raise DecoderError(f"the JSON schema cannot be enforced: {_first_line(matcher.get_error())}")
-            plan = self.shortest_ending(matcher, 1 << 20)
-            if plan is None:
-                raise DecoderError("the JSON schema allows no answer that could be found")
-            pristine = JsonConstraint(self, matcher, plan, limit)
-            self._compiled[schema] = pristine
-            while len(self._compiled) > _REMEMBERED:
-                self._compiled.popitem(last=False)
-        self._compiled.move_to_end(schema)
-        if pristine.shortest > limit:
-            raise DecoderError(
-                f"the shortest answer that follows the JSON schema takes {pristine.shortest} tokens, "
-                f"the limit is {limit}: raise max_new_tokens or ask for less"
-            )
-        return pristine.copy(limit)
+        return self._constraint(schema, lambda: _grammar(schema), limit, "JSON schema")
+
+    def of_grammar(self, grammar: str, limit: int) -> JsonConstraint:
+        """The same for a grammar of llguidance."""
+        return self._constraint(grammar, lambda: grammar, limit, "grammar")
+
+    def _constraint(self, name: str, grammar: Callable[[], str], limit: int, what: str) -> JsonConstraint:
+        with self._lock:
+            pristine = self._compiled.get(name)
+            if pristine is None:
+                matcher = LLMatcher(self._tokenizer, grammar())
+                if matcher.is_error():
+                    raise DecoderError(f"the {what} cannot be enforced: {_first_line(matcher.get_error())}", "schema")
+                plan = self.shortest_ending(matcher, 1 << 20)
+                if plan is None:
+                    raise DecoderError(f"the {what} allows no answer that could be found", "schema")
+                pristine = JsonConstraint(self, matcher, plan, limit)
+                self._compiled[name] = pristine
+                while len(self._compiled) > _REMEMBERED:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(name)
+            if pristine.shortest > limit:
+                raise DecoderError(
+                    f"the shortest answer that follows the {what} takes {pristine.shortest} tokens, "
+                    f"the limit is {limit}: raise it or ask for less",
+                    "max_tokens",
+                )
+            return pristine.copy(limit)
 
     def text(self, tokens: list[int]) -> str:
         """What tokens spell."""
         spelled: str = self._tokenizer.decode_str(tokens)
+        return spelled
+
+    def bytes_of(self, token: int) -> bytes:
+        """What one token spells."""
+        spelled: bytes = self._tokenizer.decode_bytes([token])
         return spelled
 
     def allowed(self, matcher: LLMatcher) -> NDArray[np.bool_]:
@@ -77,8 +95,9 @@ class JsonGrammars:
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
         return np.unpackbits(bits, bitorder="little")[: self.vocabulary].astype(bool)
 
-    def shortest_ending(self, matcher: LLMatcher, limit: int) -> list[int] | None:
-        """The shortest way found to end from here in at most ``limit`` tokens, end token not counted.
+    def shortest_ending(self, matcher: LLMatcher, limit: int, enough: int = 0) -> list[int] | None:
+        """The shortest way found to end from here in at most ``limit`` tokens, end token not counted; or the first that
+        takes no more than ``enough``.
 
         Depth first with a bound on the states looked at: closing tokens first, then the longest and the shortest
         tokens that are allowed. Not always the very shortest, always a right one.
@@ -97,6 +116,8 @@ class JsonGrammars:
                 continue
             if state.is_accepting():
                 best = path
+                if len(path) <= enough:
+                    break
                 continue
             for token in reversed(self._candidates(state)):
                 after = state.deep_copy()
@@ -113,7 +134,7 @@ class JsonGrammars:
         # Inside a string nearly every token is allowed and brackets close nothing: quote, or make way fast.
         endings = self.quotes if len(others) > self.vocabulary // 4 else self.endings
         closing = [token for token in endings if allowed[token]][:4]
-        by_length = others[np.argsort(self.lengths[others], kind="stable")]
+        by_length = self._by_length[allowed[self._by_length]]
         picked = [int(by_length[i]) for i in (-1, len(by_length) // 2, 0)]
         return list(dict.fromkeys(closing + picked))
 
@@ -126,7 +147,7 @@ class JsonConstraint:
         self._matcher = matcher
         self._plan = plan  # an ending from here, end token not included
         self._left = limit
-        self._closed_early = False
+        self.closed_early = False
 
     @property
     def shortest(self) -> int:
@@ -149,7 +170,7 @@ class JsonConstraint:
     @property
     def cut(self) -> bool:
         """Whether the limit, and not the decoder, ended the JSON or shaped its end."""
-        return self._closed_early or not self._matcher.is_stopped()
+        return self.closed_early or not self._matcher.is_stopped()
 
     def take(self, token: int) -> int:
         """Take the token, or the plan's next one when there would be no way to end in time; returns which."""
@@ -159,7 +180,7 @@ class JsonConstraint:
         plan = self._plan_after(token, after)
         if plan is None:
             token, plan = self._plan[0], self._plan[1:]
-            self._closed_early = True
+            self.closed_early = True
             self._matcher.consume_token(token)
         else:
             self._matcher = after
@@ -182,22 +203,22 @@ class JsonConstraint:
         still = [*self._plan, self._grammars.stop]
         if len(self._plan) <= left and after.validate_tokens(still) == len(still):
             return self._plan
-        return self._grammars.shortest_ending(after, left)
+        return self._grammars.shortest_ending(after, left, enough=left // 2)
 
 
 def _grammar(schema: str) -> str:
     try:
         parsed = json.loads(schema)
     except json.JSONDecodeError as error:
-        raise DecoderError(f"the JSON schema is not JSON: {error}") from error
+        raise DecoderError(f"the JSON schema is not JSON: {error}", "schema") from error
     if not isinstance(parsed, dict | bool):
-        raise DecoderError("a JSON schema is an object")
+        raise DecoderError("a JSON schema is an object", "schema")
     try:
         grammar: str = LLMatcher.grammar_from_json_schema(
             schema if isinstance(parsed, dict) else "{}", overrides=_LAYOUT
         )
     except ValueError as error:
-        raise DecoderError(f"the JSON schema cannot be enforced: {error}") from error
+        raise DecoderError(f"the JSON schema cannot be enforced: {error}", "schema") from error
     return grammar
 
 

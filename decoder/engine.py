@@ -1,16 +1,15 @@
 """The engine: many sequences at once, each joining and leaving between two steps.
 
-A step reads one chunk of one waiting prompt and writes one token of every running sequence (more when a schema
-forces them). Decoding is greedy. On CPU in float32 the tokens of a sequence do not depend on what ran beside it:
-attention is per sequence (`attention`), products of 2 to 16 rows give each row the same bits (`model`), so packs
-have at most 16 rows, and a prompt's chunks are cut at the same places whatever else is going on.
+A step reads a chunk's worth of waiting prompts and writes one token of every running sequence (more when a schema
+forces them). On CPU the tokens of a sequence do not depend on what ran beside it: attention is per sequence
+(`attention`), a pass has no more rows than give each the same bits (`rows`), a prompt's chunks are cut at the same
+places whatever else is going on, and draws come from the sequence's own seed.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -20,25 +19,31 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
-from decoder.attention import SlotCache, Span
+from decoder.attention import Span
+from decoder.cache import KeyValueCache
 from decoder.config import DecoderConfig
-from decoder.constrain import JsonGrammars
+from decoder.constrain import JsonConstraint, JsonGrammars
+from decoder.engine_figures import EngineFigures
 from decoder.model import CausalModel
+from decoder.prefixes import PrefixStore, block_names
 from decoder.running import RunningSequence
-from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
+from decoder.sequence import DecoderError, Delta, Finish, Generation, Priority, SequenceRequest
+from decoder.waiting import WaitingLine
 from encoders.checkpoints.resolve import resolve
 from encoders.failures import Failure, FailureCategory
 
-OnToken = Callable[[int], None]
-_PACK_ROWS = 16  # most rows of one product that mixes sequences; see the module's docstring
+OnDelta = Callable[[Delta], None]
+Turn = tuple[RunningSequence, int]  # whose next tokens are read, and how many
 
 
 class Handle:
     """A submitted sequence: wait for its generation, or cancel it."""
 
-    def __init__(self, request: SequenceRequest, on_token: OnToken | None) -> None:
+    def __init__(self, request: SequenceRequest, on_delta: OnDelta | None) -> None:
         self.request = request
-        self.on_token = on_token
+        self.on_delta = on_delta
+        self.constraint: JsonConstraint | None = None
+        self.submitted = time.monotonic()
         self.future: Future[Generation] = Future()
         self.future.set_running_or_notify_cancel()  # so that only the engine ends it; `cancel` asks the engine
         self.cancelled = threading.Event()
@@ -56,49 +61,41 @@ class Engine:
     """A causal language model that continues sequences of text and soft tokens.
 
     Construct with a config, `load` once, then `generate` lists or `submit` single sequences from any thread;
-    `close` at the end. A sequence that cannot be worked with comes back with finish ``failed`` and a failure.
+    `close` at the end. In a list, a sequence that cannot be worked with comes back ``failed``, with a failure.
     """
 
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
+        self.figures = EngineFigures()
         self._model: CausalModel | None = None
         self._thread: threading.Thread | None = None
         self._wake = threading.Condition()
         self._closing = False
-        self._waiting: list[tuple[int, int, Handle]] = []
-        self._count = itertools.count()
-        self._free: list[int] = []
+        self._waiting = WaitingLine(config.max_waiting)
         self._running: list[RunningSequence] = []
-        self.steps = 0
-        self.generated_tokens = 0
-        self.prompt_tokens = 0
+        self._prefixes = PrefixStore(config.prefix_cache_bytes)
 
     def load(self, device: str = "cpu") -> None:
-        """Load the checkpoint onto ``cpu`` or ``cuda[:n]``, allocate the cache, start the engine's thread."""
+        """Load the checkpoint onto ``cpu`` or ``cuda[:n]``, reserve the cache, start the engine's thread."""
         if self._model is not None:
             return
         folder = resolve(self.config.checkpoint)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         model = CausalModel(folder, self.config, device)
-        length = min(self.config.sequence_tokens, model.max_positions or self.config.sequence_tokens)
-        slots = min(self.config.max_sequences, self.config.kv_cache_bytes // (model.bytes_per_token * length))
-        if slots < 1:
+        places = self.config.kv_cache_bytes // model.bytes_per_token
+        self.window = min(self.config.context_tokens or model.max_positions or self.config.sequence_tokens, places)
+        self._reserved = min(self.config.reserved_online * self.config.sequence_tokens, places // 2)
+        if places < self.config.sequence_tokens:
             raise DecoderError(
-                f"one sequence of {length} tokens takes {model.bytes_per_token * length} bytes of cache, "
+                f"one sequence of {self.config.sequence_tokens} tokens takes "
+                f"{model.bytes_per_token * self.config.sequence_tokens} bytes of cache, "
                 f"kv_cache_bytes is {self.config.kv_cache_bytes}: raise it or lower prompt_tokens"
             )
-        self._cache = SlotCache(model.layers, slots, length, model.dtype, model.device)
+        self._cache = KeyValueCache(model.layers, places, model.dtype, model.device)
         self._grammars = JsonGrammars(self.tokenizer, model.vocabulary, model.stop_tokens)
-        self._free = list(range(slots))
-        self._reserved = min(self.config.reserved_online, slots - 1)
         self._model = model
         self._thread = threading.Thread(target=self._run, name="decoder-engine", daemon=True)
         self._thread.start()
-
-    @property
-    def slots(self) -> int:
-        """How many sequences can run at once."""
-        return self._cache.slots
 
     @property
     def width(self) -> int:
@@ -111,15 +108,22 @@ class Engine:
             embedded: NDArray[np.float32] = self._loaded.embed_tokens(tokens).float().cpu().numpy()
         return embedded
 
+    def token_bytes(self, token: int) -> bytes:
+        """What a token spells."""
+        return self._grammars.bytes_of(token)
+
     @property
-    def load_figures(self) -> dict[str, int]:
-        """Running and waiting sequences, steps and tokens so far."""
+    def load_figures(self) -> dict[str, Any]:
+        """Running and waiting sequences, bytes of the cache, and the counters so far."""
+        token = self._loaded.bytes_per_token
         return {
             "running": len(self._running),
             "waiting": len(self._waiting),
-            "steps": self.steps,
-            "generated_tokens": self.generated_tokens,
-            "prompt_tokens": self.prompt_tokens,
+            "waiting_online": self._waiting.online,
+            "kv_bytes": self._cache.places * token,
+            "kv_bytes_used": (self._cache.places - self._cache.free) * token,
+            "prefix_bytes": self._prefixes.bytes,
+            **self.figures.as_dict(),
         }
 
     @property
@@ -131,19 +135,47 @@ class Engine:
         """Parameter count of what is loaded, by checkpoint name."""
         return {self.config.checkpoint: self._model.parameters} if self._model else {}
 
-    def submit(self, request: SequenceRequest, on_token: OnToken | None = None) -> Handle:
-        """Queue a sequence. ``on_token`` is called with each new token, in the engine's thread."""
-        handle = Handle(request, on_token)
+    def submit(self, request: SequenceRequest, on_delta: OnDelta | None = None) -> Handle:
+        """Queue a sequence. ``on_delta`` is called with each new piece of text, in the engine's thread.
+
+        Raises `DecoderError` for what can never be done, and `Overloaded` when too many online requests wait.
+        """
+        handle = Handle(request, on_delta)
+        try:
+            self._check(request)
+            limit = self._limit(request)
+            if request.schema is not None:
+                handle.constraint = self._grammars.constraint(request.schema, limit)
+            elif request.grammar is not None:
+                handle.constraint = self._grammars.of_grammar(request.grammar, limit)
+        except DecoderError:
+            self.figures.refused += 1
+            raise
         with self._wake:
             if self._thread is None or self._closing:
                 raise DecoderError("the engine is not loaded")
-            heapq.heappush(self._waiting, (int(request.priority), next(self._count), handle))
+            try:
+                self._waiting.push(handle)
+            except DecoderError:
+                self.figures.overloaded += 1
+                raise
             self._wake.notify()
         return handle
 
+    def submit_or_fail(self, request: SequenceRequest) -> Handle:
+        """`submit` for lists: what cannot be done is a handle whose generation has failed already."""
+        try:
+            return self.submit(request)
+        except DecoderError as error:
+            if not self.alive:
+                raise
+            handle = Handle(request, None)
+            handle.future.set_result(_unread(request, Finish.FAILED, str(error)))
+            return handle
+
     def generate(self, requests: Sequence[SequenceRequest]) -> list[Generation]:
         """Continue all sequences, in whatever order there is room; results in the order of the requests."""
-        handles = [self.submit(request) for request in requests]
+        handles = [self.submit_or_fail(request) for request in requests]
         return [handle.result() for handle in handles]
 
     def close(self) -> None:
@@ -161,96 +193,128 @@ class Engine:
             raise DecoderError("the engine is not loaded")
         return self._model
 
+    def _limit(self, request: SequenceRequest) -> int:
+        return request.max_new_tokens or self.config.max_new_tokens
+
+    def _check(self, request: SequenceRequest) -> None:
+        length, limit = len(request), self._limit(request)
+        if length == 0:
+            raise DecoderError("the prompt is empty", "messages")
+        if length + limit > self.window:
+            raise DecoderError(
+                f"a prompt of {length} tokens and {limit} new ones do not fit the window of {self.window}", "messages"
+            )
+        self._loaded.check(request)
+
     def _run(self) -> None:
         torch.set_num_threads(self.config.threads)
         with torch.inference_mode():
             while True:
                 with self._wake:
-                    while not (self._closing or self._waiting or self._running):
+                    while not (self._closing or len(self._waiting) or self._running):
                         self._wake.wait()
                     if self._closing:
                         break
+                started = time.monotonic()
                 self._drop_cancelled()
                 self._admit()
                 try:
                     self._step()
                 except Exception as error:  # a step that fails must not leave callers waiting for ever
                     self._fail_running(error)
+                self.figures.busy_seconds += time.monotonic() - started
         for sequence in list(self._running):
             self._leave(sequence, Finish.CANCELLED)
-        for _, _, handle in self._waiting:
+        for handle in self._waiting.clear():
             handle.future.set_result(_unread(handle.request, Finish.CANCELLED))
 
     def _drop_cancelled(self) -> None:
         for sequence in [s for s in self._running if s.handle.cancelled.is_set()]:
             self._leave(sequence, Finish.CANCELLED)
         with self._wake:
-            gone = [entry for entry in self._waiting if entry[2].cancelled.is_set()]
-            if gone:
-                self._waiting = [entry for entry in self._waiting if not entry[2].cancelled.is_set()]
-                heapq.heapify(self._waiting)
-        for _, _, handle in gone:
+            gone = self._waiting.take_cancelled()
+        for handle in gone:
+            self.figures.cancelled += 1
             handle.future.set_result(_unread(handle.request, Finish.CANCELLED))
 
     def _admit(self) -> None:
-        """Give free slots to those who wait, online first; batch work leaves the reserved ones free."""
-        while self._free:
+        """Give places to those who wait, in order; batch work leaves the reserved ones free."""
+        while len(self._running) < self.config.max_sequences:
             with self._wake:
-                if not self._waiting:
+                handle = self._waiting.first()
+                if handle is None:
                     return
-                priority, _, handle = self._waiting[0]
-                if priority != Priority.ONLINE and len(self._free) <= self._reserved:
+                count = len(handle.request) + self._limit(handle.request)
+                batch = handle.request.priority != Priority.ONLINE
+                left = self.config.max_sequences - len(self._running), self._cache.free - count
+                if batch and self._running and (left[0] <= self.config.reserved_online or left[1] < self._reserved):
                     return
-                heapq.heappop(self._waiting)
-            try:
-                sequence = self._start(handle)
-            except DecoderError as error:
-                handle.future.set_result(_unread(handle.request, Finish.FAILED, str(error)))
-                continue
+                base = self._cache.take(count)
+                if base is None:
+                    return
+                self._waiting.pop()
+            sequence = self._start(handle, base)
             self._running.append(sequence)
             if sequence.tokens:
-                self._tell(sequence, sequence.tokens)
+                self._tell(sequence, len(sequence.tokens))
             if (finish := sequence.finish_without_choice()) is not None:
                 self._leave(sequence, finish)
 
-    def _start(self, handle: Handle) -> RunningSequence:
-        request = handle.request
-        limit = request.max_new_tokens or self.config.max_new_tokens
-        length = len(request)
-        if length == 0:
-            raise DecoderError("the prompt is empty")
-        if length + limit > self._cache.length:
-            raise DecoderError(
-                f"a prompt of {length} tokens and {limit} new ones do not fit the window of {self._cache.length}"
-            )
-        constraint = self._grammars.constraint(request.schema, limit) if request.schema is not None else None
+    def _start(self, handle: Handle, base: int) -> RunningSequence:
+        request, constraint = handle.request, handle.constraint
         opening = constraint.forced() if constraint is not None else []
         embeddings = torch.cat([self._loaded.embed(request), self._loaded.embed_tokens(opening)])
-        self.prompt_tokens += length
-        return RunningSequence(handle, self._free.pop(), embeddings, limit, constraint, opening)
+        sequence = RunningSequence(handle, base, embeddings, self._limit(request), constraint, opening, self.tokenizer)
+        self._reuse(sequence)
+        self.figures.prompt_tokens += len(request)
+        return sequence
+
+    def _reuse(self, sequence: RunningSequence) -> None:
+        """Take what is known of the prompt's beginning from the store, and note what is to be kept of the rest."""
+        request = sequence.handle.request
+        known = True
+        for start, stop, name in block_names(request, self.config.prefill_chunk):
+            block = self._prefixes.get(name) if known else None
+            known = block is not None
+            if block is not None:
+                self._cache.write(sequence.base + start, block)
+                sequence.take_unread(stop - start)
+                sequence.cached = stop
+            elif stop <= request.shared or request.priority == Priority.ONLINE:
+                sequence.keep[stop] = (start, name)
+        self.figures.cached_prompt_tokens += sequence.cached
 
     def _step(self) -> None:
-        self.steps += 1
+        self.figures.steps += 1
         reading = [sequence for sequence in self._running if sequence.reading_prompt]
-        turns = [(sequence, sequence.unread) for sequence in self._running if sequence not in reading]
-        if reading:
-            first = min(reading, key=lambda sequence: sequence.handle.request.priority)
-            turns.insert(0, (first, first.next_chunk(self.config.prefill_chunk)))
-        for pack in _packs(turns):
+        writing = [(sequence, sequence.unread) for sequence in self._running if not sequence.reading_prompt]
+        chunks: list[Turn] = []
+        left = self.config.prefill_chunk
+        for sequence in sorted(reading, key=lambda sequence: sequence.handle.request.priority):
+            count = sequence.next_chunk(self.config.prefill_chunk)
+            if count > left:
+                break
+            chunks.append((sequence, count))
+            left -= count
+        for pack in _packs([*chunks, *writing], self._loaded.rows, self._loaded.head_rows, mixed=self._loaded.mixes):
             self._forward(pack)
 
-    def _forward(self, pack: list[tuple[RunningSequence, int]]) -> None:
+    def _forward(self, pack: list[Turn]) -> None:
         """One pass over the next tokens of some sequences; those that are read to their end choose a token."""
         spans, pieces, wanted, choosing = [], [], [], []
         start = 0
         for sequence, count in pack:
-            spans.append(Span(sequence.slot, start, start + count, sequence.position))
+            spans.append(Span(sequence.base, start, start + count, sequence.position))
             pieces.append(sequence.take_unread(count))
             start += count
             if sequence.unread == 0:
                 wanted.append(start - 1)
                 choosing.append(sequence)
         logits = self._loaded.forward(torch.cat(pieces), spans, wanted, self._cache)
+        for sequence, _ in pack:
+            if kept := sequence.keep.pop(sequence.position, None):
+                begin, name = kept
+                self._prefixes.put(name, self._cache.read(sequence.base + begin, sequence.position - begin))
         for sequence, row in zip(choosing, logits, strict=True):
             self._choose(sequence, row)
 
@@ -262,32 +326,49 @@ class Engine:
             self._leave(sequence, Finish.FAILED, str(error))
             return
         new = sequence.tokens[before:]
-        self._tell(sequence, new)
+        self._tell(sequence, len(new))
+        if finish is None and sequence.stream.stopped:
+            finish = Finish.STOP
         if finish is not None:
             self._leave(sequence, finish)
         else:
             sequence.feed(self._loaded.embed_tokens(new))
 
-    def _tell(self, sequence: RunningSequence, tokens: list[int]) -> None:
-        self.generated_tokens += len(tokens)
-        if sequence.handle.on_token is not None:
-            for token in tokens:
-                sequence.handle.on_token(token)
+    def _tell(self, sequence: RunningSequence, new: int) -> None:
+        """Count new tokens, and hand on what can be read of them."""
+        if new and len(sequence.tokens) == new:
+            self.figures.time_to_first_token.add(time.monotonic() - sequence.handle.submitted)
+        self.figures.generated_tokens += new
+        handle = sequence.handle
+        if handle.on_delta is not None or handle.request.stop:
+            delta = sequence.show()
+            if delta is not None and handle.on_delta is not None:
+                handle.on_delta(delta)
 
     def _leave(self, sequence: RunningSequence, finish: Finish, message: str = "") -> None:
+        handle = sequence.handle
         self._running.remove(sequence)
-        self._free.append(sequence.slot)
+        self._cache.give_back(sequence.base, len(handle.request) + sequence.limit)
+        delta = sequence.show(final=True)
+        if delta is not None and handle.on_delta is not None:
+            handle.on_delta(delta)
+        if finish is Finish.CANCELLED:
+            self.figures.cancelled += 1
+        else:
+            self.figures.finished += 1
         failure = Failure(FailureCategory.MODEL_FAILED, "answer", message) if message else None
-        sequence.handle.future.set_result(
+        handle.future.set_result(
             Generation(
-                text=self.tokenizer.decode(sequence.tokens, skip_special_tokens=True),
+                text=sequence.stream.text,
                 tokens=tuple(sequence.tokens),
                 logprobs=tuple(sequence.logprobs),
                 finish=finish,
-                prompt_tokens=len(sequence.handle.request),
+                prompt_tokens=len(handle.request),
                 end_logprob=sequence.end_logprob,
                 first_logits=sequence.first_logits,
                 failure=failure,
+                alternatives=tuple(sequence.alternatives) if handle.request.top_logprobs else (),
+                cached_tokens=sequence.cached,
             )
         )
 
@@ -296,19 +377,19 @@ class Engine:
             self._leave(sequence, Finish.FAILED, f"{type(error).__name__}: {error}")
 
 
-def _packs(turns: list[tuple[RunningSequence, int]]) -> list[list[tuple[RunningSequence, int]]]:
-    """Group spans into passes: long ones alone, short ones together up to the most rows that are safe."""
-    packs: list[list[tuple[RunningSequence, int]]] = []
-    rows = _PACK_ROWS
-    for sequence, count in turns:
-        if count > _PACK_ROWS // 2:
-            packs.append([(sequence, count)])
-            continue
-        if rows + count > _PACK_ROWS or not packs or packs[-1][0][1] > _PACK_ROWS // 2:
+def _packs(turns: list[Turn], rows: int, spans: int, *, mixed: bool) -> list[list[Turn]]:
+    """Group turns into passes of at most ``rows`` rows and ``spans`` turns; a turn of more rows is alone, and so is
+    every turn of several rows where they are not ``mixed`` with single ones."""
+    packs: list[list[Turn]] = []
+    used = rows
+    for turn in turns:
+        count = turn[1]
+        alone = count > rows or (count > 1 and not mixed)
+        if not packs or alone or used + count > rows or len(packs[-1]) >= spans:
             packs.append([])
-            rows = 0
-        packs[-1].append((sequence, count))
-        rows += count
+            used = rows if alone else 0
+        packs[-1].append(turn)
+        used += count
     return packs
 
 

@@ -14,7 +14,7 @@ from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
-PROMPT_VERSION = 2
+PROMPT_VERSION = 3
 """Part of every answer fingerprint: raise it with any change to the texts or the cutting below."""
 
 SYSTEM = "You answer questions about a document. Answer briefly, with the words of the document."
@@ -26,15 +26,24 @@ _PASSAGE_TOKENS = 96  # longer passages are cut at sentences before they are ran
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt ready for the engine. ``truncated``: passages were left out, ``read`` of ``total`` are in."""
+    """A prompt ready for the engine. ``truncated``: passages were left out, ``read`` of ``total`` are in. As many as
+    ``shared`` leading tokens do not depend on the document."""
 
     segments: tuple[Segment, ...]
     truncated: bool
     read: int
     total: int
+    shared: int = 0
 
     def __len__(self) -> int:
         return sum(len(segment) for segment in self.segments)
+
+    @property
+    def note(self) -> str:
+        """What a truncated prompt leaves to be said; else ""."""
+        if not self.truncated:
+            return ""
+        return f"read {self.read} of {self.total} passages, chosen by relevance to the question"
 
 
 class Fusion:
@@ -57,6 +66,11 @@ class Fusion:
         self.load()
         return self._tokenizer
 
+    @property
+    def knows_tools(self) -> bool:
+        """Whether the decoder was trained to call tools: its chat template then speaks of them."""
+        return "tools" in str(self.tokenizer.chat_template)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"config": self.config, "_tokenizer": None}
 
@@ -70,6 +84,44 @@ class Fusion:
                 f"the question takes {len(before) + len(after)} of the prompt's {self.config.prompt_tokens} tokens and "
                 "leaves no room for the document: shorten it or raise prompt_tokens"
             )
+        sought = " ".join(filter(None, [question, _schema_words(schema)]))
+        return self._filled(before, after, precontext, sought, budget)
+
+    def chat(
+        self, messages: Sequence[dict[str, str]], schema: str | None, precontext: Sequence[Precontext], window: int
+    ) -> Prompt:
+        """The prompt for turns {role, content} of a chat, the last user's among them about the precontext.
+
+        One user turn and nothing else gives the very prompt that `prompt` gives. Turns are never cut; the document
+        gets what they leave of prompt_tokens, or a quarter of ``window`` when that is more. Raises `DecoderError` when
+        it has no room.
+        """
+        turns = list(messages)
+        last = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=None)
+        if last is None:
+            raise DecoderError("there is no user's message to answer", "messages")
+        question = turns[last]["content"]
+        turns[last] = {"role": "user", "content": _content(question, schema, about_document=bool(precontext))}
+        if precontext and turns[0]["role"] != "system":
+            turns.insert(0, {"role": "system", "content": SYSTEM if schema is None else SCHEMA_SYSTEM})
+        if not precontext:
+            text = self._templated(turns)
+            system = self._templated(turns[:1], answer=False) if turns[0]["role"] == "system" else ""
+            beginning = self._tokens(system) if text.startswith(system) else []
+            tokens = beginning + self._tokens(text[len(system) if beginning else 0 :])
+            return Prompt((TextSegment.of(tokens),), False, 0, 0, len(beginning))
+        before, after = map(self._tokens, self._templated(turns).split(_DOCUMENT, 1))
+        frame = len(before) + len(after)
+        budget = max(self.config.prompt_tokens - frame, min(window // 4, window - frame))
+        if budget < 16:
+            raise DecoderError(f"the messages take {frame} tokens and leave no room for the document", "messages")
+        sought = " ".join(filter(None, [question, _schema_words(schema)]))
+        return self._filled(before, after, precontext, sought, budget)
+
+    def _filled(
+        self, before: list[int], after: list[int], precontext: Sequence[Precontext], sought: str, budget: int
+    ) -> Prompt:
+        """The document between the two, cut to ``budget`` tokens by relevance to ``sought``."""
         most = max(8, min(_PASSAGE_TOKENS, budget // 6))
         split = [piece for passage in passages(precontext) for piece in self._pieces(passage, most)]
         rendered = [self._render(passage) for passage in split]
@@ -81,7 +133,6 @@ class Fusion:
         ):  # a chosen passage may need its page's name and a gap
             lengths = [n + len(gap) + len(places.get(p.place, ())) for n, p in zip(lengths, split, strict=True)]
             budget -= len(gap)
-        sought = " ".join(filter(None, [question, _schema_words(schema)]))
         chosen = choose([passage.text for passage in split], lengths, sought, budget)
         segments: list[Segment] = [TextSegment.of(before)]
         last, place = -1, ""
@@ -96,25 +147,24 @@ class Fusion:
         if chosen and last != len(split) - 1:
             segments.append(TextSegment.of(gap))
         segments.append(TextSegment.of(after))
-        return Prompt(tuple(_merged(segments)), len(chosen) < len(split), len(chosen), len(split))
+        return Prompt(tuple(_merged(segments)), len(chosen) < len(split), len(chosen), len(split), len(before))
 
     def _frame(self, question: str | None, schema: str | None) -> tuple[list[int], list[int]]:
         """Tokens before and after the document."""
         if not question and schema is None:
             raise DecoderError("there is neither a question nor a schema to answer")
         system = SYSTEM if schema is None else SCHEMA_SYSTEM
-        content = f"Document:\n{_DOCUMENT}\n"
-        if question:
-            content += f"Question: {question}" + ("\n" if schema is not None else "")
-        if schema is not None:
-            content += "Write the values found in the document as JSON: " + skeleton(schema)
-        if self.tokenizer.chat_template:
-            messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        else:
-            text = f"{system}\n\n{content}\nAnswer:"
-        before, _, after = text.partition(_DOCUMENT)
+        turns = [{"role": "system", "content": system}]
+        turns.append({"role": "user", "content": _content(question, schema, about_document=True)})
+        before, _, after = self._templated(turns).partition(_DOCUMENT)
         return self._tokens(before), self._tokens(after)
+
+    def _templated(self, turns: Sequence[dict[str, str]], *, answer: bool = True) -> str:
+        """Turns in the decoder's chat template, with the beginning of its answer."""
+        if self.tokenizer.chat_template:
+            text: str = self.tokenizer.apply_chat_template(list(turns), add_generation_prompt=answer, tokenize=False)
+            return text
+        return "\n\n".join(turn["content"] for turn in turns) + ("\nAnswer:" if answer else "")
 
     def _tokens(self, text: str) -> list[int]:
         tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
@@ -161,6 +211,19 @@ class Fusion:
             return [*segments, TextSegment.of(self._tokens("\n"))]
         plain = passage.text.replace("<|", "< |")  # a document must not end the user's turn
         return [*segments, TextSegment.of(self._tokens(plain + "\n"))]
+
+
+def _content(question: str | None, schema: str | None, *, about_document: bool) -> str:
+    """A user's turn: the document's place, the question, the shape of the answer."""
+    if about_document:
+        content = f"Document:\n{_DOCUMENT}\n"
+        if question:
+            content += f"Question: {question}" + ("\n" if schema is not None else "")
+        ask = "Write the values found in the document as JSON: "
+    else:
+        content = f"{question}\n" if schema is not None else question or ""
+        ask = "Answer as JSON: "
+    return content + (ask + skeleton(schema) if schema is not None else "")
 
 
 def _merged(segments: Sequence[Segment]) -> Iterator[Segment]:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from decoder.attention import ATTENTION, ShapeProbe, SlotCache, Span, attending
+from decoder.attention import ATTENTION, CachedAttention, ShapeProbe, Span, attending
+from decoder.cache import KeyValueCache
 from decoder.config import DecoderConfig
+from decoder.rows import HEAD_ROWS, arrange
 from decoder.sequence import DecoderError, SequenceRequest, TextSegment
 
 
@@ -30,8 +33,10 @@ class CausalModel:
         text_config = model.config.get_text_config()
         self.max_positions: int | None = getattr(text_config, "max_position_embeddings", None)
         self.parameters: int = model.num_parameters()  # before a tied head gets its own copy
-        if self.device.type == "cpu":
-            _store_inputs_first(model)
+        # On CUDA single tokens of many sequences are attended at once, which prompts beside them would prevent.
+        self.mixes = self.device.type == "cpu"
+        self.head_rows = HEAD_ROWS
+        self.rows = _arranged(model, config.threads) if self.mixes else HEAD_ROWS
         self.layers = self._probe(text_config.num_hidden_layers)
 
     @property
@@ -45,26 +50,34 @@ class CausalModel:
         embedded: torch.Tensor = self._embedding(torch.as_tensor(tokens, dtype=torch.long, device=self.device))
         return embedded
 
-    def embed(self, request: SequenceRequest) -> torch.Tensor:
-        """A request's segments as embeddings [n, d_model]. Raises `DecoderError` when a soft token does not fit."""
-        pieces = []
+    def check(self, request: SequenceRequest) -> None:
+        """Raises `DecoderError` when a token does not fit this decoder."""
         for segment in request.segments:
             if isinstance(segment, TextSegment):
-                pieces.append(self.embed_tokens(segment.tokens.tolist()))
+                if len(segment) and not 0 <= int(segment.tokens.min()) <= int(segment.tokens.max()) < self.vocabulary:
+                    raise DecoderError(f"there are tokens outside the vocabulary of {self.vocabulary}")
                 continue
             if segment.vectors.ndim != 2 or segment.vectors.shape[1] != self.width:
                 raise DecoderError(
                     f"soft tokens have shape {segment.vectors.shape}, this decoder reads [m, {self.width}]: "
                     "the adapter was made for another decoder"
                 )
-            vectors = torch.tensor(segment.vectors, device=self.device)
-            if not torch.isfinite(vectors).all():
+            if not np.isfinite(segment.vectors).all():
                 raise DecoderError("soft tokens are not finite")
-            pieces.append(vectors.to(self.dtype))
-        return torch.cat(pieces)
+
+    def embed(self, request: SequenceRequest) -> torch.Tensor:
+        """A request's segments, which were checked, as embeddings [n, d_model]."""
+        return torch.cat(
+            [
+                self.embed_tokens(segment.tokens.tolist())
+                if isinstance(segment, TextSegment)
+                else torch.tensor(segment.vectors, device=self.device).to(self.dtype)
+                for segment in request.segments
+            ]
+        )
 
     def forward(
-        self, embeddings: torch.Tensor, spans: Sequence[Span], wanted: Sequence[int], cache: SlotCache
+        self, embeddings: torch.Tensor, spans: Sequence[Span], wanted: Sequence[int], cache: KeyValueCache
     ) -> torch.Tensor:
         """One pass over a pack: embeddings [t, d_model] to logits [len(wanted), vocabulary] float32.
 
@@ -78,7 +91,7 @@ class CausalModel:
             positions.append(0)
             spans.append(Span(None, 1, 2, 0))
         keep = (wanted or [0]) + [0] * (2 - max(count, 1))
-        with attending(cache.over(spans)):
+        with attending(CachedAttention(cache, spans)):
             output = self._model(
                 inputs_embeds=embeddings[None],
                 position_ids=torch.tensor([positions], device=self.device),
@@ -112,17 +125,14 @@ def chosen_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def _store_inputs_first(model: nn.Module) -> None:
-    """Lay every linear layer's weight out [in, out] in memory, keeping its shape [out, in].
-
-    Measured on a Xeon with MKL and oneDNN: stored so, a row of a product of 2 to 16 rows comes out the same to the
-    last bit whatever the other rows are and however many; stored as checkpoints have it, it does not (8 rows and 16
-    rows differ in float32). It is also up to 2 times faster at 8 rows. A head that is tied to the embedding gets
-    its own copy: looking up columns would be slow.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.weight = nn.Parameter(module.weight.detach().t().contiguous().t(), requires_grad=False)
+def _arranged(model: Any, threads: int) -> int:
+    """`arrange` with as many threads as the engine will have: they take part in how a product is summed."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return arrange(model, model.get_output_embeddings())
+    finally:
+        torch.set_num_threads(before)
 
 
 def _stop_tokens(model: Any) -> frozenset[int]:

@@ -2,60 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from decoder.constrain import JsonConstraint
-from decoder.sequence import DecoderError, Finish
+from decoder.loops import doubtful, repeats
+from decoder.sampling import Sampler
+from decoder.sequence import DecoderError, Delta, Finish
+from decoder.text_stream import TextStream
 
 if TYPE_CHECKING:
     from decoder.engine import Handle
 
 
-_LONGEST_LOOP = 48  # tokens, about two sentences
-
-
-def repeats(tokens: Sequence[int]) -> int | None:
-    """The length of a phrase that a text ends with twice over (three times when it is short), None when it does not.
-
-    A small greedy decoder that says a sentence twice goes on saying it until it runs out of tokens.
-    """
-    for period in range(2, min(_LONGEST_LOOP, len(tokens) // 2) + 1):
-        times = 2 if period >= 8 else 3
-        if len(tokens) < times * period:
-            continue
-        tail = tokens[-period:]
-        if all(tokens[-(k + 1) * period : -k * period] == tail for k in range(1, times)):
-            return period
-    return None
-
-
 class RunningSequence:
-    """State of one sequence in its slot. Not thread safe: only the engine's thread touches it."""
+    """State of one sequence in its range of the cache. Not thread safe: only the engine's thread touches it."""
 
     def __init__(
         self,
         handle: Handle,
-        slot: int,
+        base: int,
         prompt: torch.Tensor,
         limit: int,
         constraint: JsonConstraint | None,
         opening: list[int],
+        tokenizer: Any,
     ) -> None:
         """``prompt`` [n, d_model] ends with the tokens of ``opening``, which the constraint forces at the start."""
         self.handle = handle
-        self.slot = slot
+        self.base = base
         self.limit = limit
         self.position = 0  # tokens in the cache
         self.tokens: list[int] = list(opening)
         self.logprobs: list[float] = [0.0] * len(opening)
+        self.alternatives: list[tuple[tuple[int, float], ...]] = [()] * len(opening)
         self.end_logprob: float | None = None
         self.first_logits: NDArray[np.float32] | None = None
+        self.cached = 0
+        self.stream = TextStream(tokenizer, handle.request.stop)
+        self.keep: dict[int, tuple[int, bytes]] = {}  # end of a block -> its start and name, to be remembered
+        self._shown = 0  # tokens
         self._constraint = constraint
+        self._sampler = Sampler(handle.request.sampling)
         self._pending = prompt  # embeddings [n, d_model] that are known but not read yet
         self.prompt_left = len(prompt)
 
@@ -70,8 +61,8 @@ class RunningSequence:
         return self.prompt_left > 0
 
     def next_chunk(self, chunk: int) -> int:
-        """Tokens of the next chunk: up to the next multiple of ``chunk``, so that cuts never depend on the load."""
-        return min(chunk - self.position % chunk, self.prompt_left)
+        """Tokens of the prompt's next chunk; see `chunk_end`."""
+        return min(chunk_end(self.position, chunk, self.handle.request.shared) - self.position, self.prompt_left)
 
     def take_unread(self, count: int) -> torch.Tensor:
         """The next ``count`` embeddings, counted as read."""
@@ -85,32 +76,38 @@ class RunningSequence:
         self._pending = embeddings
 
     def choose(self, logits: torch.Tensor, stop_tokens: frozenset[int]) -> Finish | None:
-        """Append the likeliest token that is allowed, and those that it forces; or say why this is the end."""
-        if not torch.isfinite(logits).all():
-            raise DecoderError("the decoder's logits are not finite")
-        if self.first_logits is None and self.handle.request.first_logits:
+        """Append a token that is allowed, and those that it forces; or say why this is the end."""
+        request, constraint = self.handle.request, self._constraint
+        if self.first_logits is None and request.first_logits:
             self.first_logits = logits.cpu().numpy()
-        constraint = self._constraint
         if constraint is not None:
             allowed = torch.from_numpy(constraint.allowed()).to(logits.device)
             logits = logits.masked_fill(~allowed, float("-inf"))
-        logprobs = torch.log_softmax(logits, dim=-1)
-        token = int(torch.argmax(logits))
+        total = torch.logsumexp(logits, dim=-1)
+        if not torch.isfinite(total):
+            raise DecoderError("the decoder's logits are not finite")
+        token = self._sampler.choose(logits)
         if token in stop_tokens:
-            self.end_logprob = float(logprobs[token])
-            return Finish.STOP
+            self.end_logprob = float(logits[token] - total)
+            return Finish.LENGTH if constraint is not None and constraint.closed_early else Finish.STOP
         if constraint is not None:
             token = constraint.take(token)
         self.tokens.append(token)
-        self.logprobs.append(float(logprobs[token]))
+        self.logprobs.append(float(logits[token] - total))
+        if request.top_logprobs:
+            best = torch.topk(logits - total, request.top_logprobs)
+            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            self.alternatives.append(tuple(pair for pair in pairs if pair[1] > float("-inf")))
         if constraint is None:
-            if (period := repeats(self.tokens)) is not None:
-                del self.tokens[-period:], self.logprobs[-period:]
+            if self._sampler.plain and (period := repeats(self.tokens)) is not None:
+                self._take_back(period)
                 return Finish.STOP
             return Finish.LENGTH if len(self.tokens) >= self.limit else None
         forced = constraint.forced()
         self.tokens.extend(forced)
         self.logprobs.extend([0.0] * len(forced))
+        if request.top_logprobs:
+            self.alternatives.extend([()] * len(forced))
         return self.finish_without_choice()
 
     def finish_without_choice(self) -> Finish | None:
@@ -118,3 +115,28 @@ class RunningSequence:
         if self._constraint is None or not self._constraint.ended:
             return None
         return Finish.LENGTH if self._constraint.cut else Finish.STOP
+
+    def show(self, *, final: bool = False) -> Delta | None:
+        """What of the text can be shown now and could not before."""
+        held = doubtful(self.tokens) if not final and self._constraint is None and self._sampler.plain else 0
+        text = self.stream.push(self.tokens, held, final=final)
+        read = len(self.tokens) if final else self.stream.read
+        if not text and not (final and read > self._shown):
+            return None
+        new = slice(self._shown, read)
+        self._shown = read
+        return Delta(text, tuple(self.tokens[new]), tuple(self.logprobs[new]), tuple(self.alternatives[new]))
+
+    def _take_back(self, count: int) -> None:
+        del self.tokens[-count:], self.logprobs[-count:]
+        if self.handle.request.top_logprobs:
+            del self.alternatives[-count:]
+
+
+def chunk_end(position: int, chunk: int, shared: int) -> int:
+    """Where the chunk that begins at a position of the prompt ends: at the end of the shared beginning, and at
+    multiples of ``chunk`` before and behind it. So cuts never depend on the load, and a beginning that comes again is
+    cut in the same places."""
+    if position < shared:
+        return min(shared, position + chunk - position % chunk)
+    return position + chunk - (position - shared) % chunk

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,19 @@ from ray import serve
 
 from cluster.decoder_app import DecoderHandle, DecoderResources, application, application_name
 from cluster.decoder_lease import ensure_decoder
+from decoder.chat import (
+    ChatEvent,
+    ChatMessage,
+    ChatRequest,
+    ChatResult,
+    ResponseFormat,
+    TextDelta,
+    Tool,
+    ToolChoice,
+)
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
-from decoder.sequence import Finish, SequenceRequest, SoftSegment, TextSegment
+from decoder.sequence import DecoderError, Finish, SequenceRequest, SoftSegment, TextSegment
 from encoders.adapters.base import Adapter, AdapterConfig
 from encoders.base import FeatureSpan
 from tests.decoder.tiny import save_tiny
@@ -97,7 +108,7 @@ def test_leases_share_one_application_and_the_last_ends_it(config: DecoderConfig
 
 def test_what_was_there_before_is_joined_and_left_alone(standing: DecoderConfig) -> None:
     with ensure_decoder(standing) as decoder:
-        assert decoder.figures()["slots"] == 16
+        assert decoder.figures()["parameters"]
     assert serve.status().applications[application_name(standing)].status == "RUNNING"
 
 
@@ -112,6 +123,79 @@ def test_a_call_that_takes_too_long_is_given_up_and_leaves_the_engine(standing: 
         while decoder.figures()["running"] + decoder.figures()["waiting"] and time.monotonic() < deadline:
             time.sleep(0.1)
         assert decoder.figures()["running"] == decoder.figures()["waiting"] == 0
+
+
+def test_a_chat_streams_what_it_answers_whole(standing: DecoderConfig) -> None:
+    request = ChatRequest((ChatMessage("user", "What is the total amount?"),), max_tokens=60, top_logprobs=1)
+
+    async def ask(decoder: DecoderHandle) -> tuple[ChatResult, list[ChatEvent]]:
+        return await decoder.chat(request), [event async for event in decoder.chat_stream(request)]
+
+    with ensure_decoder(standing) as decoder:
+        whole, events = asyncio.run(ask(decoder))
+    *deltas, result = events
+    assert isinstance(result, ChatResult) and all(isinstance(delta, TextDelta) for delta in deltas)
+    assert "".join(delta.text for delta in deltas) == result.text == whole.text  # type: ignore[union-attr]
+    assert [p for d in deltas for p in d.logprobs] == list(whole.logprobs or ()) == list(result.logprobs or ())  # type: ignore[union-attr]
+    assert whole.usage.completion_tokens == len(whole.logprobs or ()) and whole.usage.prompt_tokens > 5
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_stops_the_work(standing: DecoderConfig, stream: bool) -> None:
+    endless = ChatRequest(
+        (ChatMessage("user", "Count."),),
+        response=ResponseFormat.json_schema('{"type": "array", "items": {"type": "integer"}, "minItems": 60}'),
+        max_tokens=400,
+    )
+
+    async def leave(decoder: DecoderHandle) -> dict[str, Any]:
+        before = await decoder.figures_async()
+        if stream:
+            events = decoder.chat_stream(endless)
+            await anext(events)
+            await events.aclose()  # type: ignore[attr-defined]
+        else:
+            task = asyncio.ensure_future(decoder.chat(endless))
+            while not (await decoder.figures_async())["running"]:
+                await asyncio.sleep(0.01)
+            task.cancel()
+        figures = before
+        while figures["cancelled"] == before["cancelled"] or figures["running"]:
+            figures = await asyncio.wait_for(decoder.figures_async(), 30)
+        written = figures["generated_tokens"]
+        assert (await decoder.figures_async())["generated_tokens"] == written  # nobody works for it any more
+        return figures
+
+    with ensure_decoder(standing) as decoder:
+        assert asyncio.run(leave(decoder))["kv_bytes_used"] == 0
+
+
+def test_what_cannot_be_asked_says_which_field(standing: DecoderConfig) -> None:
+    user = ChatMessage("user", "Count.")
+    long = ResponseFormat.json_schema('{"type": "string", "minLength": 300}')
+    cases = [
+        ("messages", ChatRequest((ChatMessage("user", "many words " * 600),))),
+        ("messages", ChatRequest((ChatMessage("system", "Be brief."),))),
+        ("max_tokens", ChatRequest((user,), response=long, max_tokens=10)),
+        ("response_format", ChatRequest((user,), response=ResponseFormat.json_schema('{"type": 5}'))),
+        ("tool_choice", ChatRequest((user,), tool_choice=ToolChoice.named("f"))),
+        ("tools", ChatRequest((user,), tools=(Tool("f", "", "["),), tool_choice=ToolChoice.required())),
+    ]
+
+    async def errors(decoder: DecoderHandle) -> list[tuple[str, str | None]]:
+        found = []
+        for field, request in cases:
+            with pytest.raises(DecoderError) as whole:
+                await decoder.chat(request)
+            with pytest.raises(DecoderError) as streamed:
+                await anext(decoder.chat_stream(request))
+            assert str(whole.value) == str(streamed.value) and type(whole.value) is DecoderError
+            found.append((field, whole.value.field))
+        return found
+
+    with ensure_decoder(standing) as decoder:
+        for field, said in asyncio.run(errors(decoder)):
+            assert said == field
 
 
 def test_a_replica_that_dies_is_asked_again(standing: DecoderConfig) -> None:

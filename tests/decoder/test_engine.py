@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_a_cancelled_sequence_leaves_and_the_others_go_on(tiny_engine: Engine) -
     schema = '{"type": "array", "items": {"type": "integer"}, "minItems": 60}'
     seen = threading.Event()
     endless = SequenceRequest((TextSegment.of([9, 9]),), schema=schema, max_new_tokens=450)
-    handle = tiny_engine.submit(endless, on_token=lambda token: seen.set())
+    handle = tiny_engine.submit(endless, on_delta=lambda delta: seen.set())
     waiting = tiny_engine.submit(some_requests(1)[0])
     assert seen.wait(30)
     handle.cancel()
@@ -117,8 +118,11 @@ def test_the_cache_stays_within_its_bytes(tiny_config: DecoderConfig) -> None:
     sequence = 2 * 2 * 2 * 16 * 4 * tiny_config.sequence_tokens  # layers, keys and values, heads, width, float32
     engine = Engine(tiny_config.model_copy(update={"kv_cache_bytes": 3 * sequence + 1}))
     engine.load()
-    assert engine.slots == 3
-    assert len(engine.generate(some_requests(7))) == 7
+    used = [0]
+    requests = [replace(request, max_new_tokens=160) for request in some_requests(9)]
+    handles = [engine.submit(r, lambda _: used.append(engine.load_figures["kv_bytes_used"])) for r in requests]
+    assert all(handle.result(60).finish in (Finish.STOP, Finish.LENGTH) for handle in handles)
+    assert sequence < max(used) <= 3 * sequence and engine.load_figures["kv_bytes_used"] == 0
     engine.close()
     with pytest.raises(DecoderError, match="kv_cache_bytes"):
         Engine(tiny_config.model_copy(update={"kv_cache_bytes": 1 << 16})).load()

@@ -1,6 +1,6 @@
 """A text that ends with the same phrase again and again is cut there."""
 
-from decoder.running import repeats
+from decoder.loops import repeats
 
 
 def test_a_sentence_said_twice_is_a_loop_and_short_phrases_need_three() -> None:
