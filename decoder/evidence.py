@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 from decoder.precontext import Precontext
 from decoder.relevance import terms
-from encoders.results import DocumentResult, Line, Page, Quad, Speech, extent, quad
+from decoder.values import amounts, dates
+from encoders.layout.page_text import MARGINS
+from encoders.results import DocumentResult, Page, Quad, Speech, extent, quad
 
 _FUZZY = 0.8  # least similarity of a passage that is taken for a misread value
 _FUZZY_LENGTH = 5  # characters; shorter values must match exactly
 _FUZZY_LONGEST = 200  # characters; longer texts are traced by the words they quote
 _COMMON = 200  # places; a word with more says nothing about where a value stands
+_AMOUNT_WORDS, _DATE_WORDS = 3, 4  # longest ways to write them: RM 1 234.50, 14 of March 2021
+_WITHIN_LENGTH = 2  # characters of a value that is looked for inside words
+_FIRST_IDEOGRAPH = 0x2E7F
 _RUN = 2  # words of an answer that count as quoted when they stand together in the input
 _PLACES = 3  # most places that are given for one free-text answer
 
@@ -49,7 +54,7 @@ class _Seen:
     key: str
     confidence: float
     part_id: str
-    row: int
+    row: int = 0
     page: int | None = None
     quad: Quad | None = None
     start: float | None = None
@@ -74,13 +79,16 @@ class EvidenceIndex:
 
     @classmethod
     def of(cls, precontext: Sequence[Precontext]) -> EvidenceIndex:
-        """Index every word of pages and recordings; objects have no words."""
+        """Index every word of pages and recordings; objects have no words.
+
+        Running headers, footers and page numbers come after everything else, so that a text goes on from page to page.
+        """
         index = cls()
         row = 0
-        for entry in precontext:
-            for words in _rows_of(entry, row):
+        for margins in (False, True):
+            for words in (words for entry in precontext for words in _rows_of(entry, margins)):
                 row += 1
-                for word in words:
+                for word in (replace(word, row=row) for word in words):
                     index._places[word.key].append(len(index.words))
                     index._rows[word.row].append(len(index.words))
                     index.words.append(word)
@@ -95,7 +103,7 @@ class EvidenceIndex:
         keys = [key for key in map(normalised, value.split()) if key]
         if not keys:
             return ()
-        matches = self._exact(keys) or self._number(value) or self._nearly(keys)
+        matches = self._exact(keys) or self._same_value(value) or self._within(value) or self._nearly(keys)
         if not matches:
             return ()
         wanted = set(terms(about))
@@ -136,12 +144,41 @@ class EvidenceIndex:
                 found.append(_Match(start, stop, 1.0))
         return found
 
-    def _number(self, value: str) -> list[_Match]:
-        """Words with the same amount, however currency and thousands are written (RM1,234.50 for 1234.5)."""
-        amount = _amount(value)
-        if amount is None:
+    def _same_value(self, value: str) -> list[_Match]:
+        """Stretches that mean the same amount or date, however they are written: RM1,234.50 for 1234.5."""
+        meant: tuple[tuple[frozenset[object], Callable[[str], frozenset[object]], int], ...] = (
+            (frozenset(amounts(value)), lambda text: frozenset(amounts(text)), _AMOUNT_WORDS),
+            (frozenset(dates(value)), lambda text: frozenset(dates(text)), _DATE_WORDS),
+        )
+        found = []
+        for sought, read, most in meant:
+            if not sought:
+                continue
+            for start, word in enumerate(self.words):
+                if not any(character.isdigit() for character in word.text) and read is meant[0][1]:
+                    continue
+                for stop in range(start + 1, min(start + most, len(self.words)) + 1):
+                    text = " ".join(word.text for word in self.words[start:stop])
+                    if sought & read(text):
+                        found.append(_Match(start, stop, 1.0))
+                        break
+        begins = {
+            match.stop: match.start for match in found
+        }  # the last start, and so the shortest stretch, of each end
+        return [_Match(start, stop, 1.0) for stop, start in begins.items()]
+
+    def _within(self, value: str) -> list[_Match]:
+        """Words that hold the value between other signs (No.7731 for 7731), or anywhere in scripts without spaces."""
+        sought = normalised(value)
+        if len(sought) < _WITHIN_LENGTH or " " in sought:
             return []
-        return [_Match(i, i + 1, 1.0) for i, word in enumerate(self.words) if _amount(word.text) == amount]
+        before, after = r"(?<![^\W_])", r"(?![^\W_])"
+        if sought.isdigit():  # letters may stand beside a number, but it must not be part of another
+            before, after = r"(?<!\d)(?<!\d[.,])", r"(?![.,]?\d)"
+        elif ord(max(sought)) > _FIRST_IDEOGRAPH:
+            before = after = ""
+        pattern = re.compile(before + re.escape(sought) + after)
+        return [_Match(i, i + 1, 1.0) for i, word in enumerate(self.words) if pattern.search(word.key)]
 
     def _nearly(self, keys: Sequence[str]) -> list[_Match]:
         """Stretches of about as many words whose characters are nearly the same; for misread letters and spaces.
@@ -220,21 +257,6 @@ def normalised(word: str) -> str:
 
 
 _OUTER = "".join(chr(c) for c in range(0x20, 0x3000) if unicodedata.category(chr(c))[0] in "PSZ")
-_AMOUNT = re.compile(r"-?\d[\d,. ]*")
-
-
-def _amount(text: str) -> float | None:
-    """The number that a word is, its currency and thousands separators aside; None when it is not one number."""
-    digits = _AMOUNT.findall(unicodedata.normalize("NFKC", text))
-    if len(digits) != 1 or len(re.sub(r"[\d.,\s$€£¥%+-]", "", text)) > 3:
-        return None
-    plain = digits[0].strip(" .,").replace(" ", "")
-    if re.fullmatch(r"-?\d{1,3}(\.\d{3})*,\d{1,2}", plain):  # 1.234,50
-        plain = plain.replace(".", "").replace(",", ".")
-    try:
-        return float(plain.replace(",", ""))
-    except ValueError:
-        return None
 
 
 def _digits(text: str) -> str:
@@ -253,32 +275,29 @@ def _around(quads: Sequence[Quad | None]) -> Quad | None:
     return quad(min(e[0] for e in edges), min(e[1] for e in edges), max(e[2] for e in edges), max(e[3] for e in edges))
 
 
-def _rows_of(entry: Precontext, row: int) -> Iterator[list[_Seen]]:
-    """The words of an entry, line by line; ``row`` is the number of the first."""
+def _rows_of(entry: Precontext, margins: bool) -> Iterator[list[_Seen]]:
+    """The words of an entry, line by line: those of its pages' margins, or all others."""
     if isinstance(entry.result, DocumentResult):
         for page in entry.result.pages:
-            for words in _page_rows(page, entry.part_id, row):
-                yield words
-                row += 1
-    elif isinstance(entry.result, Speech):
-        for number, chunk in enumerate(entry.result.chunks, row):
+            yield from _page_rows(page, entry.part_id, margins)
+    elif isinstance(entry.result, Speech) and not margins:
+        for chunk in entry.result.chunks:
             spoken = [(w.text, w.start, w.end, w.confidence, w.speaker or chunk.speaker) for w in chunk.words] or [
                 (text, chunk.start, chunk.end, chunk.confidence, chunk.speaker) for text in chunk.text.split()
             ]
             yield [
-                _Seen(text, normalised(text), sure, entry.part_id, number, start=start, end=end, speaker=speaker)
+                _Seen(text, normalised(text), sure, entry.part_id, start=start, end=end, speaker=speaker)
                 for text, start, end, sure, speaker in spoken
                 if normalised(text)
             ]
 
 
-def _page_rows(page: Page, part_id: str, row: int) -> Iterator[list[_Seen]]:
-    lines: Sequence[Line | str] = page.lines or page.text.splitlines()
-    for number, line in enumerate(lines, row):
-        if isinstance(line, str):
-            words = [(text, None, 1.0) for text in line.split()]
-            yield [_Seen(t, normalised(t), c, part_id, number, page.page, q) for t, q, c in words if normalised(t)]
-            continue
-        printed = [(word.text, word.quad, word.confidence) for word in line.words]
-        found = printed or [(text, line.quad, line.confidence) for text in line.text.split()]
-        yield [_Seen(t, normalised(t), c, part_id, number, page.page, q) for t, q, c in found if normalised(t)]
+def _page_rows(page: Page, part_id: str, margins: bool) -> Iterator[list[_Seen]]:
+    if not page.lines and not margins:
+        for text in page.text.splitlines():
+            yield [_Seen(t, normalised(t), 1.0, part_id, page=page.page) for t in text.split() if normalised(t)]
+    for line in page.lines:
+        if (line.role in MARGINS) is margins:
+            printed = [(word.text, word.quad, word.confidence) for word in line.words]
+            found = printed or [(text, line.quad, line.confidence) for text in line.text.split()]
+            yield [_Seen(t, normalised(t), c, part_id, page=page.page, quad=q) for t, q, c in found if normalised(t)]

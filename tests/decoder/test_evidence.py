@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from decoder.evidence import EvidenceIndex
 from decoder.precontext import Precontext
-from encoders.results import quad
+from encoders.results import DocumentResult, Page, Role, quad
 from tests.decoder.pages import document, speech
 
 RECEIPT = document(
@@ -69,8 +71,54 @@ def test_a_sentence_is_traced_to_the_words_it_quotes() -> None:
 
 
 def test_pages_without_boxes_still_say_the_page() -> None:
-    from encoders.results import DocumentResult, Page
-
     plain = DocumentResult((Page(3, 0, 0, "text_layer", "Notes\n\nThe code is QX-771."),))
     (found,) = EvidenceIndex.of([Precontext("ocr", plain)]).find("QX-771")
     assert found.page == 3 and found.quad is None
+
+
+BILL = EvidenceIndex.of(
+    [
+        Precontext(
+            "ocr",
+            document(
+                ["Invoice#7731 of 14 March 2021", "Amount 1.234,50 EUR", "請求番号12345", "due 03/04/2021"],
+                ["Discount (12.00)", "Paid 1 500,00 on Apr 2nd, 2021", "Ref. INV-88/A"],
+            ),
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "read", "page"),
+    [
+        ("2021-03-14", "14 March 2021", 1),
+        ("March 14, 2021", "14 March 2021", 1),
+        ("2021-04-03", "03/04/2021", 1),
+        ("02.04.2021", "Apr 2nd, 2021", 2),
+        ("1234.5", "1.234,50", 1),
+        ("1500", "1 500,00", 2),
+        ("-12.0", "(12.00)", 2),
+        ("7731", "Invoice#7731", 1),
+        ("番号", "請求番号12345", 1),
+        ("INV-88", "INV-88/A", 2),
+    ],
+)
+def test_values_meet_their_print(value: str, read: str, page: int) -> None:
+    assert [(item.value, item.page) for item in BILL.find(value)] == [(read, page)]
+
+
+@pytest.mark.parametrize("value", ["773", "2021-03-15", "1234.6", "12.01", "234", "NV-8"])
+def test_what_only_resembles_a_value_is_none(value: str) -> None:
+    assert BILL.find(value) == ()
+
+
+def test_a_text_goes_on_behind_footer_and_header() -> None:
+    pages = document(["Made by the harbour and", "Page 1"], ["Annual report", "fishery committee of Ostend"])
+    first, second = pages.pages
+    first = replace(first, lines=(first.lines[0], replace(first.lines[1], role=Role.PAGE_NUMBER)))
+    second = replace(second, lines=(replace(second.lines[0], role=Role.HEADER), second.lines[1]))
+    index = EvidenceIndex.of([Precontext("ocr", DocumentResult((first, second)))])
+    found = index.find("harbour and fishery committee")
+    assert [(item.value, item.page) for item in found] == [("harbour and", 1), ("fishery committee", 2)]
+    assert index.find("annual report")[0].page == 2
