@@ -170,7 +170,7 @@ class DecoderHandle:
         if not requests:
             return []
         for attempt in range(_ATTEMPTS):
-            response = self._deployment().generate.remote(_travelling(requests))
+            response = self._batches().generate.remote(_travelling(requests))
             try:
                 result: list[Generation] = response.result(timeout_s=self.timeout)
             except (TimeoutError, FutureTimeoutError) as error:
@@ -190,7 +190,7 @@ class DecoderHandle:
         if not requests:
             return []
         for attempt in range(_ATTEMPTS):
-            response = self._deployment().generate.remote(_travelling(requests))
+            response = self._batches().generate.remote(_travelling(requests))
             try:
                 result: list[Generation] = await self._answered(response)
             except RayActorError as error:
@@ -255,6 +255,10 @@ class DecoderHandle:
         except (asyncio.CancelledError, TimeoutError):
             response.cancel()
             raise
+
+    def _batches(self) -> Any:
+        """A handle whose arguments may be references, also where Serve was told to use gRPC."""
+        return self._deployment().options(_by_reference=True)
 
     def _deployment(self) -> Any:
         from ray import serve

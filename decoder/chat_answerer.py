@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,16 +72,15 @@ class ChatAnswerer:
             shared=prompt.shared,
             top_logprobs=request.top_logprobs or 0,
         )
-        return PreparedChat(request, sequence, prompt, bool(tools))
+        prepared = PreparedChat(request, sequence, prompt, bool(tools))
+        with _field_named(prepared):
+            self._engine.constraint(sequence)  # compiled here, so that `submit` takes no time of an event loop
+        return prepared
 
     def submit(self, prepared: PreparedChat, on_delta: Callable[[Delta], None] | None = None) -> Handle:
         """Queue it; ``on_delta`` is called in the engine's thread. Raises like `Engine.submit`."""
-        try:
+        with _field_named(prepared):
             return self._engine.submit(prepared.sequence, on_delta)
-        except DecoderError as error:
-            if error.field == "schema":
-                error.field = "tools" if prepared.calls else "response_format"
-            raise
 
     def delta(self, prepared: PreparedChat, deltas: Sequence[Delta]) -> TextDelta | None:
         """Pieces that came since the last time as one. None when there is nothing to show yet."""
@@ -118,7 +118,7 @@ class ChatAnswerer:
 
     def _ground(self, prepared: PreparedChat, generation: Generation) -> Grounding:
         request = prepared.request
-        question = next(message.content for message in reversed(request.messages) if message.role == "user")
+        question = next((message.content for message in reversed(request.messages) if message.role == "user"), "")
         is_json = prepared.sequence.schema is not None
         return ground(generation, self._fusion.tokenizer, request.precontext, question, is_json=is_json)
 
@@ -132,6 +132,17 @@ class ChatAnswerer:
     def _logprob(self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
         spelled = self._engine.token_bytes(token)
         return TokenLogprob(spelled.decode("utf-8", "replace"), tuple(spelled), logprob, top)
+
+
+@contextmanager
+def _field_named(prepared: PreparedChat) -> Iterator[None]:
+    """Errors about the schema name the field of the chat request that it came from."""
+    try:
+        yield
+    except DecoderError as error:
+        if error.field == "schema":
+            error.field = "tools" if prepared.calls else "response_format"
+        raise
 
 
 def _turns(request: ChatRequest, tools: Sequence[Tool]) -> list[dict[str, str]]:

@@ -143,11 +143,7 @@ class Engine:
         handle = Handle(request, on_delta)
         try:
             self._check(request)
-            limit = self._limit(request)
-            if request.schema is not None:
-                handle.constraint = self._grammars.constraint(request.schema, limit)
-            elif request.grammar is not None:
-                handle.constraint = self._grammars.of_grammar(request.grammar, limit)
+            handle.constraint = self.constraint(request)
         except DecoderError:
             self.figures.refused += 1
             raise
@@ -161,6 +157,15 @@ class Engine:
                 raise
             self._wake.notify()
         return handle
+
+    def constraint(self, request: SequenceRequest) -> JsonConstraint | None:
+        """What the request's schema or grammar allows; compiled the first time, remembered after. Raises `DecoderError`
+        when it cannot be enforced, or not within the limit of new tokens."""
+        if request.schema is not None:
+            return self._grammars.constraint(request.schema, self._limit(request))
+        if request.grammar is not None:
+            return self._grammars.of_grammar(request.grammar, self._limit(request))
+        return None
 
     def submit_or_fail(self, request: SequenceRequest) -> Handle:
         """`submit` for lists: what cannot be done is a handle whose generation has failed already."""

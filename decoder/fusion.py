@@ -98,8 +98,9 @@ class Fusion:
         """
         turns = list(messages)
         last = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=None)
-        if last is None:
-            raise DecoderError("there is no user's message to answer", "messages")
+        if last is None:  # a system's text alone may be answered too
+            last = len(turns)
+            turns.append({"role": "user", "content": ""})
         question = turns[last]["content"]
         turns[last] = {"role": "user", "content": _content(question, schema, about_document=bool(precontext))}
         if precontext and turns[0]["role"] != "system":

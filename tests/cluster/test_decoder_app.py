@@ -175,7 +175,6 @@ def test_what_cannot_be_asked_says_which_field(standing: DecoderConfig) -> None:
     long = ResponseFormat.json_schema('{"type": "string", "minLength": 300}')
     cases = [
         ("messages", ChatRequest((ChatMessage("user", "many words " * 600),))),
-        ("messages", ChatRequest((ChatMessage("system", "Be brief."),))),
         ("max_tokens", ChatRequest((user,), response=long, max_tokens=10)),
         ("response_format", ChatRequest((user,), response=ResponseFormat.json_schema('{"type": 5}'))),
         ("tool_choice", ChatRequest((user,), tool_choice=ToolChoice.named("f"))),
