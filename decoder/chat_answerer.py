@@ -15,7 +15,8 @@ from decoder.sequence import DecoderError, Delta, Finish, Generation, SequenceRe
 from decoder.tools import call_or_text, call_schema, call_text, instructions, offered, read_call, spoken_of
 
 if TYPE_CHECKING:
-    from decoder.engine import Engine, Handle
+    from decoder.engine import Engine
+    from decoder.handle import Handle
 
 
 @dataclass(frozen=True, slots=True)

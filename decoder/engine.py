@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,37 +23,16 @@ from decoder.cache import KeyValueCache
 from decoder.config import DecoderConfig
 from decoder.constrain import JsonConstraint, JsonGrammars
 from decoder.engine_figures import EngineFigures
+from decoder.handle import Handle, OnDelta, unread
 from decoder.model import CausalModel
 from decoder.prefixes import PrefixStore, block_names
 from decoder.running import RunningSequence
-from decoder.sequence import DecoderError, Delta, Finish, Generation, Priority, SequenceRequest
+from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
 from decoder.waiting import WaitingLine
 from encoders.checkpoints.resolve import resolve
 from encoders.failures import Failure, FailureCategory
 
-OnDelta = Callable[[Delta], None]
 Turn = tuple[RunningSequence, int]  # whose next tokens are read, and how many
-
-
-class Handle:
-    """A submitted sequence: wait for its generation, or cancel it."""
-
-    def __init__(self, request: SequenceRequest, on_delta: OnDelta | None) -> None:
-        self.request = request
-        self.on_delta = on_delta
-        self.constraint: JsonConstraint | None = None
-        self.submitted = time.monotonic()
-        self.future: Future[Generation] = Future()
-        self.future.set_running_or_notify_cancel()  # so that only the engine ends it; `cancel` asks the engine
-        self.cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Stop after the step that is running; the result is then what was written so far."""
-        self.cancelled.set()
-
-    def result(self, timeout: float | None = None) -> Generation:
-        """Wait for the end, at most ``timeout`` seconds (`TimeoutError`)."""
-        return self.future.result(timeout)
 
 
 class Engine:
@@ -175,7 +153,7 @@ class Engine:
             if not self.alive:
                 raise
             handle = Handle(request, None)
-            handle.future.set_result(_unread(request, Finish.FAILED, str(error)))
+            handle.future.set_result(unread(request, Finish.FAILED, str(error)))
             return handle
 
     def generate(self, requests: Sequence[SequenceRequest]) -> list[Generation]:
@@ -231,7 +209,7 @@ class Engine:
         for sequence in list(self._running):
             self._leave(sequence, Finish.CANCELLED)
         for handle in self._waiting.clear():
-            handle.future.set_result(_unread(handle.request, Finish.CANCELLED))
+            handle.future.set_result(unread(handle.request, Finish.CANCELLED))
 
     def _drop_cancelled(self) -> None:
         for sequence in [s for s in self._running if s.handle.cancelled.is_set()]:
@@ -240,7 +218,7 @@ class Engine:
             gone = self._waiting.take_cancelled()
         for handle in gone:
             self.figures.cancelled += 1
-            handle.future.set_result(_unread(handle.request, Finish.CANCELLED))
+            handle.future.set_result(unread(handle.request, Finish.CANCELLED))
 
     def _admit(self) -> None:
         """Give places to those who wait, in order; batch work leaves the reserved ones free."""
@@ -283,7 +261,7 @@ class Engine:
             known = block is not None
             if block is not None:
                 self._cache.write(sequence.base + start, block)
-                sequence.take_unread(stop - start)
+                sequence.takeunread(stop - start)
                 sequence.cached = stop
             elif stop <= request.shared or request.priority == Priority.ONLINE:
                 sequence.keep[stop] = (start, name)
@@ -310,7 +288,7 @@ class Engine:
         start = 0
         for sequence, count in pack:
             spans.append(Span(sequence.base, start, start + count, sequence.position))
-            pieces.append(sequence.take_unread(count))
+            pieces.append(sequence.takeunread(count))
             start += count
             if sequence.unread == 0:
                 wanted.append(start - 1)
@@ -396,8 +374,3 @@ def _packs(turns: list[Turn], rows: int, spans: int, *, mixed: bool) -> list[lis
         packs[-1].append(turn)
         used += count
     return packs
-
-
-def _unread(request: SequenceRequest, finish: Finish, message: str = "") -> Generation:
-    failure = Failure(FailureCategory.UNSUPPORTED, "answer", message) if message else None
-    return Generation("", (), (), finish, len(request), failure=failure)

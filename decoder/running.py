@@ -15,7 +15,7 @@ from decoder.sequence import DecoderError, Delta, Finish
 from decoder.text_stream import TextStream
 
 if TYPE_CHECKING:
-    from decoder.engine import Handle
+    from decoder.handle import Handle
 
 
 class RunningSequence:

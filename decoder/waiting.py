@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from decoder.sequence import Overloaded, Priority
 
 if TYPE_CHECKING:
-    from decoder.engine import Handle
+    from decoder.handle import Handle
 
 
 class WaitingLine:
