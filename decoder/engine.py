@@ -261,7 +261,7 @@ class Engine:
             known = block is not None
             if block is not None:
                 self._cache.write(sequence.base + start, block)
-                sequence.takeunread(stop - start)
+                sequence.take_unread(stop - start)
                 sequence.cached = stop
             elif stop <= request.shared or request.priority == Priority.ONLINE:
                 sequence.keep[stop] = (start, name)
@@ -288,7 +288,7 @@ class Engine:
         start = 0
         for sequence, count in pack:
             spans.append(Span(sequence.base, start, start + count, sequence.position))
-            pieces.append(sequence.takeunread(count))
+            pieces.append(sequence.take_unread(count))
             start += count
             if sequence.unread == 0:
                 wanted.append(start - 1)
