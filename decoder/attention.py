@@ -79,8 +79,11 @@ class CachedAttention:
 
     def __init__(self, cache: KeyValueCache, spans: Sequence[Span]) -> None:
         self._cache, self._spans = cache, spans
-        on_cuda = next(iter(cache.keys.values())).is_cuda
-        self._batched = on_cuda and len(spans) > 1 and all(span.stop - span.start == 1 for span in spans)
+        device = next(iter(cache.keys.values())).device
+        self._batched = device.type == "cuda" and len(spans) > 1 and all(s.stop - s.start == 1 for s in spans)
+        self._masks: dict[tuple[int, int | None], torch.Tensor | None] = {}
+        held = [(s.base + s.position, s.stop - s.start) for s in spans if s.base is not None]
+        self._places = torch.tensor([start + i for start, count in held for i in range(count)], device=device)
 
     def attend(
         self,
@@ -94,24 +97,33 @@ class CachedAttention:
         """Store the new keys and values, attend every span over its own sequence."""
         if self._batched:
             return self._attend_batched(layer, query, key, value, scale, window)
-        keys, values = self._cache.keys[layer], self._cache.values[layer]
-        out = torch.zeros(*query.shape[:3], value.shape[3], dtype=query.dtype, device=query.device)
-        for span in self._spans:
-            if span.base is None:
+        keys, values = self._cache.keys[layer][None], self._cache.values[layer][None]
+        keys[0].index_copy_(1, self._places, key[0, :, : len(self._places)])
+        values[0].index_copy_(1, self._places, value[0, :, : len(self._places)])
+        grouped = query.shape[1] != key.shape[1]
+        pieces = []
+        for index, span in enumerate(self._spans):
+            if span.base is None:  # filling, always last
+                pieces.append(torch.zeros_like(value[:, :1, span.start : span.stop]).expand(-1, query.shape[1], -1, -1))
                 continue
-            rows, end = slice(span.start, span.stop), span.base + span.position + span.stop - span.start
-            keys[:, span.base + span.position : end] = key[0, :, rows]
-            values[:, span.base + span.position : end] = value[0, :, rows]
-            first = max(0, span.position - window + 1) if window else 0
-            out[:, :, rows] = scaled_dot_product_attention(
-                query[:, :, rows].contiguous(),
-                keys[None, :, span.base + first : end],
-                values[None, :, span.base + first : end],
-                attn_mask=_causal(span, first, window, query.device),
+            first = span.base + (max(0, span.position - window + 1) if window else 0)
+            end = span.base + span.position + span.stop - span.start
+            piece = scaled_dot_product_attention(
+                query[:, :, span.start : span.stop].contiguous(),
+                keys[:, :, first:end],
+                values[:, :, first:end],
+                attn_mask=self._mask(index, window, query.device),
                 scale=scale,
-                enable_gqa=query.shape[1] != key.shape[1],
+                enable_gqa=grouped,
             )
-        return out
+            pieces.append(piece)
+        return torch.cat(pieces, dim=2)
+
+    def _mask(self, index: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+        """`_causal` of a span, made once for all layers."""
+        if (index, window) not in self._masks:
+            self._masks[index, window] = _causal(self._spans[index], window, device)
+        return self._masks[index, window]
 
     def _attend_batched(
         self,
@@ -147,8 +159,9 @@ class CachedAttention:
         return out
 
 
-def _causal(span: Span, first: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Which of the keys [first, end) each row of the span may see; None when a single row sees them all."""
+def _causal(span: Span, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """Which keys, from the first that any may see, each row of the span may see; None when a single row sees all."""
+    first = max(0, span.position - window + 1) if window else 0
     length = span.stop - span.start
     if length == 1:
         return None

@@ -76,6 +76,11 @@ class Engine:
         self._thread.start()
 
     @property
+    def rows(self) -> int:
+        """Most rows of a pass that mixes sequences; see `decoder.rows`."""
+        return self._loaded.rows
+
+    @property
     def width(self) -> int:
         """d_model: the width of soft tokens."""
         return self._loaded.width
