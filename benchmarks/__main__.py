@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.wanted import MARKS
+from benchmarks.figures import is_verdict
 
 OUT = Path("bench-out")
 
@@ -75,7 +75,7 @@ def run(bench: Bench, quick: bool, judged: list[str]) -> bool:
         for line in process.stdout:
             kept.write(line)
             print(line, end="", flush=True)
-            if line.startswith(MARKS):
+            if is_verdict(line):
                 judged.append(f"{bench.name:14} {line.rstrip()}")
         code = process.wait()
         summary = f"({time.monotonic() - started:.0f} s, load at the start {load:.1f}, exit {code})"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+HELD, MISSED = "held  ", "MISSED"
+
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
     """Median, least, most and number of repeats."""
@@ -26,3 +28,21 @@ def wanted(title: str, values: Sequence[float], unit: str, floor: float, goal: f
 def must_be_zero(title: str, count: float) -> str:
     """One line about what may not happen at all."""
     return f"{title:58}{count:>28g}       {'held' if count == 0 else 'MISS: must be 0'}"
+
+
+def judge(
+    what: str, value: float, *, at_least: float | None = None, at_most: float | None = None, unit: str = ""
+) -> bool:
+    """Print whether ``value`` holds its limits (either or both), and return it."""
+    held = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    limits = [f"{sign} {limit:g}" for sign, limit in ((">=", at_least), ("<=", at_most)) if limit is not None]
+    print(f"{HELD if held else MISSED} {what}: {value:.4g}{unit} (wanted {' and '.join(limits)}{unit})", flush=True)
+    return held
+
+
+def is_verdict(line: str) -> bool:
+    """Whether a printed line is one of these: it says what was wanted and whether it is held."""
+    said = line.rstrip()
+    return said.startswith((HELD, MISSED)) or said.endswith(
+        ("goal reached", "MISSES ITS GOAL", "its floor", " held", "must be 0")
+    )

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pymupdf
 
+from benchmarks.figures import judge
 from benchmarks.generated_pages import GeneratedDocument, PageTruth, generate, generate_table_page
 from benchmarks.generated_scan import scan, simulated_ocr
 from benchmarks.layout_metrics import PageScore, role_scores, score_page
-from benchmarks.wanted import judge
 from encoders.layout import arrange, arrange_document
 from encoders.media.opened import OpenedPage
 from encoders.media.text_layer import read_text_layer

@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import judge
 from benchmarks.ocr_metrics import overlap
 from benchmarks.ocr_pages import dense_pages
 from benchmarks.ocr_readers import page_reader
-from benchmarks.wanted import judge
 from encoders.ocr.config import OcrConfig
 from encoders.results import Line
 

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 
 from benchmarks import ocr_readers
+from benchmarks.figures import judge
 from benchmarks.ocr_metrics import ReadLine, box_lines, character_errors, f1, matched, matched_boxes, sorted_text
-from benchmarks.wanted import judge
 
 DATA = Path("../shared/data/dev/receipts")
 TUNED = 15

@@ -23,7 +23,7 @@ from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.wanted import judge
+from benchmarks.figures import judge
 from encoders.ocr import detection
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.engines import load_networks

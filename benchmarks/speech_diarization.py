@@ -17,7 +17,7 @@ from pathlib import Path
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
-from benchmarks.wanted import judge
+from benchmarks.figures import judge
 from encoders.base import MediaInput
 from encoders.results import Speech
 from encoders.speech.config import SpeechConfig

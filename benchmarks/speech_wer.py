@@ -18,8 +18,8 @@ import numpy as np
 from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
+from benchmarks.figures import judge
 from benchmarks.speech_corpus import RATE, Reading, installed_voices, readings
-from benchmarks.wanted import judge
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
 from encoders.media.opened import AudioWindow

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from encoders.layout.blocks import Row, page_pitch, rows_of
 from encoders.layout.frame import Piece
-from encoders.layout.paragraphs import FOOTNOTE, MARKER
+from encoders.layout.paragraphs import CAPTION, FOOTNOTE, MARKER
 from encoders.results import Role
 
 ZONE = 0.11  # share of the page's height, above and below
@@ -50,7 +50,8 @@ def margin_pieces(
             if role is Role.FOOTER and _is_note(ordered[count - 1], ordered[count], em, rules):
                 break
             alone = prose and all(is_page_number(piece.text) for piece in outer.pieces)
-            least = 1.1 if alone or _has_number(outer, em) else 1.55
+            small = role is Role.FOOTER and outer.em < 0.95 * em and len(outer.text) < 60
+            least = 1.1 if alone or _has_number(outer, em) else 1.3 if small else 1.55
             if abs(inner.cy - outer.cy) > least * pitch and _like_margin(ordered[:count], em, prose, role):
                 for row in ordered[:count]:
                     for piece in row.pieces:
@@ -79,7 +80,7 @@ def _is_sentence(row: Row, em: float) -> bool:
 def _like_margin(rows: Sequence[Row], em: float, prose: bool, role: Role) -> bool:
     if all(is_page_number(piece.text) for row in rows for piece in row.pieces):
         return True
-    if not prose or any(_is_sentence(row, em) for row in rows):
+    if not prose or any(_is_sentence(row, em) or CAPTION.match(row.text) for row in rows):
         return False
     if len(rows) > 1 and any(len(row.pieces) == 1 and len(row.text) > 60 for row in rows):
         return False

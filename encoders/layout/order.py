@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from encoders.layout.blocks import Block, Flow, Item, Row, TableDraft, rows_of
 from encoders.layout.frame import Piece
+from encoders.layout.paragraphs import CAPTION
 from encoders.layout.strips import (
     MIN_GUTTER,
     Group,
@@ -20,7 +21,7 @@ from encoders.layout.strips import (
     split,
     strips_of,
 )
-from encoders.layout.unruled import build_table, fits_table, heading_rows
+from encoders.layout.unruled import CELL_GAP, build_table, fits_table, heading_rows
 
 DEEPEST = 6
 NUMBER = re.compile(r"^[^\w]*[A-Z]{0,3}[-+–−$€£¥₹(\s]*\d[\d\s.,:/'%x×*-]*[)%°]?[^\w]*[A-Za-z€$£%]{0,3}[^\w]*$")
@@ -109,12 +110,17 @@ def _spans(group: Group, strips: Sequence[Strip], index: int, free: Sequence[Int
     if strip.covered[0][0] >= low:
         return False  # a heading over both columns begins at the left edge, or stands across the gutter
     own = other = None
+    above = [s.bottom for s in group.strips if s.covered[-1][1] > high]
     cut = _is_cut(group, low, em)
     for below in strips[index + 1 : index + (40 if cut else 6)]:
         has_left, has_right = below.covered[0][0] < low, below.covered[-1][1] > high
         own = below.top if own is None and has_left else own
-        other = below.top if other is None and has_right else other
-    above = [s.bottom for s in group.strips if s.covered[-1][1] > high]
+        if other is None and has_right:
+            beside = next(item for item in below.items if item.x1 > high)
+            captioned = isinstance(beside, Piece) and CAPTION.match(beside.text)
+            if captioned and above and strip.top - above[-1] > 4.0 * em:
+                return False  # the blank beside the heading is a picture
+            other = below.top
     if other is None or (own is not None and other > own + 0.5 * em and not cut):
         return False
     return bool(above) and other - above[-1] > 3.0 * em and strip.top - group.strips[-1].bottom > 0.9 * em
@@ -216,11 +222,14 @@ def _with_loose_ends(groups: list[Group], em: float) -> list[Group]:
         for strip in (s for group in plain for s in reversed(group.strips)):
             right = strip.covered[0][0] >= free[0][1] - 0.1 * em
             if not right and strip.covered[-1][1] > free[0][0] + 0.1 * em:
+                while len(loose) > 1 and loose[-1].top - strip.top < 0.85 * (loose[-2].top - loose[-1].top):
+                    loose.pop()  # the last line of what stands over all columns
                 break
             loose.append(strip)
             last_right = len(loose) if right else last_right
         column = max((s.covered[0][1] for s in below.strips if s.covered[0][0] < free[0][0]), default=0.0)
         column = min(column, free[0][0])
+        last_right = min(last_right, len(loose))
         if len(loose) - last_right >= 2 and any(column - s.covered[0][1] < 1.5 * em for s in loose[last_right:]):
             last_right = len(loose)  # lines of the left column beside a picture
         last_right = _loose_lines(loose, last_right, below, free, em)
@@ -290,7 +299,7 @@ def classify(group: Group, free: Sequence[Interval], em: float) -> str:
     aligned = several / max(fewest, 1)
     if aligned < 0.6 and not all(is_number(row.text) for row in grids[-1]):
         return "columns"
-    numbers = [sum(is_number(row.text) for row in grid) / len(grid) for grid in grids]
+    numbers = [sum(map(_has_number, grid)) / len(grid) for grid in grids]
     if len(columns) == 2:
         if any(prose) and max(numbers) < 0.3:
             return "columns"
@@ -298,6 +307,12 @@ def classify(group: Group, free: Sequence[Interval], em: float) -> str:
             return "table" if several >= 4 and several >= 0.7 * len(rows) else "rows"
         return "table" if several >= 5 else ("columns" if len(rows) >= 3 else "rows")
     return "table" if several >= 2 and len(rows) >= 3 else "rows"
+
+
+def _has_number(row: Row) -> bool:
+    """Whether a row is a number, or has one apart from the rest: columns may stand so close that they look like one."""
+    parts = [part for piece in row.pieces for part in piece.split(None, CELL_GAP)]
+    return is_number(row.text) or (len(parts) > 1 and sum(is_number(part.text) for part in parts) >= len(parts) / 2)
 
 
 def _is_river(grids: Sequence[Sequence[Row]], rows: Sequence[Row], free: Sequence[Interval], em: float) -> bool:
@@ -311,7 +326,7 @@ def _is_prose(grid: Sequence[Row]) -> bool:
     """Rows that fill their column, as lines of a paragraph do and cells do not."""
     if len(grid) < 3:
         return False
-    if sum(all(is_number(piece.text) for piece in row.pieces) for row in grid) >= 0.5 * len(grid):
+    if sum(map(_has_number, grid)) >= 0.5 * len(grid):
         return False
     widest = max(row.x1 for row in grid) - min(row.x0 for row in grid)
     lengths = sorted(len(row.text) for row in grid)

@@ -128,10 +128,10 @@ def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
     step = max(em / 8, (right - left) / 4000, 1e-3)
     size = int((right - left) / step) + 2
     crossings = np.zeros(size)
-    for row in rows:
+    for number, row in enumerate(rows):
         for piece in row.pieces:
             low, high = int((piece.x0 - left) / step), int(np.ceil((piece.x1 - left) / step))
-            crossings[max(low, 0) : min(high, size)] += 1
+            crossings[max(low, 0) : min(high, size)] += _weight(number)
     allowed = CROSSED * len(rows) if len(rows) > 3 else 0
     bounds = [left]
     free = crossings[:-1] <= allowed
@@ -146,9 +146,15 @@ def column_bounds(rows: Sequence[Row], em: float) -> list[float]:
     return _occupied(rows, bounds)
 
 
+def _weight(row: int) -> float:
+    """What a crossing of a bound counts: a heading over several columns, in the first row, may rightly cross one; the
+    name of a column below it, and what stands in the column, may not."""
+    return 1.0 if row else 0.5
+
+
 def _occupied(rows: Sequence[Row], bounds: list[float]) -> list[float]:
     """Drop bounds of columns in which nothing stands on its own: of such a column's two bounds the one that more pieces
-    cross. A heading over several columns, in the first row, may rightly cross one; the name of a column may not."""
+    cross."""
     bounds = list(bounds)
     while len(bounds) > 2:
         counts, crossed = np.zeros(len(bounds) - 1), np.zeros(len(bounds))
@@ -156,7 +162,7 @@ def _occupied(rows: Sequence[Row], bounds: list[float]) -> list[float]:
             for piece in row.pieces:
                 low, high = _reach(piece, bounds)
                 counts[low] += low == high
-                crossed[low + 1 : high + 1] += 1 if number else 0.5
+                crossed[low + 1 : high + 1] += _weight(number)
         empty = np.flatnonzero(counts == 0)
         if not len(empty):
             break

@@ -75,6 +75,22 @@ def test_cells_of_generated_tables(kind: str, spans: bool) -> None:
     assert score.cells[f"{name} exact"] == score.cells[name] > 0, score.notes
 
 
+@pytest.mark.parametrize(
+    ("seed", "spans"),
+    [
+        (3039, True),  # the names of two columns stand over the numbers of the next, a heading over their gap
+        (3074, True),  # the same in a typewriter face, whose words stand as far apart as cells
+        (3118, False),  # two columns closer together than any gutter, below a paragraph
+        (3184, True),  # a name that reaches over its column
+    ],
+)
+def test_cells_of_tables_with_close_columns(seed: int, spans: bool) -> None:
+    ((page, truth, matrix),) = born_digital(generate_table_page(seed, "unruled", spans=spans))
+    score = score_page(page, truth, matrix)
+    name = f"unruled{' spans' if spans else ''}"
+    assert score.cells[f"{name} exact"] == score.cells[name] > 0, score.notes
+
+
 @pytest.mark.parametrize("spans", [False, True])
 def test_ruled_cells_are_found_on_a_tilted_scan(spans: bool) -> None:
     document = generate_table_page(3, "ruled", spans=spans)

@@ -189,3 +189,39 @@ def test_bullets_that_the_recogniser_left_out_are_seen_on_the_image() -> None:
     assert [text for text, _ in listed] == [lines[i].text for i in (4, 5, 6)]
     assert listed[0][1] == listed[1][1] != listed[2][1]
     assert "- the second one is short" in markdown([arranged])
+
+
+def test_items_of_a_list_whose_numbers_lost_their_space_are_items() -> None:
+    lines = [
+        *column(100, 200, 6),
+        line("1.Quiet harbour", 100, 380, width=150),
+        line("2. Old bridge", 100, 408, width=130),
+    ]
+    assert page(lines).text.endswith("\n\n1.Quiet harbour\n2. Old bridge")
+
+
+def test_a_paragraph_after_a_list_begins_with_its_capital_and_a_little_space() -> None:
+    items = [line(f"{i}. A short item of the list", 100, 400 + 28 * i, width=330) for i in (1, 2)]
+    after = line("Every harbour was described in the report about the", 120, 490, width=400)
+    arranged = page([*column(100, 200, 6), *items, after])
+    assert arranged.text.endswith("2. A short item of the list\n\n" + after.text)
+
+
+def test_the_blank_half_of_a_chinese_full_stop_is_no_gap_between_columns() -> None:
+    texts = ["木只设船通季港机委", "小。", "管港验机安观造机"]
+    lefts = (100, 280, 320)  # the ink of the stop ends at 300; its place is as wide as any character's
+    words = tuple(
+        Word(text, quad(x, 100, x + (20 if text == "小。" else 20 * len(text)), 120), 1.0)
+        for text, x in zip(texts, lefts)
+    )
+    whole = Line("".join(texts), quad(100, 100, 480, 120), 1.0, words)
+    below = [line("港机委农明进验验集委", x, 150 + 28 * i, width=200) for x in (100, 320) for i in range(5)]
+    assert page([whole, *below]).lines[0].text == whole.text
+
+
+def test_a_heading_beside_a_picture_is_none_over_both_columns() -> None:
+    left = [*column(100, 150, 8), line("Quiet harbour", 100, 410, 27), *column(100, 460, 8)]
+    right = [*column(560, 150, 4), line("Figure 2: A harbour.", 560, 520, width=200), *column(560, 570, 4)]
+    texts = [found.text for found in page([*left, *right]).lines]
+    assert texts.index("Quiet harbour") < texts.index("Figure 2: A harbour.")
+    assert [found.text for found in page([*left, *right]).lines[:17]] == [found.text for found in left]
