@@ -205,6 +205,23 @@ def report(
     stdout().print(f"{summary.path}: {size}, {summary.assets} assets{left}", soft_wrap=True)
 
 
+@app.command(epilog="Example: interlace serve --port 8000 --warm ocr,decoder")
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on; other than loopback needs keys")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on; default: 8000")] = None,
+    warm: Annotated[str | None, typer.Option(help="tasks or decoder to keep loaded, by comma, or all")] = None,
+    keys: Annotated[Path | None, typer.Option(help="a file of API keys, one a line: KEY [NAME]")] = None,
+    config: ConfigFile = None,
+    settings: Set = [],  # noqa: B006
+) -> None:
+    """Answer the OpenAI chat API at http://HOST:PORT/v1, with a page to try it at /. Ctrl-C ends it."""
+    from pipelines.cli_serve import serve_endpoint
+
+    flags: dict[str, Any] = {"serve.host": host, "serve.port": port}
+    flags |= {"serve.keys": keys.resolve() if keys else None, "serve.warm": warm.split(",") if warm else None}
+    serve_endpoint(load(config, settings, flags).settings)
+
+
 @app.command(name="config", epilog="Example: INTERLACE_OCR__OPENING__DPI=200 interlace config")
 def config_(config: ConfigFile = None, settings: Set = []) -> None:  # noqa: B006
     """Print every setting as YAML, with where its value came from."""

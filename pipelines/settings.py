@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from cluster.endpoint.config import ServeConfig
 from cluster.pools import ClusterConfig
 from decoder.config import DecoderConfig
 from encoders.failures import InterlaceError
@@ -56,6 +57,7 @@ class SettingsTree(BaseModel):
     run: RunConfig = Field(default_factory=RunConfig)
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
+    serve: ServeConfig = Field(default_factory=ServeConfig)
 
     def encoder(self, task: str) -> Any:
         """The config of one encoder."""

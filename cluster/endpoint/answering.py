@@ -1,0 +1,136 @@
+"""Answers one chat request: directives, files, specialists, decoder; in one piece or as a stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.endpoint.config import EndpointConfig
+from cluster.endpoint.decoding import DecoderAccess
+from cluster.endpoint.perceiving import Perceived, Perceiver
+from decoder.chat import ChatResult, TextDelta
+from decoder.protocol.attachments import attachments
+from decoder.protocol.conversation import conversation
+from decoder.protocol.directives import Directives, directives
+from decoder.protocol.errors import ChatError
+from decoder.protocol.outcome import describe, logprobs_json, refused
+from decoder.protocol.request import CompletionRequest, read_request
+from decoder.protocol.response import DONE, Reply
+from decoder.protocol.results import task_content
+from decoder.sequence import DecoderError
+
+_LARGE_BODY = 256 << 10  # bytes; a longer body is parsed outside the event loop
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the headers ask for. ``bypass``: no specialists, so files are not read. ``show``: precontext in streams."""
+
+    show: bool = False
+    bypass: bool = False
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Wanted:
+        """From the request's headers; only a literal ``true`` counts."""
+        bypass = ("x-interfaze-bypass-moa", "x-bypass-moe")
+        return cls(
+            show=headers.get("x-show-additional-info") == "true",
+            bypass=any(headers.get(name) == "true" for name in bypass),
+        )
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request on its way: what was asked and what has been read for it."""
+
+    request: CompletionRequest
+    wanted: Wanted
+    directives: Directives
+    perceived: Perceived
+    reply: Reply
+    started: float = field(default_factory=time.monotonic)
+    first_token: float | None = None  # seconds after the start
+
+
+class ChatService:
+    """Answers requests with the encoders and the decoder that it is given."""
+
+    def __init__(self, config: EndpointConfig, perceiver: Perceiver, decoder: DecoderAccess) -> None:
+        self._config, self._perceiver, self._decoder = config, perceiver, decoder
+
+    async def begin(self, body: bytes, headers: Mapping[str, str]) -> Turn:
+        """Read and check the request, and have its files read. Raises `ChatError`."""
+        started = time.monotonic()
+        request = await asyncio.to_thread(read_request, body) if len(body) > _LARGE_BODY else read_request(body)
+        models = self._config.serve.models
+        if request.model not in models:
+            message = f"no model {request.model!r}; there are: {', '.join(models)}"
+            raise ChatError(404, message, field="model", code="model_not_found")
+        found = directives(request, self._config.encoders)
+        wanted = Wanted.of(headers)
+        perceived = Perceived()
+        if found.task is not None or not wanted.bypass:
+            files = await asyncio.to_thread(attachments, request) if len(body) > _LARGE_BODY else attachments(request)
+            if files or found.task is not None:
+                perceived = await self._perceiver(files, found.task)
+        reply = Reply(request.model, precontext=perceived.items, active_parameters=perceived.parameters)
+        turn = Turn(request, wanted, found, perceived, reply, started)
+        if found.called is not None:
+            reply.content = task_content(found.called, perceived.results)
+        return turn
+
+    async def whole(self, turn: Turn) -> dict[str, Any]:
+        """The completion in one piece. Raises `ChatError`; cancelling it stops the decoder."""
+        if turn.directives.task is None:
+            asked = conversation(turn.request, turn.directives.system, turn.perceived.entries)
+            try:
+                async with self._decoder.use() as decoder:
+                    result = await decoder.chat(asked)
+            except DecoderError as error:
+                raise refused(error) from error
+            self._finish(turn, result)
+        return turn.reply.completion()
+
+    async def events(self, turn: Turn) -> AsyncIterator[bytes]:
+        """The completion as server-sent events. What fails before the first event is raised as `ChatError`."""
+        reply = turn.reply
+        if turn.directives.task is not None:
+            yield reply.role()
+            yield reply.delta(reply.content or "")
+        else:
+            async for event in self._decoded(turn):
+                yield event
+        yield reply.final(turn.wanted.show)
+        if turn.request.include_usage:
+            yield reply.usage_event()
+        yield DONE
+
+    async def _decoded(self, turn: Turn) -> AsyncIterator[bytes]:
+        reply, begun = turn.reply, False
+        asked = conversation(turn.request, turn.directives.system, turn.perceived.entries)
+        try:
+            async with self._decoder.use() as decoder:
+                async for event in decoder.chat_stream(asked):
+                    if not begun:
+                        begun = True
+                        turn.first_token = time.monotonic() - turn.started
+                        yield reply.role()
+                        if turn.wanted.show and reply.precontext:
+                            yield reply.inline_precontext()
+                    if isinstance(event, TextDelta):
+                        yield reply.delta(event.text, logprobs_json(event.logprobs, turn.request))
+                    else:
+                        self._finish(turn, event)
+        except DecoderError as error:
+            raise refused(error) from error
+        if reply.tool_calls:
+            yield reply.calls()
+
+    def _finish(self, turn: Turn, result: ChatResult) -> None:
+        if turn.first_token is None:
+            turn.first_token = time.monotonic() - turn.started
+        describe(turn.reply, turn.request, result)
+        turn.reply.active_parameters = {**turn.perceived.parameters, **self._decoder.parameters}

@@ -1,0 +1,239 @@
+"""The HTTP side of the gateway: routes, headers, errors, and the OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from cluster.endpoint.admission import MARK
+from cluster.endpoint.answering import ChatService, Turn
+from cluster.endpoint.config import EndpointConfig
+from cluster.endpoint.figures import Figures
+from decoder.protocol.errors import ChatError
+from decoder.protocol.request import CompletionRequest
+from decoder.protocol.response import DONE, CompletionOut, ErrorOut, sse
+
+PAGE = Path(__file__).with_name("page")
+_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_ALIVE = b": still working\n\n"
+_log = logging.getLogger("ray.serve")
+
+
+class ModelOut(BaseModel):
+    """A model that the endpoint answers as."""
+
+    id: str
+    object: str = "model"
+    created: int
+    owned_by: str = "interlace"
+    name: str
+
+
+class ModelsOut(BaseModel):
+    """All of them."""
+
+    object: str = "list"
+    data: list[ModelOut]
+
+
+class HealthOut(BaseModel):
+    """Whether the endpoint answers, and what is awake."""
+
+    ok: bool
+    model: str
+    decoder: str
+    tasks: list[str]
+
+
+def build_api(
+    config: EndpointConfig,
+    service: ChatService,
+    figures: Figures,
+    state: Callable[[], str],
+    stop: Callable[[], Awaitable[None]],
+) -> FastAPI:
+    """The FastAPI application. ``state`` says whether the decoder is awake, ``stop`` ends what the gateway holds."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await stop()
+
+    api = FastAPI(title="Interlace", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    born = int(time.time())
+    models = [ModelOut(id=name, created=born, name=name.replace("-", " ").title()) for name in config.serve.models]
+    errors: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorOut} for status in (400, 401, 404, 408, 413, 429, 503)
+    }
+    _add_errors(api, figures)
+    _add_middleware(api, config)
+
+    @api.get("/health", response_model=HealthOut)
+    async def health() -> HealthOut:
+        return HealthOut(ok=True, model=models[0].id, decoder=state(), tasks=sorted(config.encoders))
+
+    @api.get("/v1/models", response_model=ModelsOut, responses={401: {"model": ErrorOut}, 429: {"model": ErrorOut}})
+    async def list_models() -> ModelsOut:
+        return ModelsOut(data=models)
+
+    @api.get("/v1/models/{model}", response_model=ModelOut, responses={s: errors[s] for s in (401, 404, 429)})
+    async def one_model(model: str) -> ModelOut:
+        for known in models:
+            if known.id == model:
+                return known
+        raise ChatError(404, f"no model {model!r}", code="model_not_found")
+
+    @api.post("/v1/chat/completions", response_model=CompletionOut, responses=errors)
+    async def chat(request: Request) -> Response:
+        kind = request.headers.get("content-type", "application/json")
+        if "json" not in kind:
+            raise ChatError(400, f"the body must be application/json, not {kind}")
+        with figures.request() as seen:
+            async with asyncio.timeout(config.serve.limits.request_seconds):
+                turn = await service.begin(await request.body(), request.headers)
+                seen.begun(turn)
+                if turn.request.stream:
+                    return await _stream(service, turn, figures)
+                completion = await service.whole(turn)
+                seen.finished(turn)
+        return JSONResponse(completion, headers={"x-interlace-request": turn.reply.id})
+
+    @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, 401: errors[401]})
+    async def metrics(request: Request) -> Response:
+        text, kind = await figures.text(request.headers.get("x-interlace-refused"))
+        return Response(text, media_type=kind)
+
+    @api.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers=_page_headers())
+
+    api.mount("/page", StaticFiles(directory=PAGE), name="page")
+    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
+    return api
+
+
+async def _stream(service: ChatService, turn: Turn, figures: Figures) -> Response:
+    """Answer as a stream once its first event is there, so that what goes wrong before is a plain error. When that
+    takes long the stream begins without it, and comments keep the connection alive."""
+    events = service.events(turn)
+    first = asyncio.ensure_future(anext(events))
+    try:
+        await asyncio.wait([first], timeout=10)
+        if first.done():
+            first.result()
+    except BaseException:
+        first.cancel()
+        raise
+    return StreamingResponse(
+        _sent(turn, first, events, figures), media_type="text/event-stream", headers=_STREAM_HEADERS
+    )
+
+
+async def _sent(
+    turn: Turn, first: asyncio.Future[bytes], events: AsyncIterator[bytes], figures: Figures
+) -> AsyncIterator[bytes]:
+    with figures.stream(turn):
+        try:
+            while not (await asyncio.wait([first], timeout=10))[0]:
+                yield _ALIVE
+            yield first.result()
+            async for event in events:
+                yield event
+        except ChatError as error:
+            yield sse(error.body()) + DONE
+        except Exception:
+            _log.exception("a stream failed")
+            yield sse(ChatError(500, "the answer could not be finished").body()) + DONE
+        finally:
+            first.cancel()
+            await events.aclose()  # type: ignore[attr-defined]
+
+
+def _add_errors(api: FastAPI, figures: Figures) -> None:
+    async def of_chat(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ChatError)
+        figures.failed(error.status)
+        return JSONResponse(error.body(), error.status, headers=error.headers())
+
+    async def of_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        status = error.status_code if error.status_code in (404, 405) else 400
+        return await of_chat(request, ChatError(status, f"{request.method} {request.url.path}: {error.detail}"))
+
+    async def of_time(request: Request, error: Exception) -> Response:
+        return await of_chat(request, ChatError(503, "the request took too long", retry_after=5))
+
+    async def of_anything(request: Request, error: Exception) -> Response:
+        _log.exception("a request failed", exc_info=error)
+        figures.failed(500)
+        body = ChatError(500, "an internal error; the server's log has it").body()
+        return JSONResponse(body, 500, headers={MARK.decode(): "1"})
+
+    api.add_exception_handler(ChatError, of_chat)
+    api.add_exception_handler(HTTPException, of_http)
+    api.add_exception_handler(TimeoutError, of_time)
+    api.add_exception_handler(Exception, of_anything)
+
+
+def _add_middleware(api: FastAPI, config: EndpointConfig) -> None:
+    local = config.serve.host in ("127.0.0.1", "::1", "localhost") and config.serve.keys is None
+    # Without keys any page that the user has open could ask; only pages of this machine may then.
+    origins = {"allow_origin_regex": r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"} if local else {}
+    api.add_middleware(
+        CORSMiddleware,
+        allow_origins=() if local else ("*",),
+        allow_methods=("*",),
+        allow_headers=("*",),
+        expose_headers=("x-request-id", "retry-after"),
+        **origins,  # type: ignore[arg-type]
+    )
+
+    @api.middleware("http")
+    async def mark(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call(request)
+        response.headers[MARK.decode()] = "1"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
+
+
+def _page_headers() -> dict[str, str]:
+    policy = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; object-src 'none'"
+    return {
+        "content-security-policy": policy + "; base-uri 'none'; frame-ancestors 'none'",
+        "cache-control": "no-cache",
+    }
+
+
+def _openapi(api: FastAPI) -> dict[str, Any]:
+    """FastAPI's document with the schema of the chat request, which is read by hand for the sake of its errors."""
+    if api.openapi_schema is None:
+        document = get_openapi(title=api.title, version=api.version, routes=api.routes)
+        schema = CompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= schema.pop("$defs", {})
+        schemas["CompletionRequest"] = schema
+        reference = {"schema": {"$ref": "#/components/schemas/CompletionRequest"}}
+        body = {"required": True, "content": {"application/json": reference}}
+        operation = document["paths"]["/v1/chat/completions"]["post"]
+        operation["requestBody"] = body
+        operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+        for path in document["paths"].values():
+            for one in path.values():
+                one.get("responses", {}).pop("422", None)  # FastAPI's own; ours are 400
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}, {}]
+        api.openapi_schema = document
+    return api.openapi_schema

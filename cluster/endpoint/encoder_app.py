@@ -1,0 +1,127 @@
+"""One Serve deployment per task encoder: batches what comes together, sleeps when nobody asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cluster.endpoint.config import EndpointConfig, EndpointLimits
+from encoders.base import MediaInput, Perception
+from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.media.opener import MediaOpener
+from encoders.registry import ENCODERS
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+BATCH = 8  # parts of one batch
+BATCH_WAIT_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an encoder made of one file, and the parameters that it took. ``units``: its pages, or seconds of sound."""
+
+    perception: Perception
+    parameters: dict[str, int]
+    units: float = 0.0
+
+
+class EncoderReplica:
+    """One encoder. It works in a thread of its own, one batch at a time, so that the replica stays answerable."""
+
+    def __init__(self, task: str, config: Any, limits: EndpointLimits, device: str) -> None:
+        from ray import serve
+
+        opening = config.limits.model_copy(update={"max_image_pixels": limits.pixels})
+        self._task, self._limits = task, limits
+        self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
+        self._encoder.load(device)
+        self._opener = MediaOpener(limits=opening)
+        self._parameters = self._encoder.parameters()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=task)
+        self._batched = serve.batch(self._batch, max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
+
+    async def read(self, item: MediaInput) -> Reading:
+        """Read one file; those that come at the same time share a batch."""
+        reading: Reading = await self._batched(item)
+        return reading
+
+    async def _batch(self, items: list[MediaInput]) -> list[Reading]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, items)
+
+    def _read(self, items: Sequence[MediaInput]) -> list[Reading]:
+        looked = [self._look(item) for item in items]
+        fit = [item for item, found in zip(items, looked, strict=True) if not isinstance(found, Failure)]
+        perceptions = iter(self._perceive(fit))
+        readings = []
+        for found in looked:
+            if isinstance(found, Failure):
+                readings.append(Reading(Perception(None, failures=(found,)), {}))
+            else:
+                bare = replace(next(perceptions), features=np.zeros((0, 0), np.float16), spans=())
+                readings.append(Reading(bare, self._parameters, found))
+        return readings
+
+    def _look(self, item: MediaInput) -> float | Failure:
+        """The file's pages or seconds, unless there are too many of them."""
+        try:
+            probe = self._opener.probe(item)
+        except MediaError as error:
+            return error.failure("probe", self._task)
+        limits = self._limits
+        for amount, most, unit in ((probe.pages, limits.pages, "pages"), (probe.seconds, limits.audio_seconds, "s")):
+            if amount > most:
+                message = f"the file has {amount:g} {unit}; at most {most:g} are read"
+                return Failure(FailureCategory.TOO_LARGE, "probe", message, self._task)
+        return probe.pages or probe.seconds
+
+    def _perceive(self, items: Sequence[MediaInput]) -> list[Perception]:
+        """Encoders return failures; when one raises all the same, its files are read one by one."""
+        if not items:
+            return []
+        try:
+            return self._encoder(items)
+        except Exception as error:
+            if len(items) > 1:
+                return [self._perceive([item])[0] for item in items]
+            message = f"{type(error).__name__}: {error}"[:500]
+            return [Perception(None, failures=(Failure(FailureCategory.MODEL_FAILED, self._task, message),))]
+
+    def __del__(self) -> None:
+        for name in ("_encoder", "_opener"):
+            if (part := getattr(self, name, None)) is not None:
+                part.close()
+
+
+def encoder_application(task: str, config: EndpointConfig) -> Application:
+    """The deployment of one encoder. It books no CPU: endpoint and runs share two cores, and whole ones do not fit."""
+    from ray import serve
+
+    serving = config.serve
+    warm = serving.warms(task)
+    deployment = serve.deployment(
+        EncoderReplica,
+        name=task,
+        ray_actor_options={"num_cpus": 0, "num_gpus": serving.gpu_share if config.gpus else 0},
+        max_ongoing_requests=4 * BATCH,
+        autoscaling_config={
+            "min_replicas": 1 if warm else 0,
+            "initial_replicas": 1 if warm else 0,
+            "max_replicas": serving.encoder_replicas,
+            "target_ongoing_requests": 2 * BATCH,
+            "upscale_delay_s": 5,
+            "downscale_delay_s": min(60.0, serving.idle_seconds),
+            "downscale_to_zero_delay_s": serving.idle_seconds,
+        },
+        health_check_period_s=10,
+        health_check_timeout_s=60,
+        graceful_shutdown_timeout_s=60,
+    )
+    built: Application = deployment.bind(task, config.encoders[task], serving.limits, "cuda" if config.gpus else "cpu")
+    return built

@@ -1,0 +1,119 @@
+"""Fetching what a request refers to by URL, within limits and from public addresses only."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Sequence
+from types import TracebackType
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from cluster.endpoint.addresses import ForbiddenAddress, Network, PublicResolver, check_address, literal_address
+from decoder.protocol.errors import ChatError, bad_request
+
+REDIRECTS = 5
+_HEADERS = {"user-agent": "interlace", "accept": "*/*"}
+
+
+class Fetcher:
+    """Fetches URLs. One per gateway; a context manager, or `close` it."""
+
+    def __init__(self, allowed: Sequence[str] = (), seconds: float = 30.0) -> None:
+        self._allowed: list[Network] = [ipaddress.ip_network(network, strict=False) for network in allowed]
+        self._seconds = seconds
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, url: str, field: str, limit: int) -> bytes:
+        """The bytes behind a URL. Raises `ChatError`: 400 for what must not or cannot be fetched, 413 for too much."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._follow(url, field, limit)
+        except TimeoutError:
+            raise bad_request(field, f"{_shown(url)} was not fetched within {self._seconds:g} s") from None
+        except ForbiddenAddress:
+            raise bad_request(field, f"{_shown(url)} is not at a public address, or redirects to such a one") from None
+        except (aiohttp.ClientError, OSError, ValueError, UnicodeError) as error:
+            # aiohttp wraps what a resolver raises; the cause may be ours.
+            if isinstance(error.__cause__, ForbiddenAddress) or "not a public address" in str(error):
+                raise bad_request(field, f"{_shown(url)} is not at a public address") from None
+            raise bad_request(field, f"{_shown(url)} cannot be fetched ({type(error).__name__})") from None
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> Fetcher:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _follow(self, url: str, field: str, limit: int) -> bytes:
+        """Redirects are followed here, so that each target is checked like the first."""
+        for _ in range(REDIRECTS + 1):
+            self._check(url)
+            async with self._client().get(url, allow_redirects=False, headers=_HEADERS) as response:
+                if response.status in (301, 302, 303, 307, 308) and "location" in response.headers:
+                    url = urljoin(url, response.headers["location"])
+                    continue
+                if response.status != 200:
+                    raise bad_request(field, f"{_shown(url)} answered with status {response.status}")
+                return await _body(response, field, limit)
+        raise bad_request(field, f"more than {REDIRECTS} redirects from {_shown(url)}")
+
+    def _check(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not an http address: {url[:100]}")
+        literal = literal_address(parts.hostname)
+        if literal is not None:  # aiohttp does not ask its resolver for these
+            check_address(literal, self._allowed)
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # No cookies, no proxies from the environment, and a fresh look-up for every connection.
+            connector = aiohttp.TCPConnector(
+                resolver=PublicResolver(self._allowed), use_dns_cache=False, limit=64, force_close=True
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=20),
+                auto_decompress=False,  # a small body must not become a large one; files are compressed in themselves
+            )
+        return self._session
+
+
+async def _body(response: aiohttp.ClientResponse, field: str, limit: int) -> bytes:
+    declared = response.content_length
+    if declared is not None and declared > limit:
+        raise _too_large(field, limit)
+    found = bytearray()
+    async for block in response.content.iter_chunked(1 << 16):
+        found += block
+        if len(found) > limit:
+            raise _too_large(field, limit)
+    if not found:
+        raise bad_request(field, "the URL has no content")
+    return bytes(found)
+
+
+def _too_large(field: str, limit: int) -> ChatError:
+    return ChatError(413, f"the file is larger than {limit} bytes", field=field)
+
+
+def _shown(url: str) -> str:
+    """A URL as an error may show it: without what may be a secret."""
+    parts = urlsplit(url)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        port = ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"[:200]

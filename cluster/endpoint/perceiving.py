@@ -1,0 +1,161 @@
+"""From the files of a request to what the specialists read in them: only those that the request needs are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster.endpoint.config import EndpointLimits
+from cluster.endpoint.encoder_app import Reading
+from cluster.endpoint.fetch import Fetcher
+from decoder.precontext import Precontext
+from decoder.protocol.attachments import REJECTED, Attachment
+from decoder.protocol.errors import ChatError, bad_request, from_failure
+from decoder.protocol.results import precontext_item, task_result
+from encoders.base import MediaInput
+from encoders.failures import Failure
+from encoders.media import sniff
+from encoders.registry import ENCODERS
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file of the request, fetched and typed by its content."""
+
+    attachment: Attachment
+    data: bytes
+    media_type: str
+    modality: str
+
+    @property
+    def part_id(self) -> str:
+        """Names the file in evidence: the first 16 hex digits of its SHA-256."""
+        return hashlib.sha256(self.data).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class Perceived:
+    """What was read: for the decoder, for `precontext`, and as results of a task; and the parameters it took."""
+
+    entries: list[Precontext] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    parameters: dict[str, int] = field(default_factory=dict)
+
+
+class Perceiver:
+    """Fetches files and asks encoders. ``encoders`` are Serve handles by task; one that sleeps wakes when asked."""
+
+    def __init__(self, encoders: Mapping[str, Any], fetcher: Fetcher, limits: EndpointLimits) -> None:
+        self._encoders, self._fetcher, self._limits = encoders, fetcher, limits
+
+    async def __call__(self, attachments: Sequence[Attachment], task: str | None) -> Perceived:
+        """Read all files with the task's encoder, or each with the one that reads its kind. Raises `ChatError`."""
+        if len(attachments) > self._limits.files:
+            raise ChatError(413, f"{len(attachments)} files; at most {self._limits.files} are read", field="messages")
+        if task is not None and not attachments:
+            raise bad_request("messages", f"task {task} needs a file or an URL, and there is none")
+        found = await _together([self._fetch(item) for item in attachments])
+        reading = [(media, self._task(media, task)) for media in found if isinstance(media, Media)]
+        readings = await _together([self._read(media, which) for media, which in reading])
+        perceived = Perceived()
+        for (media, which), result in zip(reading, readings, strict=True):
+            _add(perceived, media, which, result)
+        for missing in found:
+            if not isinstance(missing, Media):
+                perceived.items.append(missing)
+        if task is not None and not perceived.results:
+            raise bad_request("messages", str(perceived.items[0]["result"]["message"]))
+        return perceived
+
+    async def _fetch(self, item: Attachment) -> Media | dict[str, Any]:
+        """The file. A URL inside a message that leads nowhere is told of, not refused: people write about URLs."""
+        try:
+            data = item.data
+            if data is None:
+                assert item.url is not None
+                data = await self._fetcher.get(item.url, item.field, self._limits.url_bytes)
+            elif len(data) > self._limits.file_bytes:
+                raise ChatError(413, f"the file is larger than {self._limits.file_bytes} bytes", field=item.field)
+            return _typed(item, data)
+        except ChatError as error:
+            if not item.in_text:
+                raise
+            return {"name": "fetch", "result": {"error": error.code, "message": error.message, "url": item.url}}
+
+    def _task(self, media: Media, task: str | None) -> str:
+        """Which encoder reads it: the one that was asked for, else the first that is registered for its kind."""
+        if task is not None:
+            if media.modality not in ENCODERS[task].modalities:
+                kinds = " and ".join(f"{kind}s" for kind in ENCODERS[task].modalities)
+                raise bad_request(
+                    media.attachment.field, f"{task} reads {kinds}, and this is {media.media_type} ({media.modality})"
+                )
+            return task
+        for name, entry in ENCODERS.items():
+            if media.modality in entry.modalities and name in self._encoders:
+                return name
+        raise bad_request(media.attachment.field, f"nothing here reads {media.media_type}")
+
+    async def _read(self, media: Media, task: str) -> Reading:
+        from ray.exceptions import RayActorError
+
+        item = MediaInput(media.part_id, media.attachment.name or media.part_id, media.media_type, data=media.data)
+        for _ in range(_ATTEMPTS):
+            try:
+                reading: Reading = await self._encoders[task].read.remote(item)
+            except RayActorError:
+                continue  # its replica died or was replaced; another one reads it
+            if reading.perception.result is None:
+                raise from_failure(_worst(reading.perception.failures), media.attachment.field)
+            return reading
+        raise ChatError(503, f"the replicas of {task} died while they read this file", retry_after=5)
+
+
+def _typed(item: Attachment, data: bytes) -> Media:
+    if not data:
+        raise bad_request(item.field, "the file is empty")
+    found = sniff.media_type(data[: sniff.HEAD_BYTES], data[-sniff.TAIL_BYTES :], item.name)
+    kind = sniff.modality(found)
+    if found in REJECTED:
+        raise bad_request(item.field, f"{found} is not supported; convert it to PNG, JPEG or WebP")
+    if found is None or kind is None:
+        raise bad_request(item.field, f"the content is {found or 'of no known type'}, which nothing here reads")
+    return Media(item, data, found, kind)
+
+
+def _worst(failures: Sequence[Failure]) -> Failure:
+    return next((failure for failure in failures if failure.page is None), failures[0])
+
+
+def _add(perceived: Perceived, media: Media, task: str, reading: Reading) -> None:
+    result = reading.perception.result
+    assert result is not None
+    shaped = task_result(task, result, media.media_type)
+    perceived.results.append(shaped)
+    perceived.items.append(precontext_item(task, shaped, reading.perception.failures))
+    perceived.entries.append(Precontext(task, result, media.part_id))
+    perceived.parameters |= reading.parameters
+
+
+async def _together(waits: Sequence[Any]) -> list[Any]:
+    """All at once; when one fails the others are given up."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_outcome(wait)) for wait in waits]
+    outcomes = [task.result() for task in tasks]
+    for outcome in outcomes:
+        if isinstance(outcome, ChatError):
+            raise outcome
+    return outcomes
+
+
+async def _outcome(wait: Any) -> Any:
+    try:
+        return await wait
+    except ChatError as error:
+        return error

@@ -1,0 +1,61 @@
+"""Starting the endpoint: Ray, Serve with its HTTP proxy, and the application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from cluster.endpoint.config import EndpointConfig, ServeConfig
+from cluster.endpoint.gateway import APPLICATION, endpoint_application
+from cluster.pools import ClusterConfig
+from cluster.session import ray_session
+from decoder.config import DecoderConfig
+from encoders.failures import InterlaceError
+
+
+@contextmanager
+def endpoint_running(
+    cluster: ClusterConfig, config: ServeConfig, decoder: DecoderConfig, encoders: Mapping[str, Any]
+) -> Iterator[str]:
+    """The endpoint answers while the block runs; yields the address under which runs can join its cluster.
+
+    Joins the cluster of RAY_ADDRESS, else starts a local one. Raises `InterlaceError` when Serve runs there without
+    an HTTP proxy, which it cannot get later.
+    """
+    with ray_session(cluster) as resources:
+        import ray
+        from ray import serve
+
+        _start_serve(config)
+        whole = EndpointConfig(serve=config, decoder=decoder, encoders=dict(encoders), gpus=resources.gpus)
+        serve.run(endpoint_application(whole), name=APPLICATION, route_prefix="/")
+        try:
+            yield str(ray.get_runtime_context().gcs_address)
+        finally:
+            serve.delete(APPLICATION)
+
+
+def _start_serve(config: ServeConfig) -> None:
+    """Serve with a proxy at our address; one that runs already must have just that."""
+    import ray
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+    from ray.serve.context import _get_global_client
+
+    running = _get_global_client(raise_if_no_controller_running=False)
+    if running is None:
+        serve.start(http_options=HTTPOptions(host=config.host, port=config.port, keep_alive_timeout_s=75))
+        return
+    options = running.http_config
+    proxies = ray.get(running._controller.get_proxies.remote())
+    if (options.host, options.port) == (config.host, config.port) and proxies:
+        return
+    if not serve.status().applications:
+        serve.shutdown()
+        serve.start(http_options=HTTPOptions(host=config.host, port=config.port, keep_alive_timeout_s=75))
+        return
+    where = f"at {options.host}:{options.port}" if proxies else "without an HTTP server, for a run"
+    raise InterlaceError(
+        f"Ray Serve runs on this cluster already, {where}; wait for what uses it to end, or start the endpoint first"
+    )
