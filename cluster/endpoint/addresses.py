@@ -28,16 +28,19 @@ class PublicResolver(AbstractResolver):
 
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = allowed
-        self._resolver = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The host's addresses, all of them checked."""
-        found = await self._resolver.resolve(host, port, socket.AF_UNSPEC)
+        found = await self.look_up(host, port)
         for result in found:
             check_address(result["host"], self._allowed)
         return found
+
+    async def look_up(self, host: str, port: int) -> list[ResolveResult]:
+        """What the system says."""
+        return await ThreadedResolver().resolve(host, port, socket.AF_UNSPEC)
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -59,7 +59,7 @@ class ChatService:
     """Answers requests with the encoders and the decoder that it is given."""
 
     def __init__(self, config: EndpointConfig, perceiver: Perceiver, decoder: DecoderAccess) -> None:
-        self._config, self._perceiver, self._decoder = config, perceiver, decoder
+        self._config, self.perceiver, self._decoder = config, perceiver, decoder
 
     async def begin(self, body: bytes, headers: Mapping[str, str]) -> Turn:
         """Read and check the request, and have its files read. Raises `ChatError`."""
@@ -75,7 +75,7 @@ class ChatService:
         if found.task is not None or not wanted.bypass:
             files = await asyncio.to_thread(attachments, request) if len(body) > _LARGE_BODY else attachments(request)
             if files or found.task is not None:
-                perceived = await self._perceiver(files, found.task)
+                perceived = await self.perceiver(files, found.task)
         reply = Reply(request.model, precontext=perceived.items, active_parameters=perceived.parameters)
         turn = Turn(request, wanted, found, perceived, reply, started)
         if found.called is not None:

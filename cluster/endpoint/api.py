@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -28,6 +29,7 @@ from decoder.protocol.response import DONE, CompletionOut, ErrorOut, sse
 
 PAGE = Path(__file__).with_name("page")
 _STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_WEBP = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}, "description": "the page"}
 _ALIVE = b": still working\n\n"
 _log = logging.getLogger("ray.serve")
 
@@ -111,6 +113,12 @@ def build_api(
                 seen.finished(turn)
         return JSONResponse(completion, headers={"x-interlace-request": turn.reply.id})
 
+    @api.post("/v1/pictures", response_class=Response, responses={200: _WEBP} | errors)
+    async def picture(request: Request, page: int = 1) -> Response:
+        if not 1 <= page <= 1_000_000:
+            raise ChatError(400, "pages count from 1", field="page")
+        return Response(await service.perceiver.picture(await request.body(), page), media_type="image/webp")
+
     @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, 401: errors[401]})
     async def metrics(request: Request) -> Response:
         text, kind = await figures.text(request.headers.get("x-interlace-refused"))
@@ -182,7 +190,13 @@ def _add_errors(api: FastAPI, figures: Figures) -> None:
         body = ChatError(500, "an internal error; the server's log has it").body()
         return JSONResponse(body, 500, headers={MARK.decode(): "1"})
 
+    async def of_parameters(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        return await of_chat(request, ChatError(400, first["msg"], field=str(first["loc"][-1])))
+
     api.add_exception_handler(ChatError, of_chat)
+    api.add_exception_handler(RequestValidationError, of_parameters)
     api.add_exception_handler(HTTPException, of_http)
     api.add_exception_handler(TimeoutError, of_time)
     api.add_exception_handler(Exception, of_anything)
@@ -229,6 +243,8 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         body = {"required": True, "content": {"application/json": reference}}
         operation = document["paths"]["/v1/chat/completions"]["post"]
         operation["requestBody"] = body
+        file = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        document["paths"]["/v1/pictures"]["post"]["requestBody"] = {"required": True, "content": file}
         operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"}}
         for path in document["paths"].values():
             for one in path.values():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from cluster.endpoint.config import EndpointConfig, EndpointLimits
 from encoders.base import MediaInput, Perception
@@ -42,7 +44,9 @@ class EncoderReplica:
         self._task, self._limits = task, limits
         self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
         self._encoder.load(device)
-        self._opener = MediaOpener(limits=opening)
+        self._opener = MediaOpener(config.opening, opening)
+        # A page that is read from its text layer has no pixels unless they are asked for.
+        self._pictures = MediaOpener(config.opening.model_copy(update={"ocr": "always"}), opening)
         self._parameters = self._encoder.parameters()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=task)
         self._batched = serve.batch(self._batch, max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
@@ -51,6 +55,20 @@ class EncoderReplica:
         """Read one file; those that come at the same time share a batch."""
         reading: Reading = await self._batched(item)
         return reading
+
+    async def picture(self, item: MediaInput) -> bytes | Failure:
+        """The first page of the item's range as WebP, in the pixels in which results are given."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._picture, item)
+
+    def _picture(self, item: MediaInput) -> bytes | Failure:
+        for opened in self._pictures.pages(item):
+            if isinstance(opened, Failure):
+                return opened
+            if opened.image is not None:
+                out = io.BytesIO()
+                Image.fromarray(opened.image).save(out, "WEBP", quality=80, method=0)
+                return out.getvalue()
+        return Failure(FailureCategory.EMPTY, "open", "there is no such page to draw", self._task)
 
     async def _batch(self, items: list[MediaInput]) -> list[Reading]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, items)
@@ -94,7 +112,7 @@ class EncoderReplica:
             return [Perception(None, failures=(Failure(FailureCategory.MODEL_FAILED, self._task, message),))]
 
     def __del__(self) -> None:
-        for name in ("_encoder", "_opener"):
+        for name in ("_encoder", "_opener", "_pictures"):
             if (part := getattr(self, name, None)) is not None:
                 part.close()
 

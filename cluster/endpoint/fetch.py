@@ -20,8 +20,11 @@ _HEADERS = {"user-agent": "interlace", "accept": "*/*"}
 class Fetcher:
     """Fetches URLs. One per gateway; a context manager, or `close` it."""
 
-    def __init__(self, allowed: Sequence[str] = (), seconds: float = 30.0) -> None:
+    def __init__(
+        self, allowed: Sequence[str] = (), seconds: float = 30.0, resolver: type[PublicResolver] = PublicResolver
+    ) -> None:
         self._allowed: list[Network] = [ipaddress.ip_network(network, strict=False) for network in allowed]
+        self._resolver = resolver(self._allowed)
         self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
@@ -78,9 +81,7 @@ class Fetcher:
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             # No cookies, no proxies from the environment, and a fresh look-up for every connection.
-            connector = aiohttp.TCPConnector(
-                resolver=PublicResolver(self._allowed), use_dns_cache=False, limit=64, force_close=True
-            )
+            connector = aiohttp.TCPConnector(resolver=self._resolver, use_dns_cache=False, limit=64, force_close=True)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),

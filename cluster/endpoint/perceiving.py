@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +22,10 @@ from encoders.media import sniff
 from encoders.registry import ENCODERS
 
 _ATTEMPTS = 3
+_KEPT = 64  # readings of files, the last ones
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Media:
     """A file of the request, fetched and typed by its content."""
 
@@ -31,11 +33,7 @@ class Media:
     data: bytes
     media_type: str
     modality: str
-
-    @property
-    def part_id(self) -> str:
-        """Names the file in evidence: the first 16 hex digits of its SHA-256."""
-        return hashlib.sha256(self.data).hexdigest()[:16]
+    part_id: str  # names the file in evidence: the first 16 hex digits of its SHA-256
 
 
 @dataclass(slots=True)
@@ -53,6 +51,19 @@ class Perceiver:
 
     def __init__(self, encoders: Mapping[str, Any], fetcher: Fetcher, limits: EndpointLimits) -> None:
         self._encoders, self._fetcher, self._limits = encoders, fetcher, limits
+        self._readings: OrderedDict[tuple[str, str, str], Reading] = OrderedDict()
+
+    async def picture(self, data: bytes, page: int) -> bytes:
+        """One page of a document or image as WebP, in the pixels that results refer to. Raises `ChatError`."""
+        media = _typed(Attachment("body", "", data=data), data)
+        task = self._task(media, None)
+        if media.modality == "audio":
+            raise bad_request("body", f"{media.media_type} has no pages")
+        item = MediaInput(media.part_id, media.part_id, media.media_type, data=data, start=page - 1, stop=page)
+        found: bytes | Failure = await self._encoders[task].picture.remote(item)
+        if isinstance(found, Failure):
+            raise from_failure(found, "page")
+        return found
 
     async def __call__(self, attachments: Sequence[Attachment], task: str | None) -> Perceived:
         """Read all files with the task's encoder, or each with the one that reads its kind. Raises `ChatError`."""
@@ -65,7 +76,7 @@ class Perceiver:
         readings = await _together([self._read(media, which) for media, which in reading])
         perceived = Perceived()
         for (media, which), result in zip(reading, readings, strict=True):
-            _add(perceived, media, which, result)
+            _add(perceived, media, found.index(media), which, result)
         for missing in found:
             if not isinstance(missing, Media):
                 perceived.items.append(missing)
@@ -105,7 +116,12 @@ class Perceiver:
     async def _read(self, media: Media, task: str) -> Reading:
         from ray.exceptions import RayActorError
 
-        item = MediaInput(media.part_id, media.attachment.name or media.part_id, media.media_type, data=media.data)
+        name = media.attachment.name or media.part_id
+        known = (task, media.part_id, media.media_type)
+        if known in self._readings:  # the files of earlier turns come again with every turn
+            self._readings.move_to_end(known)
+            return self._readings[known]
+        item = MediaInput(media.part_id, name, media.media_type, data=media.data)
         for _ in range(_ATTEMPTS):
             try:
                 reading: Reading = await self._encoders[task].read.remote(item)
@@ -113,6 +129,9 @@ class Perceiver:
                 continue  # its replica died or was replaced; another one reads it
             if reading.perception.result is None:
                 raise from_failure(_worst(reading.perception.failures), media.attachment.field)
+            self._readings[known] = reading
+            if len(self._readings) > _KEPT:
+                self._readings.popitem(last=False)
             return reading
         raise ChatError(503, f"the replicas of {task} died while they read this file", retry_after=5)
 
@@ -126,19 +145,19 @@ def _typed(item: Attachment, data: bytes) -> Media:
         raise bad_request(item.field, f"{found} is not supported; convert it to PNG, JPEG or WebP")
     if found is None or kind is None:
         raise bad_request(item.field, f"the content is {found or 'of no known type'}, which nothing here reads")
-    return Media(item, data, found, kind)
+    return Media(item, data, found, kind, hashlib.sha256(data).hexdigest()[:16])
 
 
 def _worst(failures: Sequence[Failure]) -> Failure:
     return next((failure for failure in failures if failure.page is None), failures[0])
 
 
-def _add(perceived: Perceived, media: Media, task: str, reading: Reading) -> None:
+def _add(perceived: Perceived, media: Media, file: int, task: str, reading: Reading) -> None:
     result = reading.perception.result
     assert result is not None
     shaped = task_result(task, result, media.media_type)
     perceived.results.append(shaped)
-    perceived.items.append(precontext_item(task, shaped, reading.perception.failures))
+    perceived.items.append(precontext_item(task, shaped, media.part_id, file, reading.perception.failures))
     perceived.entries.append(Precontext(task, result, media.part_id))
     perceived.parameters |= reading.parameters
 

@@ -26,9 +26,17 @@ def task_result(
     return {key: [_detection(item, label, media_type) for item in result or ()]}
 
 
-def precontext_item(task: str, result: Mapping[str, Any], failures: Sequence[Failure] = ()) -> dict[str, Any]:
-    """One item of `precontext`. Pages or stretches that could not be read are told of beside the result."""
-    item: dict[str, Any] = {"name": WIRE_NAMES.get(task, task), "result": dict(result)}
+def precontext_item(
+    task: str, result: Mapping[str, Any], part_id: str, file: int, failures: Sequence[Failure] = ()
+) -> dict[str, Any]:
+    """One item of `precontext`. ``part_id`` is what evidence refers to, ``file`` counts the request's files from 0.
+    Pages or stretches that could not be read are told of beside the result."""
+    item: dict[str, Any] = {
+        "name": WIRE_NAMES.get(task, task),
+        "result": dict(result),
+        "part_id": part_id,
+        "file": file,
+    }
     if failures:
         item["failures"] = [{"category": f.category.value, "message": f.message, "page": f.page} for f in failures]
     return item
