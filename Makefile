@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv models demo test faults fuzz lint bench lock clean
+.PHONY: help system venv models demo test faults fuzz lint bench load lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -56,6 +56,9 @@ faults: models  ## every test under fire, the long ones too, and one table of wh
 bench: models  ## every figure of the README, measured here
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock
 	@$(BIN)/python -m benchmarks
+
+load: models  ## 200 clients at the endpoint for minutes, with a killed replica and a rolling restart
+	@$(BIN)/python -m benchmarks.load
 
 lock:  ## write requirements.lock anew from the ranges in pyproject.toml
 	@bash cluster/lock.sh

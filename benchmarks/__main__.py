@@ -60,6 +60,8 @@ BENCHES = (
           ("--pages", "360", "--baseline-pages", "20", "--repeats", "3", "--keep", "bench-out/bulk_ocr.jsonl"),
           ("--pages", "24", "--baseline-pages", "4", "--repeats", "1", "--keep", "bench-out/bulk_ocr.jsonl"), "speed"),
     Bench("speech_long", "a recording of three hours, end to end", "speech_long", (), ("--hours", "0.1")),
+    Bench("endpoint", "time to first token over an instant engine, goodput over the bare one", "endpoint",
+          (), ("--requests", "100", "--repeats", "1")),
 )  # fmt: skip
 GROUPS = sorted({bench.group for bench in BENCHES if bench.group})
 

@@ -6,9 +6,9 @@ import ipaddress
 import os
 import signal
 import socket
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from cluster.endpoint.config import ServeConfig
@@ -42,14 +42,17 @@ def serve_endpoint(settings: SettingsTree) -> None:
     console = stderr()
     encoders = {task: settings.encoder(task) for task in ENCODERS}
     # Ray takes the signals when it starts; ours come after it.
-    with endpoint_running(settings.cluster, config, settings.decoder, encoders) as address, _interrupts() as stopped:
+    with endpoint_running(settings.cluster, config, settings.decoder, encoders) as endpoint, _signals() as signals:
         where = f"http://{config.host if ':' not in config.host else f'[{config.host}]'}:{config.port}"
         console.print(f"serving at {where}", soft_wrap=True, markup=False)
         if ring.open:
             console.print("no API keys: everybody on this machine may ask, nobody else can", soft_wrap=True)
-        console.print(f"a run beside it shares its decoder: RAY_ADDRESS={address} interlace run ...", soft_wrap=True)
+        join = f"RAY_ADDRESS={endpoint.address} interlace run ..."
+        console.print(f"a run beside it shares its decoder: {join}", soft_wrap=True, markup=False)
         console.print("Ctrl-C ends it", soft_wrap=True)
-        stopped.wait()
+        while signals.get() == signal.SIGHUP:
+            console.print("replacing the gateway", soft_wrap=True)
+            endpoint.restart()
         console.print("ending what is under way", soft_wrap=True)
 
 
@@ -83,18 +86,18 @@ def _loopback(host: str) -> bool:
 
 
 @contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second one ends the process as usual."""
-    stopped = threading.Event()
-    before: Mapping[int, Any] = {}
+def _signals() -> Iterator[SimpleQueue[int]]:
+    """The signals that come: SIGINT and SIGTERM to end, SIGHUP to restart. A second one to end is as usual."""
+    came: SimpleQueue[int] = SimpleQueue()
 
-    def stop(number: int, frame: Any) -> None:
-        stopped.set()
-        signal.signal(number, signal.SIG_DFL)
+    def note(number: int, frame: Any) -> None:
+        came.put(number)
+        if number != signal.SIGHUP:
+            signal.signal(number, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield stopped
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -113,7 +113,7 @@ def build_api(
                 seen.finished(turn)
         return JSONResponse(completion, headers={"x-interlace-request": turn.reply.id})
 
-    @api.post("/v1/pictures", response_class=Response, responses={200: _WEBP} | errors)
+    @api.post("/v1/pictures", response_class=Response, responses={200: _WEBP, **errors})
     async def picture(request: Request, page: int = 1) -> Response:
         if not 1 <= page <= 1_000_000:
             raise ChatError(400, "pages count from 1", field="page")

@@ -77,3 +77,4 @@ class EndpointConfig(BaseModel):
     decoder: DecoderConfig
     encoders: dict[str, Any]
     gpus: float = 0.0
+    generation: int = 0  # another one is another version to Serve: its gateways replace those of the one before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.endpoint.config import EndpointConfig, ServeConfig
@@ -14,11 +15,24 @@ from decoder.config import DecoderConfig
 from encoders.failures import InterlaceError
 
 
+@dataclass(slots=True)
+class RunningEndpoint:
+    """An endpoint that answers. ``address``: what RAY_ADDRESS is for runs that share its decoder."""
+
+    address: str
+    config: EndpointConfig
+
+    def restart(self) -> None:
+        """Replace the gateways without losing a request: new ones come up, then the old ones finish and leave."""
+        self.config = self.config.model_copy(update={"generation": self.config.generation + 1})
+        _deploy(self.config)
+
+
 @contextmanager
 def endpoint_running(
     cluster: ClusterConfig, config: ServeConfig, decoder: DecoderConfig, encoders: Mapping[str, Any]
-) -> Iterator[str]:
-    """The endpoint answers while the block runs; yields the address under which runs can join its cluster.
+) -> Iterator[RunningEndpoint]:
+    """The endpoint answers while the block runs.
 
     Joins the cluster of RAY_ADDRESS, else starts a local one. Raises `InterlaceError` when Serve runs there without
     an HTTP proxy, which it cannot get later.
@@ -29,11 +43,17 @@ def endpoint_running(
 
         _start_serve(config)
         whole = EndpointConfig(serve=config, decoder=decoder, encoders=dict(encoders), gpus=resources.gpus)
-        serve.run(endpoint_application(whole), name=APPLICATION, route_prefix="/")
+        _deploy(whole)
         try:
-            yield str(ray.get_runtime_context().gcs_address)
+            yield RunningEndpoint(str(ray.get_runtime_context().gcs_address), whole)
         finally:
             serve.delete(APPLICATION)
+
+
+def _deploy(config: EndpointConfig) -> None:
+    from ray import serve
+
+    serve.run(endpoint_application(config), name=APPLICATION, route_prefix="/")
 
 
 def _start_serve(config: ServeConfig) -> None:

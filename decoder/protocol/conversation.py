@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from decoder.chat import ChatMessage, ChatRequest, ResponseFormat, Sampling, Tool, ToolCall, ToolChoice
+from decoder.chat import ChatMessage, ChatRequest, ResponseFormat, Tool, ToolCall, ToolChoice
 from decoder.precontext import Precontext
 from decoder.protocol.formats import schema_text
 from decoder.protocol.request import CompletionRequest, Message, NamedTool
+from decoder.sequence import Sampling
 
 
 def conversation(request: CompletionRequest, system: str, precontext: Sequence[Precontext]) -> ChatRequest:
@@ -38,7 +39,8 @@ def conversation(request: CompletionRequest, system: str, precontext: Sequence[P
 
 def _message(message: Message) -> ChatMessage:
     calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or ())
-    return ChatMessage(message.role, message.text, calls, message.tool_call_id)
+    role = "system" if message.role == "developer" else message.role
+    return ChatMessage(role, message.text, calls, message.tool_call_id)
 
 
 def _response(request: CompletionRequest) -> ResponseFormat:

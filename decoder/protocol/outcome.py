@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from decoder.chat import ChatResult, TokenLogprob
 from decoder.evidence import Evidence
 from decoder.protocol.errors import ChatError, bad_request
 from decoder.protocol.request import CompletionRequest
-from decoder.protocol.response import FinishReason, Reply, Usage
+from decoder.protocol.response import Reply, Usage
 from decoder.protocol.results import bounds
 from decoder.sequence import DecoderError, DecoderUnavailable, Overloaded
 
@@ -22,7 +22,7 @@ def describe(reply: Reply, request: CompletionRequest, result: ChatResult) -> No
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in result.tool_calls
     ]
-    reply.finish_reason = cast(FinishReason, result.finish_reason)
+    reply.finish_reason = result.finish_reason
     usage = result.usage
     reply.usage = Usage(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
     reply.logprobs = logprobs_json(result.logprobs, request)
