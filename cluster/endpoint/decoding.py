@@ -56,7 +56,7 @@ class DecoderAccess:
     async def figures(self) -> dict[str, object] | None:
         """What runs and waits in the decoder; None while it sleeps."""
         lease = self._lease
-        return None if lease is None else await asyncio.to_thread(lease.handle.figures)
+        return None if lease is None else await lease.handle.figures_async()
 
     async def close(self) -> None:
         """Give the lease back."""
@@ -68,7 +68,7 @@ class DecoderAccess:
         async with self._changing:
             if self._lease is None:
                 self._lease = await asyncio.to_thread(ensure_decoder, self._config, resources=self._resources)
-                figures = await asyncio.to_thread(self._lease.handle.figures)
+                figures = await self._lease.handle.figures_async()
                 self._parameters = dict(figures["parameters"])
                 if self._watch is None and not self._warm:
                     self._watch = asyncio.create_task(self._sleep_when_idle())

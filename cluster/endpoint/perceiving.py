@@ -22,6 +22,7 @@ from encoders.media import sniff
 from encoders.registry import ENCODERS
 
 _ATTEMPTS = 3
+_TEXTS = sniff.PLAIN - {sniff.XLSX}
 _KEPT = 64  # readings of files, the last ones
 
 
@@ -148,6 +149,14 @@ def _typed(item: Attachment, data: bytes) -> Media:
     return Media(item, data, found, kind, hashlib.sha256(data).hexdigest()[:16])
 
 
+def _plain_text(media: Media) -> str | None:
+    """The file as it is when it is plain text; None for everything that has pages to look at."""
+    if media.media_type not in _TEXTS:
+        return None
+    encoding = sniff.text_encoding(media.data[: sniff.HEAD_BYTES]) or "utf-8"
+    return media.data.decode(encoding, "replace").strip()
+
+
 def _worst(failures: Sequence[Failure]) -> Failure:
     return next((failure for failure in failures if failure.page is None), failures[0])
 
@@ -155,7 +164,7 @@ def _worst(failures: Sequence[Failure]) -> Failure:
 def _add(perceived: Perceived, media: Media, file: int, task: str, reading: Reading) -> None:
     result = reading.perception.result
     assert result is not None
-    shaped = task_result(task, result, media.media_type)
+    shaped = task_result(task, result, media.media_type, _plain_text(media))
     perceived.results.append(shaped)
     perceived.items.append(precontext_item(task, shaped, media.part_id, file, reading.perception.failures))
     perceived.entries.append(Precontext(task, result, media.part_id))

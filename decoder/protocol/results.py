@@ -14,9 +14,14 @@ WIRE_NAMES = {"speech_to_text": "stt"}
 
 
 def task_result(
-    task: str, result: DocumentResult | Speech | tuple[Detection, ...] | None, media_type: str
+    task: str, result: DocumentResult | Speech | tuple[Detection, ...] | None, media_type: str, text: str | None = None
 ) -> dict[str, Any]:
-    """One file's result in the task's shape. Geometry is in pixels of the page, times in seconds."""
+    """One file's result in the task's shape. Geometry is in pixels of the page, times in seconds.
+
+    ``text``: the file is plain text, this one, and has no geometry.
+    """
+    if text is not None:
+        return {"extracted_text": text, "sections": [], "width": None, "height": None}
     if isinstance(result, DocumentResult):
         return _ocr(result, media_type)
     if isinstance(result, Speech):
@@ -76,8 +81,6 @@ def _half(total: int) -> int | float:
 
 def _ocr(result: DocumentResult, media_type: str) -> dict[str, Any]:
     text = "\n".join(filter(None, (_page_text(page) for page in result.pages)))
-    if media_type.startswith("text/") or media_type == "application/json":
-        return {"extracted_text": text, "sections": [], "width": None, "height": None}
     first = result.pages[0] if result.pages else None
     found: dict[str, Any] = {
         "extracted_text": text,

@@ -239,7 +239,7 @@ def test_the_shape_of_ocr() -> None:
     }
     pdf = task_result("ocr", DocumentResult((page, page)), "application/pdf")
     assert pdf["total_pages"] == 2 and len(pdf["sections"]) == 2
-    text = task_result("ocr", DocumentResult((Page(1, 0, 0, "text_layer", "a,b"),)), "text/csv")
+    text = task_result("ocr", DocumentResult((Page(1, 0, 0, "text_layer", "a | b"),)), "text/csv", "a,b")
     assert text == {"extracted_text": "a,b", "sections": [], "width": None, "height": None}
 
 

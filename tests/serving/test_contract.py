@@ -150,7 +150,7 @@ def test_10_a_stream_is_a_stream_and_early_errors_are_json(endpoint: Endpoint) -
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": {"a": 1}}}}
     text = "".join(e["choices"][0]["delta"].get("content") or "" for e in endpoint.events(response_format=schema)[:-1])
     assert json.loads(text) == {"a": 1}
-    for fields in ({"temperature": 9}, {"messages": task_turn(image_part(b"nothing"))}, {"model": "gpt-99"}):
+    for fields in ({"temperature": 9}, {"messages": task_turn(image_part(b"\x00\x01\x02" * 50))}, {"model": "gpt-99"}):
         status, body, headers = endpoint.chat(**{"stream": True, **fields})
         assert status in (400, 404) and headers["content-type"] == "application/json" and body["error"]["code"]
 
