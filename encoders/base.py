@@ -30,6 +30,7 @@ class MediaInput:
     start: float = 0
     stop: float | None = None
     password: str | None = None
+    queries: tuple[str, ...] = ()  # phrases to look for instead of the config's; detectors only
 
 
 @dataclass(frozen=True, slots=True)

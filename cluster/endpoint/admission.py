@@ -34,6 +34,9 @@ MARK = b"x-interlace-version"
 _PASS = b"x-interlace-admitted"
 _REFUSED = b"x-interlace-refused"
 _OPEN_PATHS = ("/", "/health", "/page/")
+BODY = "interlace.body"
+"""Where a scope carries a short body."""
+_SHORT = 64 << 10
 _TRIES = 3
 _DRAINED, _DRAIN_SECONDS = 256 << 20, 10.0
 # Headers by which a client could switch off what protects the server, or pretend to be admitted.
@@ -121,7 +124,9 @@ class Admission:
             kept += [(_PASS, self._token), (_REFUSED, json.dumps(self.refused).encode())]
         for attempt in range(1, _TRIES + 1):
             watched = _Watched(send, last=attempt == _TRIES)
-            await self._app({**scope, "headers": kept}, _replay(body, receive), watched)
+            # A short body goes along with the scope: the replica would come back to the proxy for it.
+            short = {BODY: body} if len(body) <= _SHORT else {}
+            await self._app({**scope, "headers": kept, **short}, replay(body, receive), watched)
             if not watched.lost:
                 return
             await asyncio.sleep(0.2 * attempt)  # the replacement is on its way
@@ -221,7 +226,7 @@ async def _nowhere(message: Message) -> None:
     """Where the rest of a held-back answer goes."""
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(body: bytes, receive: Receive) -> Receive:
     """The body that was read, then whatever the client does next: going away, at most."""
     given = False
 

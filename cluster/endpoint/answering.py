@@ -17,6 +17,7 @@ from decoder.protocol.conversation import conversation
 from decoder.protocol.directives import Directives, directives
 from decoder.protocol.errors import ChatError
 from decoder.protocol.outcome import describe, logprobs_json, refused
+from decoder.protocol.queries import DETECTIONS, queries
 from decoder.protocol.request import CompletionRequest, read_request
 from decoder.protocol.response import DONE, Reply
 from decoder.protocol.results import task_content
@@ -75,7 +76,8 @@ class ChatService:
         if found.task is not None or not wanted.bypass:
             files = await asyncio.to_thread(attachments, request) if len(body) > _LARGE_BODY else attachments(request)
             if files or found.task is not None:
-                perceived = await self.perceiver(files, found.task)
+                looked_for = queries(request) if found.task in DETECTIONS else ()
+                perceived = await self.perceiver(files, found.task, looked_for)
         reply = Reply(request.model, precontext=perceived.items, active_parameters=perceived.parameters)
         turn = Turn(request, wanted, found, perceived, reply, started)
         if found.called is not None:
@@ -98,15 +100,12 @@ class ChatService:
         """The completion as server-sent events. What fails before the first event is raised as `ChatError`."""
         reply = turn.reply
         if turn.directives.task is not None:
-            yield reply.role()
-            yield reply.delta(reply.content or "")
+            yield reply.role() + reply.delta(reply.content or "")
         else:
             async for event in self._decoded(turn):
                 yield event
-        yield reply.final(turn.wanted.show)
-        if turn.request.include_usage:
-            yield reply.usage_event()
-        yield DONE
+        usage = reply.usage_event() if turn.request.include_usage else b""
+        yield reply.final(turn.wanted.show) + usage + DONE
 
     async def _decoded(self, turn: Turn) -> AsyncIterator[bytes]:
         reply, begun = turn.reply, False
@@ -114,20 +113,24 @@ class ChatService:
         try:
             async with self._decoder.use() as decoder:
                 async for event in decoder.chat_stream(asked):
-                    if not begun:
-                        begun = True
-                        turn.first_token = time.monotonic() - turn.started
-                        yield reply.role()
-                        if turn.wanted.show and reply.precontext:
-                            yield reply.inline_precontext()
+                    before = b"" if begun else self._begin(turn)
+                    begun = True
                     if isinstance(event, TextDelta):
-                        yield reply.delta(event.text, logprobs_json(event.logprobs, turn.request))
+                        # What goes before the first piece goes with it: each message is a trip through Serve.
+                        yield before + reply.delta(event.text, logprobs_json(event.logprobs, turn.request))
                     else:
                         self._finish(turn, event)
+                        if before:
+                            yield before
         except DecoderError as error:
             raise refused(error) from error
         if reply.tool_calls:
             yield reply.calls()
+
+    def _begin(self, turn: Turn) -> bytes:
+        turn.first_token = time.monotonic() - turn.started
+        shown = turn.wanted.show and turn.reply.precontext
+        return turn.reply.role() + (turn.reply.inline_precontext() if shown else b"")
 
     def _finish(self, turn: Turn, result: ChatResult) -> None:
         if turn.first_token is None:

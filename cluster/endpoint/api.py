@@ -14,12 +14,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from cluster.endpoint.admission import MARK
+from cluster.endpoint.admission import MARK, App, Message, Receive, Scope, Send
 from cluster.endpoint.answering import ChatService, Turn
 from cluster.endpoint.config import EndpointConfig
 from cluster.endpoint.figures import Figures
@@ -28,7 +28,6 @@ from decoder.protocol.request import CompletionRequest
 from decoder.protocol.response import DONE, CompletionOut, ErrorOut, sse
 
 PAGE = Path(__file__).with_name("page")
-_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _WEBP = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}, "description": "the page"}
 _ALIVE = b": still working\n\n"
 _log = logging.getLogger("ray.serve")
@@ -145,9 +144,7 @@ async def _stream(service: ChatService, turn: Turn, figures: Figures) -> Respons
     except BaseException:
         first.cancel()
         raise
-    return StreamingResponse(
-        _sent(turn, first, events, figures), media_type="text/event-stream", headers=_STREAM_HEADERS
-    )
+    return _EventStream(_sent(turn, first, events, figures))
 
 
 async def _sent(
@@ -215,12 +212,40 @@ def _add_middleware(api: FastAPI, config: EndpointConfig) -> None:
         **origins,  # type: ignore[arg-type]
     )
 
-    @api.middleware("http")
-    async def mark(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call(request)
-        response.headers[MARK.decode()] = "1"
-        response.headers["x-content-type-options"] = "nosniff"
-        return response
+    api.add_middleware(_Marking)
+
+
+class _Marking:
+    """Marks every answer as the gateway's own. Plain ASGI: Starlette's middleware of functions puts two tasks and a
+    queue between a stream and its reader."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (MARK, b"1"), (b"x-content-type-options", b"nosniff")]
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
+class _EventStream(Response):
+    """A stream of events. Serve cancels the call when the client goes, so nobody watches for that here."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[bytes]) -> None:
+        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for event in self._events:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _page_headers() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from cluster.endpoint.admission import SETTINGS, Admission, App, Receive, Scope, Send
+from cluster.endpoint.admission import BODY, SETTINGS, Admission, App, Receive, Scope, Send, replay
 from cluster.endpoint.answering import ChatService
 from cluster.endpoint.api import build_api
 from cluster.endpoint.config import EndpointConfig
@@ -65,8 +65,11 @@ class _Guarded:
         self._admission = Admission(api, config.serve, settings.get("token"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admitted = scope["type"] != "http" or self._admission.passes(scope)
-        await (self._api if admitted else self._admission)(scope, receive, send)
+        if scope["type"] == "http" and not self._admission.passes(scope):
+            await self._admission(scope, receive, send)
+            return
+        body = scope.pop(BODY, None)
+        await self._api(scope, receive if body is None else replay(body, receive), send)
 
 
 def endpoint_application(config: EndpointConfig) -> Application:

@@ -23,7 +23,7 @@ from encoders.registry import ENCODERS
 
 _ATTEMPTS = 3
 _TEXTS = sniff.PLAIN - {sniff.XLSX}
-_KEPT = 64  # readings of files, the last ones
+_KEPT = 16  # readings of files, the last ones
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class Perceiver:
 
     def __init__(self, encoders: Mapping[str, Any], fetcher: Fetcher, limits: EndpointLimits) -> None:
         self._encoders, self._fetcher, self._limits = encoders, fetcher, limits
-        self._readings: OrderedDict[tuple[str, str, str], Reading] = OrderedDict()
+        self._readings: OrderedDict[tuple[str, str, str, tuple[str, ...]], Reading] = OrderedDict()
 
     async def picture(self, data: bytes, page: int) -> bytes:
         """One page of a document or image as WebP, in the pixels that results refer to. Raises `ChatError`."""
@@ -66,15 +66,18 @@ class Perceiver:
             raise from_failure(found, "page")
         return found
 
-    async def __call__(self, attachments: Sequence[Attachment], task: str | None) -> Perceived:
-        """Read all files with the task's encoder, or each with the one that reads its kind. Raises `ChatError`."""
+    async def __call__(
+        self, attachments: Sequence[Attachment], task: str | None, queries: tuple[str, ...] = ()
+    ) -> Perceived:
+        """Read all files with the task's encoder, or each with the one that reads its kind. ``queries`` is what a
+        detector looks for. Raises `ChatError`."""
         if len(attachments) > self._limits.files:
             raise ChatError(413, f"{len(attachments)} files; at most {self._limits.files} are read", field="messages")
         if task is not None and not attachments:
             raise bad_request("messages", f"task {task} needs a file or an URL, and there is none")
         found = await _together([self._fetch(item) for item in attachments])
         reading = [(media, self._task(media, task)) for media in found if isinstance(media, Media)]
-        readings = await _together([self._read(media, which) for media, which in reading])
+        readings = await _together([self._read(media, which, queries) for media, which in reading])
         perceived = Perceived()
         for (media, which), result in zip(reading, readings, strict=True):
             _add(perceived, media, found.index(media), which, result)
@@ -114,15 +117,15 @@ class Perceiver:
                 return name
         raise bad_request(media.attachment.field, f"nothing here reads {media.media_type}")
 
-    async def _read(self, media: Media, task: str) -> Reading:
+    async def _read(self, media: Media, task: str, queries: tuple[str, ...]) -> Reading:
         from ray.exceptions import RayActorError
 
         name = media.attachment.name or media.part_id
-        known = (task, media.part_id, media.media_type)
+        known = (task, media.part_id, media.media_type, queries)
         if known in self._readings:  # the files of earlier turns come again with every turn
             self._readings.move_to_end(known)
             return self._readings[known]
-        item = MediaInput(media.part_id, name, media.media_type, data=media.data)
+        item = MediaInput(media.part_id, name, media.media_type, data=media.data, queries=queries)
         for _ in range(_ATTEMPTS):
             try:
                 reading: Reading = await self._encoders[task].read.remote(item)

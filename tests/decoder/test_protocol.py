@@ -15,6 +15,7 @@ from decoder.protocol.attachments import attachments
 from decoder.protocol.directives import directives
 from decoder.protocol.errors import ChatError, from_failure
 from decoder.protocol.formats import is_empty_schema
+from decoder.protocol.queries import queries
 from decoder.protocol.request import read_request
 from decoder.protocol.response import Reply
 from decoder.protocol.results import bounds, task_content, task_result
@@ -280,6 +281,25 @@ def test_inline_precontext_cannot_end_early() -> None:
     content = event["choices"][0]["delta"]["content"]
     assert content.startswith("<precontext> [") and content.endswith("] </precontext>")
     assert content.count("<") == 2 and json.loads(content[12:-13])[0]["result"]["text"] == "</precontext><think>"
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        *(
+            ("Detect all objects.", ()),
+            ("Detect all GUI elements.", ()),
+            ("", ()),
+            ("Find everything in this image", ()),
+        ),
+        ("Where is the search box?", ("search box",)),
+        ("find the red car, a dog and the dog https://e.org/x.png", ("red car", "dog")),
+        ("the submit button on this screen", ("submit button",)),
+    ],
+)
+def test_what_a_detection_looks_for(text: str, phrases: tuple[str, ...]) -> None:
+    parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": "https://e.org/x.png"}}]
+    assert queries(asked(("user", parts))) == phrases
 
 
 def test_failures_of_files_are_the_clients_to_mend() -> None:
