@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.markup import escape
 
 from encoders.failures import InterlaceError
 from encoders.redaction import redact
-from pipelines import cli_models
+from pipelines import cli_lake, cli_models
+from pipelines.cli_options import ConfigFile, Out, PasswordFile, Prompt, Schema, Set, Wait, load
 from pipelines.consoles import stderr, stdout
 
 app = typer.Typer(
@@ -26,26 +26,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_lake.app)
 app.add_typer(cli_models.app, name="models")
 
 Sources = Annotated[list[str], typer.Argument(help="folders, globs, files, s3://bucket/prefix, or @FILE with uris")]
-Out = Annotated[str, typer.Argument(help="the OUT of a run: a folder or s3://bucket/prefix")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="a YAML file; see: interlace config")]
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="any setting; may be given again")]
-
-
-def load(config: Path | None, settings: list[str], flags: dict[str, Any]) -> Any:
-    """Settings from the file, the environment, --set and the named flags (None means not given)."""
-    from pipelines.settings import UsageError, load_settings
-
-    overrides: dict[str, Any] = {}
-    for item in settings:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise UsageError(f"--set {item} has no value; write --set {item}=VALUE")
-        overrides[key] = yaml.safe_load(value)
-    overrides |= {key: value for key, value in flags.items() if value is not None}
-    return load_settings(config, overrides)
 
 
 def _sample(text: str | None) -> float | None:
@@ -79,10 +63,7 @@ def _flags(
 
 Tasks = Annotated[str | None, typer.Option(help="encoders to run, by comma; default: ocr,speech_to_text")]
 Ocr = Annotated[str | None, typer.Option(help="auto (a sound text layer is taken), always or never")]
-Prompt = Annotated[str | None, typer.Option(help="a question asked of every asset")]
-Schema = Annotated[Path | None, typer.Option(help="a JSON schema that every answer follows")]
 Limit = Annotated[int | None, typer.Option(help="at most this many assets")]
-Wait = Annotated[bool, typer.Option("--wait", help="wait when another command writes to OUT, instead of giving up")]
 Sample = Annotated[str | None, typer.Option(help="a repeatable share of the assets, such as 1%")]
 
 
@@ -100,18 +81,24 @@ def run(
     publish_every: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="publish whole assets during the run, not only at its end")
     ] = None,
+    prune: Annotated[
+        bool | None, typer.Option("--prune", help="remove the rows of assets that are gone from SOURCES")
+    ] = None,
+    passwords: PasswordFile = None,
     wait: Wait = False,
     config: ConfigFile = None,
     settings: Set = [],  # noqa: B006  typer copies defaults
 ) -> None:
     """Read every asset of SOURCES into tables under OUT. Run it again to resume, or to read what is new."""
-    from pipelines.cli_lake import finish
+    from pipelines.passwords import Passwords
     from pipelines.progress import Progress
     from pipelines.run import Run
 
-    flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict) | {"run.publish_every": publish_every}
+    flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict)
+    flags |= {"run.publish_every": publish_every, "run.prune": prune}
     loaded = load(config, settings, flags)
-    finish(Run(loaded.settings, sources, out, Progress(stderr()), wait=wait), strict=loaded.settings.run.strict)
+    job = Run(loaded.settings, sources, out, Progress(stderr()), wait=wait, passwords=Passwords.read(passwords))
+    cli_lake.finish(job, strict=loaded.settings.run.strict)
 
 
 @app.command(epilog="Example: interlace plan s3://archive/2024 --set run.price_per_gpu_hour=2.5")

@@ -158,7 +158,10 @@ def _count_parts(
             if newest is None:
                 stray += row["uri"] not in leaving
                 continue
-            if newest["open"] and _version(newest) != _version(row):
+            replaced = _version(newest) != _version(row) or (
+                newest["state"] == "new" and row["part_id"] not in expected  # it could not be opened before
+            )
+            if newest["open"] and replaced:
                 continue
             seen[row["part_id"]] += 1
             ledger.accounts["parts"].terms[_STATUS[row["status"]]] += 1

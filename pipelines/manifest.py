@@ -25,6 +25,7 @@ from encoders.media.opened import Probe
 from encoders.media.opener import MediaOpener
 from pipelines.changes import compare
 from pipelines.fingerprints import part_id
+from pipelines.passwords import Passwords
 from pipelines.settings import RunConfig
 from pipelines.sources import Asset
 from pipelines.spool import Spool
@@ -42,7 +43,9 @@ LISTING = pa.schema(
         "pages": pa.int32(),
         "seconds": pa.float64(),
         "parts": pa.int32(),
-        "state": pa.string(),  # new | unchanged | skipped (no active encoder reads it) | failed (by the probe)
+        # new | unchanged | skipped (no active encoder reads it) | failed (by the probe) | deleted (from its source)
+        # | retried (parts of it are read again)
+        "state": pa.string(),
         "replaces": pa.bool_(),  # the tables hold rows of an older version
         "perception_fingerprint": pa.string(),
         "failure": FAILURE,
@@ -61,6 +64,7 @@ MANIFEST = pa.schema(
         "parts": pa.int32(),  # of the whole asset: 1 means that it can be answered in the stream
         "units": pa.float64(),  # pages, or seconds
         "batch": pa.int32(),
+        "earlier_attempts": pa.int32(),  # of runs before this one; null and 0 mean none
     }
 )
 _FOUND = pa.schema([LISTING.field(name) for name in ("uri", "etag", "size", "modified")])
@@ -86,8 +90,16 @@ class Manifest:
 class Prober:
     """Looks at assets in killable children, several at once."""
 
-    def __init__(self, opening: OpeningConfig, limits: OpeningLimits, spool: Spool, workers: int) -> None:
+    def __init__(
+        self,
+        opening: OpeningConfig,
+        limits: OpeningLimits,
+        spool: Spool,
+        workers: int,
+        passwords: Passwords | None = None,
+    ) -> None:
         self._opening, self._limits, self._spool, self._workers = opening, limits, spool, workers
+        self._passwords = passwords or Passwords()
         self._local = threading.local()
         self._openers: list[MediaOpener] = []
 
@@ -105,7 +117,9 @@ class Prober:
             self._openers.append(self._local.opener)
         try:
             path = self._spool.get(asset.uri, asset.etag)
-            return self._local.opener.probe(MediaInput("", asset.uri, "", path=path))  # type: ignore[no-any-return]
+            password = self._passwords.of(asset.uri)
+            seen: Probe = self._local.opener.probe(MediaInput("", asset.uri, "", path=path, password=password))
+            return seen
         except MediaError as error:
             return error.failure("probe")
 
@@ -234,6 +248,7 @@ def _parts(asset: Asset, seen: Probe, fingerprint: str, config: RunConfig) -> li
             "parts": len(ranges),
             "units": stop - start,
             "batch": 0,
+            "earlier_attempts": 0,
         }
         for start, stop in ranges
     ]

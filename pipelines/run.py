@@ -25,8 +25,10 @@ from pipelines.formats import migrate
 from pipelines.known import known_assets
 from pipelines.lease import LEASE_SECONDS, Lease
 from pipelines.ledger import Ledger, read_ledger
-from pipelines.manifest import Manifest, Prober, build_manifest, select
+from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, select
+from pipelines.passwords import Passwords
 from pipelines.progress import Progress
+from pipelines.prune import check_prunable, deleted_rows
 from pipelines.publish import Published, finish_plans, publish
 from pipelines.question import Question
 from pipelines.runfiles import RunFiles, list_runs
@@ -72,10 +74,12 @@ class Run:
         entries: dict[str, EncoderEntry] | None = None,
         *,
         wait: bool = False,
+        passwords: Passwords | None = None,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.settings, self.sources, self.progress = settings, list(sources), progress
         self.storage = Storage(out)
+        self.passwords = passwords or Passwords()
         self.entries = entries or active_encoders(settings)
         self.question = Question.of(settings.run, settings.decoder)
         self.configs = {task: settings.encoder(task) for task in self.entries}
@@ -92,7 +96,7 @@ class Run:
         started = time.monotonic()
         self.storage.check_writable()
         with self.lease, self._stop:
-            fingerprints = perception_fingerprints(self.entries, self.configs, self.settings.run)
+            fingerprints = self.fingerprints()
             self._take_over()
             files = self._resume(fingerprints) or self._begin(fingerprints)
             try:
@@ -135,9 +139,25 @@ class Run:
         return publish(files, self.lease) or published, interrupted
 
     # -- the manifest -----------------------------------------------------------------------------------------
+    def fingerprints(self) -> dict[str, str]:
+        """Per modality, what shapes a perception in this run."""
+        return perception_fingerprints(self.entries, self.configs, self.settings.run)
+
+    def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
+        """What tells this run from others: an unfinished run that was asked the same is resumed."""
+        config = self.settings.run
+        return [sorted(self.sources), fingerprints, config.limit, config.sample, *(["prune"] if config.prune else [])]
+
     def _signature(self, fingerprints: dict[str, str]) -> str:
-        asked = [sorted(self.sources), fingerprints, self.settings.run.limit, self.settings.run.sample]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._asked(fingerprints), sort_keys=True).encode()).hexdigest()
+
+    def _earlier_attempts(self, uri: str) -> int:
+        """How often the probe failed at an asset before this run."""
+        return 0
+
+    def _prober(self) -> Prober:
+        ocr = self.settings.encoder("ocr")
+        return Prober(ocr.opening, ocr.limits, Spool(), available_cpus(), self.passwords)
 
     def _resume(self, fingerprints: dict[str, str]) -> RunFiles | None:
         """The unfinished run of the same sources and encoders, if there is one; others are published and closed."""
@@ -167,7 +187,7 @@ class Run:
         branches, parts = form_branches(manifest.parts, self.entries, plan)
         files.freeze(Manifest(manifest.listing, parts))
         unreadable = manifest.listing.filter(pc.equal(manifest.listing["state"], "failed"))
-        failed = [_failed_row(row, files.run_id) for row in unreadable.to_pylist()]
+        failed = [_failed_row(row, files.run_id, self._earlier_attempts(row["uri"])) for row in unreadable.to_pylist()]
         if failed:
             files.commit({"parts": rows_to_table(failed, PARTS), "answers": ANSWERS.empty_table()})
         files.write_state(
@@ -185,13 +205,20 @@ class Run:
 
     def scan(self, fingerprints: dict[str, str] | None = None) -> Manifest:
         """What there is to do, before anything is frozen."""
-        fingerprints = fingerprints or perception_fingerprints(self.entries, self.configs, self.settings.run)
+        fingerprints = fingerprints or self.fingerprints()
+        prune = self.settings.run.prune
+        if prune:
+            check_prunable(self.sources, self.settings.run)
         assets = select(list_assets(self.sources, exclude=self.storage.out), self.settings.run)
-        opening, limits = self.settings.encoder("ocr").opening, self.settings.encoder("ocr").limits
-        prober = Prober(opening, limits, Spool(), available_cpus())
         known = known_assets(self.storage)
         with self.progress.listing() as count:
-            return build_manifest(assets, known, fingerprints, self.settings.run, prober, count, self._found)
+            manifest = build_manifest(
+                assets, known, fingerprints, self.settings.run, self._prober(), count, self._found
+            )
+        gone = deleted_rows(self.storage, self.sources, manifest.listing) if prune else LISTING.empty_table()
+        if gone.num_rows:
+            self.progress.note(f"{gone.num_rows} assets are gone from the sources; their rows leave the tables")
+        return Manifest(pa.concat_tables([manifest.listing, gone]), manifest.parts)
 
     def _found(self, states: Counter[str]) -> None:
         """Say what will be opened before it is."""
@@ -248,7 +275,7 @@ class Run:
         """What the actors of this attempt need to know."""
         from pipelines.stages import RunContext
 
-        return RunContext(self.storage.out, files.run_id, attempt)
+        return RunContext(self.storage.out, files.run_id, attempt, self.passwords)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""
@@ -316,15 +343,16 @@ def _remaining(files: RunFiles, batches: set[int]) -> list[Branch]:
     return branches
 
 
-def _failed_row(listed: dict[str, Any], run_id: str) -> dict[str, Any]:
+def _failed_row(listed: dict[str, Any], run_id: str, earlier_attempts: int) -> dict[str, Any]:
     """The row in `parts` of an asset that the probe could not open: it has no pages, but it is a row."""
     return {
         "part_id": part_id(listed["uri"], listed["etag"], 0, 0, listed["perception_fingerprint"]),
         "status": "failed",
-        "failures": [listed["failure"]],
+        "failures": [listed["failure"] | {"attempt": earlier_attempts + 1}],
         "pages": [],
         "text": "",
-        "attempts": 1,
+        "attempts": earlier_attempts + 1,
+        "read_at": datetime.now(UTC),
         "run_id": run_id,
         **{name: listed[name] for name in ("uri", "etag", "modality", "media_type", "perception_fingerprint")},
     }

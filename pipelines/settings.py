@@ -44,6 +44,7 @@ class RunConfig(BaseModel):
     publish_every: float | None = Field(
         None, gt=0, description="minutes between publishes during a run; default: at its end"
     )
+    prune: bool = Field(False, description="remove the rows of assets that are gone from the sources")
     strict: bool = Field(False, description="exit 1 when any part failed")
     price_per_gpu_hour: float = Field(2.5, ge=0, description="for the cost that interlace plan prints")
     price_per_cpu_hour: float = Field(0.04, ge=0, description="for the cost that interlace plan prints")
@@ -83,7 +84,7 @@ class LoadedSettings:
 
     def leaves(self) -> Iterator[tuple[str, Any, str]]:
         """(path, value, origin) of every setting."""
-        for path, value in _leaves(self.settings.model_dump(mode="json")):
+        for path, value in leaves(self.settings.model_dump(mode="json")):
             yield path, value, self.origins.get(path, "default")
 
 
@@ -91,11 +92,14 @@ def load_settings(
     file: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    base: Mapping[str, Any] | None = None,
 ) -> LoadedSettings:
-    """Read the tree from all its sources. Raises UsageError for unknown keys and wrong values."""
+    """Read the tree from all its sources, over ``base``, the settings of an earlier run. Raises UsageError for unknown
+    keys and wrong values."""
     origins: dict[str, str] = {}
     merged: dict[str, Any] = {}
     layers = [
+        (dict(base or {}), "the last run"),
         (_read_yaml(file), str(file)),
         (_read_environment(os.environ if environment is None else environment), "environment"),
         (dict(overrides or {}), "command line"),
@@ -123,7 +127,7 @@ def _read_yaml(file: Path | None) -> dict[str, Any]:
         raise UsageError(f"cannot read the config file {file}: {error}") from error
     if not isinstance(tree, dict):
         raise UsageError(f"the config file {file} must hold a mapping such as 'ocr: {{opening: {{dpi: 200}}}}'")
-    return dict(_leaves(tree))
+    return dict(leaves(tree))
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -134,11 +138,12 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of every leaf of nested mappings."""
     for name, value in tree.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{path}.")
+            yield from leaves(value, f"{path}.")
         else:
             yield path, value
 

@@ -22,6 +22,7 @@ from encoders.fault_points import fault_point
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
 from pipelines.journal import STRIKES, Journal
+from pipelines.passwords import Passwords
 from pipelines.runfiles import RunFiles
 from pipelines.spool import Spool
 from pipelines.storage import Storage
@@ -37,6 +38,7 @@ class RunContext:
     out: str
     run_id: str
     attempt: str = ""  # of the driver that started the actors: it may ask them to stop
+    passwords: Passwords = Passwords()  # noqa: RUF009  immutable
 
     def files(self) -> RunFiles:
         """The run's files."""
@@ -72,7 +74,7 @@ class PerceiveStage:
         for group in ([others] if others else []) + suspects:
             with self._journal.mark(batch, [row["part_id"] for row in group]):
                 done |= self._read(group)
-        attempts = {row["part_id"]: strikes[row["part_id"]] + 1 for row in rows}
+        attempts = {r["part_id"]: (r.get("earlier_attempts") or 0) + strikes[r["part_id"]] + 1 for r in rows}
         table = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
         return pack(table)
 
@@ -96,8 +98,8 @@ class PerceiveStage:
         are read one by one and the culprits fail, because one part must never cost the run."""
         if not inputs:
             return []
-        fault_point(f"{self._entry.task}.read", " ".join(item.part_id for item in inputs))
         try:
+            fault_point(f"{self._entry.task}.read", " ".join(item.part_id for item in inputs))
             return self._encoder(inputs)
         except Exception as error:
             if len(inputs) > 1:
@@ -112,7 +114,15 @@ class PerceiveStage:
         except MediaError as error:
             return error.failure("download", self._entry.task)
         stop = row["range_stop"]
-        return MediaInput(row["part_id"], row["uri"], row["media_type"], path=path, start=row["range_start"], stop=stop)
+        return MediaInput(
+            row["part_id"],
+            row["uri"],
+            row["media_type"],
+            path=path,
+            start=row["range_start"],
+            stop=stop,
+            password=self._context.passwords.of(row["uri"]),
+        )
 
     def _row(self, row: dict[str, Any], perception: Perception, attempt: int) -> dict[str, Any]:
         """The part's row with what this encoder found added to what earlier ones did."""
@@ -147,6 +157,7 @@ STREAM = pa.schema(
         pa.field("parts", pa.int32()),
         pa.field("units", pa.float64()),
         pa.field("batch", pa.int32()),
+        pa.field("earlier_attempts", pa.int32()),
         pa.field("answer", pa.struct(list(ANSWERS))),
     ]
 )

@@ -213,11 +213,15 @@ class Storage:
 
     def files(self, path: str, suffix: str = "") -> Iterator[str]:
         """Paths of all files below ``path`` that end in ``suffix``, sorted; none when it does not exist."""
+        return iter(sorted(info.path for info in self.infos(path, suffix)))
+
+    def infos(self, path: str, suffix: str = "") -> Iterator[pafs.FileInfo]:
+        """The same with sizes and times, in no order."""
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
         with _told("list", self._shown(path)):
             infos = self.filesystem.get_file_info(selector)
-        names = (info.path for info in infos if info.type == pafs.FileType.File)
-        return iter(sorted(n for n in names if n.endswith(suffix) and not n.rpartition("/")[2].startswith(".")))
+        files = (info for info in infos if info.type == pafs.FileType.File and info.path.endswith(suffix))
+        return (info for info in files if not info.path.rpartition("/")[2].startswith("."))
 
     def exists(self, path: str) -> bool:
         """Whether a file lies there."""

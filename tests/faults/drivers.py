@@ -20,13 +20,13 @@ from rich.console import Console
 from benchmarks.stub import STUB
 from benchmarks.stub.config import StubConfig
 from cluster.pools import PoolPlan, Resources
-from decoder.config import DecoderConfig
 from encoders.fault_points import fault_point
+from pipelines.ask import Ask
 from pipelines.batches import Branch
 from pipelines.lease import LeaseHeld, LeaseLost
 from pipelines.progress import Progress
-from pipelines.question import Question
-from pipelines.run import Run
+from pipelines.retry import Retry
+from pipelines.run import Outcome, Run
 from pipelines.runfiles import RunFiles
 from pipelines.settings import load_settings
 from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack, unpack
@@ -37,16 +37,8 @@ EXITS = {LeaseHeld: 3, LeaseLost: 4, StorageError: 2}
 """What a driver exits with, besides 0, 1 for a ledger that does not balance and 130 for a signal."""
 
 
-class StubRun(Run):
-    """A run with the stub encoder."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, entries={"ocr": STUB}, **options)
-        self.configs = {"ocr": StubConfig()}
-
-
-class InlineRun(StubRun):
-    """A run whose stages are called in the driver. It answers every question with the asset's name."""
+class Inline(Run):
+    """Of a run, retry or ask: its stages are called in the driver. It answers every question with the asset's name."""
 
     def _stream(
         self, files: RunFiles, attempt: str, branches: Sequence[Branch], plan: PoolPlan
@@ -76,10 +68,22 @@ class InlineRun(StubRun):
         return Resources(1)
 
 
+class InlineRun(Inline):
+    """An inline run."""
+
+
+class InlineRetry(Inline, Retry):
+    """An inline retry."""
+
+
+class InlineAsk(Inline, Ask):
+    """An inline question."""
+
+
 class ReadAndAnswer:
     """The stages of an inline run, up to writing."""
 
-    def __init__(self, run: InlineRun, context: RunContext) -> None:
+    def __init__(self, run: Inline, context: RunContext) -> None:
         self._run, self._context = run, context
         self._perceive = PerceiveStage(run.entries["ocr"], run.configs["ocr"], context, "cpu")
 
@@ -92,9 +96,9 @@ class ReadAndAnswer:
 
 @dataclass(frozen=True)
 class Job:
-    """What a driver does, in plain values: it travels to another process."""
+    """What a driver does, in plain values: it travels to another process. Without a source it retries or asks."""
 
-    source: str
+    source: str | None
     out: str
     kind: type[Run] = InlineRun
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -104,12 +108,17 @@ class Job:
     def make(self, log: Path) -> Run:
         """The run, in this process."""
         small = {"cluster.num_cpus": 2, "cluster.object_store_gib": 0.2, "run.pages_per_part": 2}
-        settings = load_settings(None, small | dict(self.settings), {}).settings
-        console = Console(file=log.open("a"), width=200)
-        run = self.kind(settings, [self.source], self.out, Progress(console), **self.options)
-        if self.question is not None:
-            run.question = Question(DecoderConfig(), self.question, None, f"answers-{self.question}")
+        asked = {"run.prompt": self.question} if self.question is not None else {}
+        settings = load_settings(None, small | asked | dict(self.settings), {}).settings
+        progress = Progress(Console(file=log.open("a"), width=200))
+        sources = () if self.source is None else ([self.source],)
+        run = self.kind(settings, *sources, self.out, progress, entries={"ocr": STUB}, **self.options)  # type: ignore
+        run.configs = {"ocr": StubConfig()}
         return run
+
+    def run(self, log: Path) -> Outcome:
+        """Do it in this process."""
+        return self.make(log).execute()
 
 
 _SERVER = multiprocessing.get_context("forkserver")

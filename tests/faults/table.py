@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tests.faults.lakes import Rows, lake_rows, lost_and_duplicated
 
 _SUMMED = ("injected", "parts", "lost", "duplicated", "redone")
 HEAD = ("fault", "injected", "parts", "lost", "duplicated", "redone", "s to recover")
@@ -42,6 +45,11 @@ class FaultTable:
         sums = {name: getattr(known, name) + getattr(row, name) for name in _SUMMED}
         seconds = max((s for s in (known.seconds, row.seconds) if s is not None), default=None)
         self.rows[same] = FaultRow(row.fault, **sums, seconds=seconds)
+
+    def measure(self, fault: str, expected: Rows, out: str | Path, redone: int, seconds: float | None = None) -> None:
+        """One more injection; what was lost and what is there twice is counted in the tables of ``out``."""
+        lost, duplicated = lost_and_duplicated(expected, lake_rows(out))
+        self.add(FaultRow(fault, 1, expected["parts"].total(), lost, duplicated, redone, seconds))
 
     def lines(self) -> Iterator[str]:
         """The table as text, with a line for the sum; nothing when no test added a row."""

@@ -14,8 +14,8 @@ import pytest
 
 from tests.faults.arming import Faults
 from tests.faults.drivers import Driver, Job
-from tests.faults.lakes import Rows, assert_equal, lake_rows, lost_and_duplicated, parts_redone, write_archive
-from tests.faults.table import FaultRow, FaultTable
+from tests.faults.lakes import Rows, assert_equal, lake_rows, parts_redone, write_archive
+from tests.faults.table import FaultTable
 
 STEPS = {
     "OUT is writable": ("storage.delete", "*/write-test-*", 1),
@@ -118,6 +118,4 @@ def kill_and_resume(scene: Scene, faults: Faults, folder: Path, point: tuple[str
 def test_killed_when(step: str, scene: Scene, faults: Faults, tmp_path: Path, fault_table: FaultTable) -> None:
     redone, seconds = kill_and_resume(scene, faults, tmp_path, STEPS[step])
     assert redone <= 1  # inline, one batch of one part is in hand
-    lost, duplicated = lost_and_duplicated(scene.expected, lake_rows(tmp_path / "out"))
-    parts = scene.expected["parts"].total()
-    fault_table.add(FaultRow("driver killed at each step", 1, parts, lost, duplicated, redone, seconds))
+    fault_table.measure("driver killed at each step", scene.expected, tmp_path / "out", redone, seconds)
