@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from decoder.calibration import calibration_of
 from decoder.confidence import answer_confidence
 from decoder.config import DecoderConfig
 from decoder.evidence import Evidence
@@ -74,6 +75,7 @@ class Answerer:
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
         self.fusion = Fusion(config)
+        self.calibration = calibration_of(config.checkpoint)
         self._engine: Engine | None = None
 
     def load(self, device: str = "cpu") -> None:
@@ -85,13 +87,18 @@ class Answerer:
             self._engine = Engine(self.config)
             self._engine.load(device)
 
-    def answer(self, tasks: Sequence[AnswerTask]) -> list[Answer]:
-        """One answer per task, in order. Never raises for a bad schema or document: those are failures."""
+    @property
+    def engine(self) -> Engine:
+        """The engine that `load` started."""
         if self._engine is None:
             raise DecoderError("load the answerer before asking")
+        return self._engine
+
+    def answer(self, tasks: Sequence[AnswerTask]) -> list[Answer]:
+        """One answer per task, in order. Never raises for a bad schema or document: those are failures."""
         prepared = [self.prepare(task) for task in tasks]
         requests = [item.request for item in prepared if item.request is not None]
-        generations = iter(self._engine.generate(requests))
+        generations = iter(self.engine.generate(requests))
         return [self.finish(item, next(generations) if item.request else None) for item in prepared]
 
     def prepare(self, task: AnswerTask, priority: Priority = Priority.BATCH) -> Prepared:
@@ -111,7 +118,14 @@ class Answerer:
         if failure is not None or generation is None:
             return Answer(task.uri, "", 0.0, precontext=names, failures=(failure,) if failure else ())
         is_json = task.schema is not None
-        grounding = ground(generation, self.fusion.tokenizer, task.precontext, task.question or "", is_json=is_json)
+        grounding = ground(
+            generation,
+            self.fusion.tokenizer,
+            task.precontext,
+            task.question or "",
+            is_json=is_json,
+            calibration=self.calibration,
+        )
         return Answer(
             uri=task.uri,
             text=generation.text if is_json else generation.text.strip(),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from decoder.calibration import calibration_of
 from decoder.chat import ChatRequest, ChatResult, FinishReason, TextDelta, TokenLogprob, Tool, ToolCall, Usage
 from decoder.confidence import answer_confidence
 from decoder.fusion import Fusion, Prompt
@@ -121,7 +122,14 @@ class ChatAnswerer:
         request = prepared.request
         question = next((message.content for message in reversed(request.messages) if message.role == "user"), "")
         is_json = prepared.sequence.schema is not None
-        return ground(generation, self._fusion.tokenizer, request.precontext, question, is_json=is_json)
+        return ground(
+            generation,
+            self._fusion.tokenizer,
+            request.precontext,
+            question,
+            is_json=is_json,
+            calibration=calibration_of(self._engine.config.checkpoint),
+        )
 
     def _logprobs(self, written: Delta | Generation) -> list[TokenLogprob]:
         alternatives = written.alternatives or ((),) * len(written.tokens)

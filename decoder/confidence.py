@@ -12,9 +12,6 @@ from typing import Any
 
 from decoder.sequence import Generation
 
-NOT_SEEN = 0.5
-"""A value that the input does not contain is at most this sure; to be replaced by a measured calibration."""
-
 _JSON = JSONDecoder()
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -37,14 +34,14 @@ def answer_confidence(generation: Generation) -> float:
     return math.exp(sum(chosen) / len(chosen)) if chosen else 1.0
 
 
-def span_confidence(generation: Generation, ends: Sequence[int], start: int, stop: int) -> float:
-    """Probability of the characters [start, stop): the product over its tokens. ``ends`` is from `token_ends`."""
+def span_logprob(generation: Generation, ends: Sequence[int], start: int, stop: int) -> float:
+    """Natural-log probability of the characters [start, stop): the sum over their tokens. ``ends``: `token_ends`."""
     total, begin = 0.0, 0
     for end, logprob in zip(ends, generation.logprobs, strict=True):
         if end > start and begin < stop:
             total += logprob
         begin = end
-    return math.exp(total)
+    return total
 
 
 def token_ends(tokenizer: Any, tokens: Sequence[int]) -> list[int]:

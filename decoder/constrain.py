@@ -11,7 +11,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
@@ -24,7 +24,7 @@ _LOOKS = 400  # states that one search for an ending may look at
 _ENDINGS = (
     ['"', "}", "]", '"}', '"]', "]}", "}}", "}]", '"}}', '"}]', '"]}', "{}", "[]", '""', '",', ",", ", ", '", "']
     + list("0123456789")
-    + ["null", "true", "false", ":", " ", "{", "[", "-", "."]
+    + ["null", "true", "false", "n", "t", "f", ":", " ", "{", "[", "-", "."]
 )
 _LAYOUT = {"whitespace_flexible": False, "key_separator": ": ", "item_separator": ", "}
 
@@ -42,7 +42,9 @@ class JsonGrammars:
         tokens = {text: tokenizer.encode(text, add_special_tokens=False) for text in _ENDINGS}
         self.endings = [ids[0] for ids in tokens.values() if len(ids) == 1]
         self.quotes = [ids[0] for text, ids in tokens.items() if len(ids) == 1 and text.startswith('"')]
-        lengths = np.array([len(self._tokenizer.decode_bytes([token])) for token in range(vocabulary)], np.int32)
+        spelled = [self._tokenizer.decode_bytes([token]) for token in range(vocabulary)]
+        lengths = np.array([len(token) for token in spelled], np.int32)
+        self._opens = {token for token, text in enumerate(spelled) if text.strip() and text.strip()[-1:] in b"[{"}
         self._by_length = np.argsort(lengths, kind="stable")
 
     def constraint(self, schema: str, limit: int) -> JsonConstraint:
@@ -64,7 +66,8 @@ class JsonGrammars:
                 matcher = LLMatcher(self._tokenizer, grammar())
                 if matcher.is_error():
                     raise DecoderError(f"the {what} cannot be enforced: {_first_line(matcher.get_error())}", "schema")
-                plan = self.shortest_ending(matcher, 1 << 20)
+                found = (self.shortest_ending(matcher, 1 << 20, opening=opening) for opening in ("last", "as it comes"))
+                plan = min((plan for plan in found if plan is not None), key=len, default=None)
                 if plan is None:
                     raise DecoderError(f"the {what} allows no answer that could be found", "schema")
                 pristine = JsonConstraint(self, matcher, plan, limit)
@@ -95,12 +98,15 @@ class JsonGrammars:
         bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
         return np.unpackbits(bits, bitorder="little")[: self.vocabulary].astype(bool)
 
-    def shortest_ending(self, matcher: LLMatcher, limit: int, enough: int = 0) -> list[int] | None:
+    def shortest_ending(
+        self, matcher: LLMatcher, limit: int, enough: int = 0, opening: Literal["last", "as it comes"] = "last"
+    ) -> list[int] | None:
         """The shortest way found to end from here in at most ``limit`` tokens, end token not counted; or the first that
         takes no more than ``enough``.
 
-        Depth first with a bound on the states looked at: closing tokens first, then the longest and the shortest
-        tokens that are allowed. Not always the very shortest, always a right one.
+        Depth first with a bound on the states looked at: closing tokens first, then the longest and the shortest that
+        are allowed. Those that open a bracket come last, or a list of lists would go on for ever; some other schemas
+        go on for ever that way. Not always the very shortest, always a right one.
         """
         best: list[int] | None = None
         looks = _LOOKS
@@ -119,13 +125,17 @@ class JsonGrammars:
                 if len(path) <= enough:
                     break
                 continue
-            for token in reversed(self._candidates(state)):
+            candidates = self._candidates(state)
+            if opening == "last":
+                candidates.sort(key=lambda token: token in self._opens)
+            for token in reversed(candidates):
                 after = state.deep_copy()
                 if after.consume_token(token):
                     stack.append((after, [*path, token]))
         return best
 
     def _candidates(self, state: LLMatcher) -> list[int]:
+        """A few of the tokens that are allowed, the most promising first."""
         allowed = self.allowed(state)
         allowed[self.stop] = False
         others = np.flatnonzero(allowed)
@@ -172,12 +182,16 @@ class JsonConstraint:
         """Whether the limit, and not the decoder, ended the JSON or shaped its end."""
         return self.closed_early or not self._matcher.is_stopped()
 
-    def take(self, token: int) -> int:
-        """Take the token, or the plan's next one when there would be no way to end in time; returns which."""
+    def take(self, token: int) -> int | None:
+        """Take the token, or the plan's next one when there would be no way to end in time; returns which. None: what
+        stands is whole, and the token would have left no way to end again."""
         after = self._matcher.deep_copy()
         if not after.consume_token(token):
             raise DecoderError(f"token {token} does not follow the JSON schema: {_first_line(after.get_error())}")
         plan = self._plan_after(token, after)
+        if plan is None and not self._plan:
+            self.closed_early, self._left = True, 0
+            return None
         if plan is None:
             token, plan = self._plan[0], self._plan[1:]
             self.closed_early = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from decoder.confidence import NOT_SEEN, leaf_names, leaves, span_confidence, token_ends
+from decoder.calibration import UNCALIBRATED, Calibration, Grounds, Signals
+from decoder.confidence import LeafSpan, leaf_names, leaves, span_logprob, token_ends
 from decoder.evidence import Evidence, EvidenceIndex
 from decoder.precontext import Precontext
 from decoder.sequence import Generation
@@ -31,23 +32,37 @@ class Grounding:
 
 
 def ground(
-    generation: Generation, tokenizer: Any, precontext: Sequence[Precontext], question: str, *, is_json: bool
+    generation: Generation,
+    tokenizer: Any,
+    precontext: Sequence[Precontext],
+    question: str,
+    *,
+    is_json: bool,
+    calibration: Calibration = UNCALIBRATED,
 ) -> Grounding:
-    """Confidence and evidence of what was generated. Strings and numbers are looked for in the precontext; true, false
-    and null are conclusions, not readings."""
-    index = EvidenceIndex.of(precontext)
+    """Confidence and evidence of what was generated."""
     if not is_json:
-        return Grounding((), index.quoted(generation.text.strip(), question))
+        return Grounding((), EvidenceIndex.of(precontext).quoted(generation.text.strip(), question))
+    found = list(leaf_signals(generation, tokenizer, precontext, question))
+    values = tuple(
+        Leaf(span.path, span.value, calibration.confidence(signals), signals.grounds is Grounds.SEEN)
+        for span, signals, _ in found
+    )
+    return Grounding(values, tuple(place for _, _, places in found for place in places))
+
+
+def leaf_signals(
+    generation: Generation, tokenizer: Any, precontext: Sequence[Precontext], question: str
+) -> Iterator[tuple[LeafSpan, Signals, tuple[Evidence, ...]]]:
+    """Every value of a JSON answer with what is known of it and where it was read. Strings and numbers are looked for
+    in the precontext; true, false, null and "" are conclusions, not readings."""
+    index = EvidenceIndex.of(precontext)
     ends = token_ends(tokenizer, generation.tokens)
-    found: list[Leaf] = []
-    evidence: list[Evidence] = []
     for leaf in leaves(generation.text):
-        sure = span_confidence(generation, ends, leaf.start, leaf.stop)
-        places: tuple[Evidence, ...] = ()
-        if isinstance(leaf.value, str | int | float) and not isinstance(leaf.value, bool) and leaf.value != "":
-            about = " ".join([*leaf_names(leaf.path), question])
-            places = index.find(str(leaf.value), leaf.path, about)
-            sure *= min((place.confidence for place in places), default=NOT_SEEN)
-        evidence += places
-        found.append(Leaf(leaf.path, leaf.value, sure, bool(places)))
-    return Grounding(tuple(found), tuple(evidence))
+        logprob = span_logprob(generation, ends, leaf.start, leaf.stop)
+        if leaf.value is None or isinstance(leaf.value, bool) or leaf.value == "":
+            yield leaf, Signals(logprob, Grounds.CONCLUSION), ()
+            continue
+        places = index.find(str(leaf.value), leaf.path, " ".join([*leaf_names(leaf.path), question]))
+        read = min((place.confidence for place in places), default=1.0)
+        yield leaf, Signals(logprob, Grounds.SEEN if places else Grounds.UNSEEN, read), places

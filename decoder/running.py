@@ -91,7 +91,10 @@ class RunningSequence:
             self.end_logprob = float(logits[token] - total)
             return Finish.LENGTH if constraint is not None and constraint.closed_early else Finish.STOP
         if constraint is not None:
-            token = constraint.take(token)
+            taken = constraint.take(token)
+            if taken is None:
+                return Finish.LENGTH
+            token = taken
         self.tokens.append(token)
         self.logprobs.append(float(logits[token] - total))
         if request.top_logprobs:

@@ -1,0 +1,56 @@
+"""From the probabilities of tokens to how often such a value is right."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Grounds(StrEnum):
+    """What a value rests on."""
+
+    SEEN = "seen"  # it stands in the input
+    UNSEEN = "unseen"  # a string or number that the input does not contain
+    CONCLUSION = "conclusion"  # true, false, null or an empty string: nothing that could be read
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What is known of one value: the natural-log probability of the tokens that wrote it, and for one that was seen
+    how surely its least sure piece was read (the specialist's confidence, times how alike print and value are)."""
+
+    logprob: float
+    grounds: Grounds
+    read: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """For each of the grounds the intercept and slope of a logistic curve over the log-odds of the tokens."""
+
+    curves: dict[Grounds, tuple[float, float]]
+
+    def confidence(self, signals: Signals) -> float:
+        """How likely the value is right, 0 to 1."""
+        intercept, slope = self.curves[signals.grounds]
+        return signals.read / (1 + math.exp(-(intercept + slope * log_odds(signals.logprob))))
+
+
+def log_odds(logprob: float) -> float:
+    """Of a log probability, within what one answer can tell: 1 in 1,000 either way."""
+    probability = min(max(math.exp(logprob), 1e-3), 1 - 1e-3)
+    return math.log(probability / (1 - probability))
+
+
+UNCALIBRATED = Calibration(
+    {Grounds.SEEN: (0.0, 1.0), Grounds.UNSEEN: (-math.log(3), 1.0), Grounds.CONCLUSION: (0.0, 1.0)}
+)
+"""The tokens' own probability, with less odds for what the input does not contain."""
+
+_FITTED = {"decoder": UNCALIBRATED}
+
+
+def calibration_of(checkpoint: str) -> Calibration:
+    """The curves of a checkpoint; only defaults have been measured."""
+    return _FITTED.get(checkpoint, UNCALIBRATED)
