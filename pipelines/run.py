@@ -310,6 +310,7 @@ class Run:
         if self._resources is None:
             self.progress.note("starting Ray")
             self._resources = self._held.enter_context(ray_session(self.settings.cluster))
+            self._stop.listen()
         return self._resources
 
     def _decoder(self, plan: PoolPlan) -> DecoderHandle:

@@ -34,9 +34,13 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Take the signals, again: Ray sets a handler of its own for SIGTERM when it starts."""
         for number in self._before:
             signal.signal(number, self._arrived)
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._restore()

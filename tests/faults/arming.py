@@ -45,9 +45,11 @@ class Arm:
         folder = self._path.with_suffix(".hits")
         return len(list(folder.iterdir())) if folder.exists() else 0
 
-    def wait(self, hits: int = 1, seconds: float = 120.0) -> None:
-        """Until it was reached so often."""
-        wait_until(lambda: self.hits >= hits, f"{json.loads(self._path.read_text())['name']} x {hits}", seconds)
+    def wait(self, hits: int | None = None, seconds: float = 120.0) -> None:
+        """Until it was reached so often; by default, until it acts for the first time."""
+        arm = json.loads(self._path.read_text())
+        most = arm["nth"] if hits is None else hits
+        wait_until(lambda: self.hits >= most, f"{arm['name']} {arm['match']} x {most}", seconds)
 
     def release(self) -> None:
         """Whoever waits there goes on."""

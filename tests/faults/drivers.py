@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import typer
 from rich.console import Console
 
 from benchmarks.stub import STUB
@@ -23,6 +25,7 @@ from cluster.pools import PoolPlan, Resources
 from encoders.fault_points import fault_point
 from pipelines.ask import Ask
 from pipelines.batches import Branch
+from pipelines.cli_lake import finish
 from pipelines.lease import LeaseHeld, LeaseLost
 from pipelines.progress import Progress
 from pipelines.retry import Retry
@@ -30,11 +33,10 @@ from pipelines.run import Outcome, Run
 from pipelines.runfiles import RunFiles
 from pipelines.settings import load_settings
 from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack, unpack
-from pipelines.storage import StorageError
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 
-EXITS = {LeaseHeld: 3, LeaseLost: 4, StorageError: 2}
-"""What a driver exits with, besides 0, 1 for a ledger that does not balance and 130 for a signal."""
+EXITS = {LeaseHeld: 3, LeaseLost: 4}
+"""What a driver exits with where a command would exit with 2, to tell them apart."""
 
 
 class Inline(Run):
@@ -154,6 +156,10 @@ class Driver:
             raise AssertionError(f"the driver did not end within {seconds:g} s: {self.log.read_text()[-2000:]}")
         return status
 
+    def signal(self, name: str) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, getattr(signal, name))
+
     @property
     def text(self) -> str:
         """What it printed."""
@@ -168,9 +174,10 @@ def _drive(job: Job, log: Path, environment: dict[str, str]) -> None:
     os.dup2(descriptor, 2)
     try:
         fault_point("driver.start", str(os.getpid()))
-        outcome = job.make(log).execute()
-        status = 130 if outcome.interrupted else 0 if outcome.ledger.balanced else 1
-        print(outcome.ledger)
+        finish(job.make(log), strict=False)
+        status = 9  # it always raises
+    except typer.Exit as ended:
+        status = ended.exit_code
     except tuple(EXITS) as error:
         print(f"{type(error).__name__}: {error}")
         status = EXITS[type(error)]

@@ -148,6 +148,7 @@ def test_compact_merges_files_and_keeps_what_an_unfinished_run_needs(
     write_archive(source, {"a.pdf": 3, "d.pdf": 4})
     undisturbed = Job(str(source), str(tmp_path / "undisturbed"), question="who?")
     undisturbed.run(log)
+    faults.clear()
     arm = faults.arm("delta.committed", "kill", match="parts")
     killed = Driver(job, log, faults.environment)
     assert killed.wait() == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""SIGINT and SIGKILL in the middle of a run: what is committed stays, the same command finishes the rest."""
+"""SIGTERM and SIGKILL in the middle of a run: what is committed stays, the same command finishes the rest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wait_for_commits(out: Path, count: int, process: subprocess.Popen[str]) -> N
     raise AssertionError("no batch was committed within three minutes")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_ended_run_is_finished_by_the_same_command(tmp_path: Path, number: signal.Signals) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
@@ -43,7 +43,7 @@ def test_an_ended_run_is_finished_by_the_same_command(tmp_path: Path, number: si
     wait_for_commits(out, 3, first)
     first.send_signal(number)
     first.communicate(timeout=90)
-    if number is signal.SIGINT:
+    if number is signal.SIGTERM:
         assert first.returncode == 130
         published = read_table(str(out), "parts").count_rows()
         assert 3 <= published < FILES
