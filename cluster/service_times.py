@@ -25,6 +25,10 @@ class ServiceTime:
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
     ("ocr", "cuda"): ServiceTime(0.83, "one H200", 0.02),
+    ("object_detection", "cpu"): ServiceTime(1.0, "default"),
+    ("object_detection", "cuda"): ServiceTime(0.3, "default"),
+    ("gui_detection", "cpu"): ServiceTime(1.0, "default"),
+    ("gui_detection", "cuda"): ServiceTime(0.3, "default"),
     ("speech_to_text", "cpu"): ServiceTime(0.12, "default"),
     ("speech_to_text", "cuda"): ServiceTime(0.0073, "one H200", 0.0004),
     ("answer", "cpu"): ServiceTime(6.0, "default"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.failures import Failure
-from encoders.results import Detection, DocumentResult, Speech
+from encoders.results import Detection, DocumentResult, Page, Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Perception:
     spans: tuple[FeatureSpan, ...] = ()
     failures: tuple[Failure, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    pages: tuple[Page, ...] = ()  # that were looked at, where the result is not of pages
 
     @property
     def status(self) -> str:

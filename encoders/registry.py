@@ -33,6 +33,10 @@ ENCODERS: dict[str, EncoderEntry] = {
     entry.task: entry
     for entry in (
         EncoderEntry("ocr", "encoders.ocr", "OcrEncoder", "OcrConfig", ("document", "image"), "pages"),
+        EncoderEntry(
+            "object_detection", "encoders.detection", "ObjectEncoder", "ObjectConfig", ("document", "image"), "pages"
+        ),
+        EncoderEntry("gui_detection", "encoders.detection", "GuiEncoder", "GuiConfig", ("image",), "pages"),
         EncoderEntry("speech_to_text", "encoders.speech", "SpeechEncoder", "SpeechConfig", ("audio",), "seconds"),
     )
 }

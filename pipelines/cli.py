@@ -49,9 +49,13 @@ def _flags(
     limit: int | None,
     sample: str | None,
     strict: bool | None = None,
+    queries: list[str] | None = None,
 ) -> dict[str, Any]:
+    asked = list(queries) if queries else None
     return {
         "run.tasks": tasks.split(",") if tasks else None,
+        "object_detection.queries": asked,
+        "gui_detection.queries": asked,
         "ocr.opening.ocr": ocr,
         "run.prompt": prompt,
         "run.answer_schema": str(schema) if schema else None,
@@ -63,6 +67,10 @@ def _flags(
 
 Tasks = Annotated[str | None, typer.Option(help="encoders to run, by comma; default: ocr,speech_to_text")]
 Ocr = Annotated[str | None, typer.Option(help="auto (a sound text layer is taken), always or never")]
+Queries = Annotated[
+    list[str] | None,
+    typer.Option("--query", help="a phrase that the detection tasks look for; may be given often; default: everything"),
+]
 Limit = Annotated[int | None, typer.Option(help="at most this many assets")]
 Sample = Annotated[str | None, typer.Option(help="a repeatable share of the assets, such as 1%")]
 
@@ -77,6 +85,7 @@ def run(
     schema: Schema = None,
     limit: Limit = None,
     sample: Sample = None,
+    query: Queries = None,
     strict: Annotated[bool | None, typer.Option("--strict", help="exit 1 when any part failed")] = None,
     publish_every: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="publish whole assets during the run, not only at its end")
@@ -94,7 +103,7 @@ def run(
     from pipelines.progress import Progress
     from pipelines.run import Run
 
-    flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict)
+    flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict, query)
     flags |= {"run.publish_every": publish_every, "run.prune": prune}
     loaded = load(config, settings, flags)
     job = Run(loaded.settings, sources, out, Progress(stderr()), wait=wait, passwords=Passwords.read(passwords))

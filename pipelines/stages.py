@@ -140,6 +140,7 @@ class PerceiveStage:
             merged["objects" if self._entry.task == "object_detection" else "gui_elements"] = [
                 as_row(d) for d in result
             ]
+            merged["pages"] = merged.get("pages") or [as_row(page) for page in perception.pages]
         merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
         named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
         merged["seconds"] = [*merged["seconds"], *named]

@@ -1,0 +1,1 @@
+"""Objects and interface elements: found by a network, named by phrases."""

@@ -1,0 +1,39 @@
+"""Settings of the detection encoders."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoders.media.config import OpeningConfig, OpeningLimits
+from encoders.ocr.config import OcrConfig
+
+
+class DetectionConfig(BaseModel):
+    """What both detection encoders share. All but ``limits`` and ``threads`` shapes a perception."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opening: OpeningConfig = OpeningConfig(ocr="always")
+    limits: OpeningLimits = OpeningLimits()
+    checkpoint: str = Field(
+        "default",
+        description="default: our own network; or a folder, s3:// prefix or Hugging Face id of a zero-shot detector",
+    )
+    text_encoder: str = Field("text_embedding", description="checkpoint that turns phrases into vectors")
+    queries: tuple[str, ...] = Field((), max_length=1000, description="phrases to look for; none: everything")
+    min_confidence: float = Field(0.3, ge=0, le=1, description="detections with less confidence are dropped")
+    overlap: float = Field(0.6, gt=0, le=1, description="of two boxes of one label that overlap more, one is dropped")
+    max_detections: int = Field(300, ge=1, description="of one page, the surest")
+    features: bool = Field(False, description="return a vector per detection: what it shows, and where")
+    threads: int = Field(1, ge=1, description="CPU threads of the networks")
+
+
+class ObjectConfig(DetectionConfig):
+    """What the object detector looks with."""
+
+
+class GuiConfig(DetectionConfig):
+    """What the detector of interface elements looks with."""
+
+    ocr: OcrConfig = Field(OcrConfig(turn_pages=False), description="reads elements when a phrase may name their text")
+    read_text: bool = Field(True, description="off: phrases are matched by kind and icon alone, OCR never runs")

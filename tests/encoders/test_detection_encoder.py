@@ -1,0 +1,182 @@
+"""Both encoders on real files with the default weights, and with other detectors in tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from encoders.base import MediaInput, Perception
+from encoders.checkpoints.errors import CheckpointError
+from encoders.detection.config import GuiConfig, ObjectConfig
+from encoders.detection.encoder import GEOMETRY, GuiEncoder, ObjectEncoder
+from encoders.detection.zero_shot import ZeroShotDetector
+from encoders.failures import FailureCategory
+from encoders.results import extent
+from tests.encoders import tiny_detectors
+
+FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+
+
+def form() -> Image.Image:
+    """A window with a field named by the text above it, a check box and two buttons."""
+    image = Image.new("RGB", (640, 400), "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.truetype(FONT, 16)
+    pen.text((60, 40), "Email", fill="black", font=font)
+    pen.rounded_rectangle((60, 64, 380, 100), 4, outline="#999", fill="white")
+    pen.rectangle((60, 130, 76, 146), outline="#555", width=1)
+    pen.text((86, 128), "Remember me", fill="black", font=font)
+    for x, name in ((60, "Save"), (190, "Cancel")):
+        pen.rounded_rectangle((x, 180, x + 110, 218), 6, fill="#2563eb")
+        pen.text((x + 30, 188), name, fill="white", font=font)
+    return image
+
+
+@pytest.fixture(scope="module")
+def gui() -> Iterator[GuiEncoder]:
+    encoder = GuiEncoder(GuiConfig(features=True))
+    encoder.load()
+    yield encoder
+    encoder.close()
+
+
+@pytest.fixture(scope="module")
+def objects() -> Iterator[ObjectEncoder]:
+    encoder = ObjectEncoder(ObjectConfig(features=True))
+    encoder.load()
+    yield encoder
+    encoder.close()
+
+
+def file(image: Image.Image, path: Path, **options: object) -> MediaInput:
+    image.save(path, **options)
+    return MediaInput(path.name, str(path), "image/" + path.suffix[1:], path=path)
+
+
+def test_everything_on_a_form_has_kind_box_confidence_and_features(gui: GuiEncoder, tmp_path: Path) -> None:
+    [seen] = gui([file(form(), tmp_path / "form.png")])
+    assert seen.status == "ok"
+    assert isinstance(seen.result, tuple)
+    labels = [detection.label for detection in seen.result]
+    assert labels.count("button") == 2 and "check box" in labels
+    for detection in seen.result:
+        x0, y0, x1, y1 = extent(detection.quad)
+        assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 400 and 0 < detection.confidence <= 1
+    vectors = seen.features
+    assert vectors.shape[1] in (GEOMETRY, 384 + GEOMETRY) and len(vectors) == len(seen.result) == len(seen.spans)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "inside"),
+    [("the Save button", (60, 180, 170, 218)), ("Cancel", (190, 180, 300, 218)),
+     ("the email field", (60, 64, 380, 100)), ("Remember me", (56, 126, 200, 150))],
+)  # fmt: skip
+def test_a_phrase_points_at_the_element_that_it_names(
+    gui: GuiEncoder, phrase: str, inside: tuple[float, float, float, float]
+) -> None:
+    found = gui.detect(np.array(form()), [phrase])
+    assert found.labels and set(found.labels) == {phrase}
+    x0, y0, x1, y1 = found.boxes[0]
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    assert inside[0] <= x <= inside[2] and inside[1] <= y <= inside[3]
+
+
+def test_ocr_is_loaded_only_when_a_phrase_may_name_a_text() -> None:
+    encoder = GuiEncoder(GuiConfig())
+    encoder.load()
+    encoder.detect(np.array(form()), ())
+    encoder.detect(np.array(form()), ["check boxes", "settings icon"])
+    assert encoder._reader is None
+    encoder.detect(np.array(form()), ["Save"])
+    assert encoder._reader is not None
+    encoder.close()
+
+
+@pytest.mark.parametrize("queries", [[], ["", "  "], [f"thing number {n}" for n in range(500)]])
+def test_no_phrase_an_empty_one_and_five_hundred(gui: GuiEncoder, objects: ObjectEncoder, queries: list[str]) -> None:
+    image = np.array(form())
+    for encoder in (gui, objects):
+        found = encoder.detect(image, queries)
+        assert len(found) == len(found.labels) <= encoder.config.max_detections
+        assert np.isfinite(found.boxes).all() and np.isfinite(found.scores).all()
+
+
+def hostile(folder: Path) -> dict[str, MediaInput]:
+    plain = form()
+    wide = np.full((40, 20000, 3), 255, np.uint8)
+    wide[10:30, 9000:9100] = (40, 90, 220)
+    deep = Image.fromarray(np.array(plain.convert("L")).astype(np.uint16) * 256)
+    frames = [plain.convert("RGB"), Image.new("RGB", plain.size, "red")]
+    made = {
+        "1x1": file(Image.new("RGB", (1, 1)), folder / "one.png"),
+        "20000 px": file(Image.fromarray(wide), folder / "wide.png"),
+        "CMYK": file(plain.convert("CMYK"), folder / "cmyk.jpeg"),
+        "16 bit": file(deep, folder / "deep.png"),
+        "transparent": file(Image.new("RGBA", (300, 200), (0, 0, 0, 0)), folder / "clear.png"),
+        "animated": file(frames[0], folder / "two.webp", save_all=True, append_images=frames[1:]),
+    }
+    (folder / "cut.png").write_bytes((folder / "deep.png").read_bytes()[:200])
+    made["damaged"] = MediaInput("cut", "cut.png", "image/png", path=folder / "cut.png")
+    return made
+
+
+def test_strange_images_give_a_result_or_a_clear_failure(
+    gui: GuiEncoder, objects: ObjectEncoder, tmp_path: Path
+) -> None:
+    parts = hostile(tmp_path)
+    for encoder in (gui, objects):
+        seen: dict[str, Perception] = dict(zip(parts, encoder(list(parts.values()))))
+        for name, perception in seen.items():
+            if name == "damaged":
+                assert perception.status == "failed"
+                assert perception.failures[0].category is FailureCategory.CORRUPT
+            else:
+                assert perception.status == "ok", (name, perception.failures)
+        for name in ("CMYK", "16 bit", "animated"):
+            if encoder is gui:
+                assert "button" in {detection.label for detection in seen[name].result or ()}, name
+
+
+def test_a_pdf_is_looked_at_page_by_page(objects: ObjectEncoder, tmp_path: Path) -> None:
+    form().save(tmp_path / "two.pdf", save_all=True, append_images=[form()])
+    [seen] = objects([MediaInput("pdf", "two.pdf", "application/pdf", path=tmp_path / "two.pdf")])
+    assert seen.status == "ok"
+    assert {detection.page for detection in seen.result or ()} <= {1, 2}
+
+
+def test_fingerprints_tell_phrases_and_checkpoints_apart_but_not_threads() -> None:
+    plain = ObjectEncoder(ObjectConfig()).fingerprint()
+    assert plain == ObjectEncoder(ObjectConfig(threads=2)).fingerprint()
+    assert plain != ObjectEncoder(ObjectConfig(queries=("red car",))).fingerprint()
+    assert plain != GuiEncoder(GuiConfig()).fingerprint()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.mark.parametrize("name", ["grounding-dino", "mm-grounding-dino", "owlv2"])
+def test_zero_shot_detectors_of_transformers_are_drop_in(name: str, tiny: Path, tmp_path: Path) -> None:
+    folder = tiny_detectors.make(name, tiny / name)
+    config = ObjectConfig(checkpoint=folder, queries=("red car", "stamp"), min_confidence=0.0, max_detections=5)
+    encoder = ObjectEncoder(config)
+    encoder.load()
+    seen = encoder([file(form(), tmp_path / "a.png"), file(Image.new("RGB", (1, 1)), tmp_path / "b.png")])
+    assert [perception.status for perception in seen] == ["ok", "ok"], seen[1].failures
+    for detection in seen[0].result or ():
+        assert detection.label in config.queries
+        x0, y0, x1, y1 = extent(detection.quad)
+        assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 400
+    everything = encoder.detect(np.array(form()), ())
+    assert len(everything) <= 5
+    encoder.close()
+
+
+def test_what_is_no_detector_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(CheckpointError, match="zero-shot object detector"):
+        ZeroShotDetector(str(tmp_path), (), floor=0.3, overlap=0.5, most=5).load("cpu")
