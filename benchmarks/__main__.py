@@ -44,6 +44,8 @@ BENCHES = (
           ("--seed", "9000", "--ocr"), ("--seed", "9000", "--pages", "20", "--tables", "8")),
     Bench("scripts", "script of a page and reading in it", "ocr_scripts",
           ("--pages", "10"), ("--pages", "2", "--languages", "ru", "ar", "hi", "ko", "th", "he")),
+    Bench("detection", "interface elements and drawn things that training never saw", "detection",
+          (), ("--pages", "12", "--only", "elements", "scenes", "speed")),
     Bench("parity", "OCR engines against ONNX Runtime", "ocr_parity"),
     Bench("speech_wer", "word error of generated speech, faster-whisper beside it", "speech_wer",
           ("--voices", "heart"), ("--voices", "heart")),
