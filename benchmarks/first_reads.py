@@ -89,6 +89,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="interlace-reads-"))
     files = [path for path in ARCHIVE.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
+    (folder / "s3").mkdir()
     with s3_server(folder / "s3") as endpoint:
         s3_client().create_bucket(Bucket="reads")
         for path in files:
