@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.figures import must_be_zero, spread, wanted
+from benchmarks.figures import floor_and_goal, must_be_zero, spread
 from benchmarks.seeded_lake import make_texts, seed
 from pipelines.sources import list_assets
 
@@ -44,12 +44,14 @@ def measure(count: int, repeats: int) -> None:
         runs = [command("run", str(source), "--out", str(out)) for _ in range(repeats)]
         seconds = [taken for taken, _ in runs]
         title = f"second run, nothing new, {count:,} assets"
-        print(wanted(title, seconds, "s", 5, 2) if count == 1000 else f"{title:58}{spread(seconds):>28} s")
-        print(f"{'  of which listing alone, in this process':58}{listing:>28.2f} s")
+        print(
+            floor_and_goal(title, seconds, 5, 2, unit=" s") if count == 1000 else f"       {title}: {spread(seconds)} s"
+        )
+        print(f"       of which listing alone, in this process: {listing:.2f} s")
         ledgers = [command("status", str(out))[0] for _ in range(repeats)]
-        print(f"{'  interlace status':58}{spread(ledgers):>28} s")
-        print(must_be_zero("  runs that found something new", sum("nothing new" not in said for _, said in runs)))
-        print(must_be_zero("  assets lost", count - listed), flush=True)
+        print(f"       interlace status: {spread(ledgers)} s")
+        print(must_be_zero("runs that found something new", sum("nothing new" not in said for _, said in runs)))
+        print(must_be_zero("assets lost", count - listed), flush=True)
     finally:
         shutil.rmtree(folder)
 
@@ -59,7 +61,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    print(f"{'interlace --help':58}{spread([command('--help')[0] for _ in range(options.repeats)]):>28} s", flush=True)
+    print(f"       interlace --help: {spread([command('--help')[0] for _ in range(options.repeats)])} s", flush=True)
     for count in options.counts:
         measure(count, options.repeats)
 

@@ -31,7 +31,7 @@ import pymupdf
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.figures import must_be_zero, spread, wanted
+from benchmarks.figures import MARKS, floor_and_goal, must_be_zero, spread
 from benchmarks.ocr_metrics import ReadLine, box_lines, character_errors, sorted_text
 from benchmarks.ocr_pages import KnownPage, dense_pages
 from cluster.session import available_cpus
@@ -257,13 +257,12 @@ def table(measured: dict[str, list[Measured]]) -> str:
         ("against RapidOCR, classifier off", measured["RapidOCR, line classifier off"], 1.3, 1.6),
         ("against bare encoders, start-up included", bare, 0.85, 0.9),
     ):
-        rows.append(wanted(title, [a.whole / b.whole for a, b in zip(ours, other)], "x", floor, goal))
-    rows.append(wanted("the same, start-up apart", [a.steady / b.steady for a, b in zip(ours, bare)], "x", 0.92, 0.97))
+        rows.append(floor_and_goal(title, [a.whole / b.whole for a, b in zip(ours, other)], floor, goal, unit="x"))
+    apart = [a.steady / b.steady for a, b in zip(ours, bare)]
+    rows.append(floor_and_goal("against bare encoders, start-up apart", apart, 0.92, 0.97, unit="x"))
     least = min(one.error for name, found in measured.items() if name.startswith("Rapid") for one in found)
     worst = max(one.error for one in ours)
-    rows.append(
-        f"{'character error, no higher than RapidOCR':58}{worst:>28.3%}       {'held' if worst <= least else 'MISS'}"
-    )
+    rows.append(f"{MARKS[worst > least]} character error: {worst:.3%} (wanted no higher than RapidOCR's {least:.3%})")
     rows.append(must_be_zero("pages lost", sum(one.lost for one in ours)))
     return "\n".join(rows)
 

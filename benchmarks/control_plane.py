@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks.figures import must_be_zero
+from benchmarks.figures import judge, must_be_zero
 from benchmarks.stub import STUB
 from benchmarks.stub.config import StubConfig
 from pipelines.progress import Progress
@@ -146,8 +146,8 @@ def main() -> None:
         print(f"{parts:9,}{figures['seconds']:9.1f}{rate:9.0f}{peaks}{figures['lost']:6.0f}", flush=True)
     for less, more in pairwise(found):
         slope = (more["driver"] - less["driver"]) * _MIB / (more["parts"] - less["parts"])
-        title = f"driver, bytes per part, {less['parts']:,} to {more['parts']:,} parts"
-        print(f"{title:58}{slope:28.0f} B     goal {GOAL_BYTES}: {'held' if slope <= GOAL_BYTES else 'MISS'}")
+        title = f"driver memory for each part between {less['parts']:,} and {more['parts']:,}"
+        judge(title, slope, at_most=GOAL_BYTES, unit=" bytes")
     print(must_be_zero("parts lost", sum(figures["lost"] for figures in found)))
 
 

@@ -99,10 +99,10 @@ def main() -> None:
     heard = len(record.speech.text.split())
     length = samples / RATE
     print(f"recording of {length / 3600:.2f} h in {record.parts} parts, whole command {seconds:.0f} s")
-    print(f"{'times real time':58}{length / seconds:28.1f} x")
+    print(f"       times real time: {length / seconds:.1f}")
     for name, size in peaks.mib.items():
-        print(f"{f'peak memory, {name}':58}{size:28.0f} MiB")
-    print(f"{'words heard / words said':58}{f'{heard} / {words}':>28}")
+        print(f"       peak memory, {name}: {size:.0f} MiB")
+    print(f"       words heard / words said: {heard} / {words}")
     print(must_be_zero("seconds of audio lost", round(abs(record.speech.duration - length), 1)))
     print(must_be_zero("failures", sum(ledger.categories.values()) + (not ledger.balanced)))
     shutil.rmtree(folder)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from faster_whisper import WhisperModel
 
-from benchmarks.figures import must_be_zero, spread, wanted
+from benchmarks.figures import floor_and_goal, must_be_zero, spread
 from benchmarks.speech_corpus import RATE, readings
 from benchmarks.speech_wer import ArrayOpener
 from encoders.base import MediaInput
@@ -67,11 +67,11 @@ def main() -> None:
             spent[name].append(timed(call))
             print(f"{name:26} CPU {spent[name][-1][0]:.1f} s  wall {spent[name][-1][1]:.1f} s", flush=True)
     own, other = spent.values()
-    title = "speech with speakers, CPU time against faster-whisper's"
-    print(wanted(title, [b[0] / a[0] for a, b in zip(own, other)], "x", 0.85, 0.95))
-    print(f"{'the same by the clock':58}{spread([b[1] / a[1] for a, b in zip(own, other)]):>28} x")
+    title = "speech with speakers, CPU time against bare faster-whisper's"
+    print(floor_and_goal(title, [b[0] / a[0] for a, b in zip(own, other)], 0.85, 0.95, unit="x"))
+    print(f"       the same by the clock: {spread([b[1] / a[1] for a, b in zip(own, other)])}x")
+    print(f"       words: {heard[-1]} of ours, {plain[-1]} of faster-whisper's")
     print(must_be_zero("parts without a transcript", sum(not words for words in heard)))
-    print(f"{'words: ours, faster-whisper':58}{f'{heard[-1]}, {plain[-1]}':>28}")
     encoder.close()
 
 

@@ -14,3 +14,4 @@ class LettersConfig(BaseModel):
 
     calls: Path
     seconds: float = 0.0
+    checkpoint: str = "letters-1"

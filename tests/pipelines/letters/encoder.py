@@ -49,7 +49,7 @@ class LettersEncoder:
         return Perception(DocumentResult(pages), seconds={"open": 0.001})
 
     def fingerprint(self) -> str:
-        return "letters-1"
+        return self.config.checkpoint
 
     def parameters(self) -> dict[str, int]:
         return {}
