@@ -29,7 +29,7 @@ from ray.data.datasource import Datasource, ReadTask
 from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch
-from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack
+from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack_table
 
 AHEAD = 16  # batches that wait between the source and its pool
 SMALL_CPUS = 0.05  # what Ray books for an actor that mostly waits; see cluster.pools.OVERHEAD_CPUS
@@ -66,7 +66,7 @@ class BatchSource(Datasource):
 
         def read() -> Iterable[pa.Table]:
             for batch in context.files().batches(batches):
-                yield pack(batch.to_pylist())
+                yield pack_table(batch)
 
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
 

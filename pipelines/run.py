@@ -262,14 +262,14 @@ class Run:
     def _stream(
         self, files: RunFiles, attempt: str, branches: Sequence[Branch], plan: PoolPlan
     ) -> Iterator[list[dict[str, Any]]]:
-        """Do the work; yields the rows of `WriteStage` for one batch after the other, when they are committed."""
+        """Do the work; yields what `WritingStage` tells of one batch after the other, when they are committed."""
         from pipelines.perceive import perceive
+        from pipelines.stages import unpack
 
         context = self._context(files, attempt)
         dataset = perceive(context, branches, self.entries, self.configs, plan, steps=self._steps(context, plan))
         for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            for row in pa.table(block).to_pylist():
-                yield row["parts"]
+            yield unpack(pa.table(block))
 
     def _context(self, files: RunFiles, attempt: str) -> RunContext:
         """What the actors of this attempt need to know."""

@@ -1,6 +1,6 @@
 """The stages of a run as callables over Arrow blocks: perceive and write.
 
-Between stages a batch of parts is one row with the parts as a list (`pack`). Ray Data may merge and split blocks, and
+Between stages a batch of parts is one row with all its parts (`pack`). Ray Data may merge and split blocks, and
 insists on a number of rows per call for pools with GPUs; a row it keeps whole, and the batch is the unit of journal
 and commit.
 """
@@ -164,25 +164,32 @@ STREAM = pa.schema(
 )
 """A part between stages: a row of `parts`, what the manifest says of it, and its answer when it was asked for."""
 
-PACKED = pa.schema({"parts": pa.list_(pa.struct(list(STREAM)))})
+PACKED = pa.schema({"parts": pa.large_binary()})
 
 
 def pack(rows: list[dict[str, Any]]) -> pa.Table:
     """A batch as one row."""
-    return pa.Table.from_pylist([{"parts": rows}], schema=PACKED)
+    return pack_table(rows_to_table(rows, STREAM))
+
+
+def pack_table(rows: pa.Table) -> pa.Table:
+    """A table as one row: one binary, because the driver keeps the schema of every block for as long as the run lasts,
+    and that of a part, with its pages, lines and words, takes more than most batches."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return pa.table([pa.array([sink.getvalue().to_pybytes()], pa.large_binary())], schema=PACKED)
 
 
 def unpack(block: pa.Table) -> list[dict[str, Any]]:
-    """The parts of a packed batch."""
-    parts: list[dict[str, Any]] = block["parts"][0].as_py()
-    return parts
+    """The rows of a packed table."""
+    rows: list[dict[str, Any]] = unpack_table(block).to_pylist()
+    return rows
 
 
 def unpack_table(block: pa.Table) -> pa.Table:
-    """The parts of a packed batch as a table, without turning them into Python objects."""
-    column = block["parts"].combine_chunks()
-    struct = (column.chunk(0) if isinstance(column, pa.ChunkedArray) else column).flatten()
-    return pa.Table.from_batches([pa.RecordBatch.from_struct_array(struct)])
+    """A packed table, without turning it into Python objects."""
+    return pa.ipc.open_stream(block["parts"][0].as_buffer()).read_all()
 
 
 class WritingStage:
@@ -194,8 +201,8 @@ class WritingStage:
         self._files = context.files()
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A packed batch to its parts' (part_id, modality, status, pages, seconds, category, stage seconds)."""
-        return pa.Table.from_pylist([{"parts": self._write(self._stage(block))}], schema=PROGRESS)
+        """A packed batch to its parts' (part_id, modality, status, pages, seconds, category, stage seconds), packed."""
+        return pack_table(rows_to_table(self._write(self._stage(block)), PROGRESS))
 
     def _write(self, block: pa.Table) -> list[dict[str, Any]]:
         block = unpack_table(block)
@@ -227,20 +234,14 @@ class WritingStage:
 
 PROGRESS = pa.schema(
     {
-        "parts": pa.list_(
-            pa.struct(
-                {
-                    "part_id": pa.string(),
-                    "uri": pa.string(),
-                    "modality": pa.string(),
-                    "status": pa.string(),
-                    "pages": pa.int32(),
-                    "audio_seconds": pa.float64(),
-                    "categories": pa.list_(pa.string()),
-                    "answered": pa.bool_(),
-                    "seconds": PARTS.field("seconds").type,
-                }
-            )
-        )
+        "part_id": pa.string(),
+        "uri": pa.string(),
+        "modality": pa.string(),
+        "status": pa.string(),
+        "pages": pa.int32(),
+        "audio_seconds": pa.float64(),
+        "categories": pa.list_(pa.string()),
+        "answered": pa.bool_(),
+        "seconds": PARTS.field("seconds").type,
     }
 )

@@ -49,7 +49,7 @@ class Inline(Run):
         stage = WritingStage(ReadAndAnswer, {"run": self, "context": context}, context)
         for branch in branches:
             for batch in files.batches(branch.batches):
-                yield stage(pack(batch.to_pylist()))["parts"].to_pylist()[0]
+                yield unpack(stage(pack(batch.to_pylist())))
 
     def _answer_rest(self, files: RunFiles) -> None:
         if self.question is None:
