@@ -11,7 +11,7 @@ class DecoderConfig(BaseModel):
     """Which decoder, how it reads and how much it may write.
 
     `SHAPING` names the fields that can change an answer; they are part of the answer fingerprint. The others bound
-    memory and threads and must not change an answer.
+    memory and threads and must not change an answer (another number of threads may change the last bits of a sum).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
