@@ -34,8 +34,8 @@ def arrange(model: nn.Module, head: nn.Module) -> int:
     weights: dict[tuple[int, ...], tuple[torch.Tensor, int]] = {}
     for module in linears:
         weights.setdefault(tuple(module.weight.shape), (module.weight, HEAD_ROWS if module is head else max(_LEVELS)))
-    as_stored = alike_rows(weights.values())
     inputs_first = alike_rows((_inputs_first(weight), most) for weight, most in weights.values())
+    as_stored = alike_rows(weights.values()) if inputs_first < max(_LEVELS) else 1
     if inputs_first >= as_stored:  # also faster for some numbers of rows
         for module in linears:
             module.weight = nn.Parameter(_inputs_first(module.weight.detach()), requires_grad=False)
@@ -49,9 +49,10 @@ def alike_rows(weights: Iterable[tuple[torch.Tensor, int]]) -> int:
     """
     most = max(_LEVELS)
     for weight, tried in weights:
+        tried = min(tried, most)
         found = _alike(weight, tried)
         if found < tried:
-            most = min(most, found)
+            most = found
     return most
 
 
@@ -59,9 +60,10 @@ def _alike(weight: torch.Tensor, tried: int) -> int:
     random = torch.Generator().manual_seed(0)
     rows = torch.randn(tried, weight.shape[1], generator=random).to(weight.dtype)
     with torch.inference_mode():
-        pairs = torch.cat([linear(pair, weight) for pair in rows.split(2)])
+        pairs = rows.new_empty(0, weight.shape[0])
         found = 1
         for level, counts in _levels(tried):
+            pairs = torch.cat([pairs, *(linear(pair, weight) for pair in rows[len(pairs) : level].split(2))])
             if not all(torch.equal(linear(rows[:count], weight), pairs[:count]) for count in counts):
                 break
             found = level
