@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -110,8 +111,12 @@ def fit(values: Sequence[Judged]) -> Calibration:
     for grounds in Grounds:
         own = [value for value in values if value.signals.grounds is grounds]
         right = [value.right for value in own]
-        if len(set(right)) < 2:
+        if not own:
             curves[grounds] = UNCALIBRATED.curves[grounds]
+            continue
+        if len(set(right)) < 2:  # all right or none: as if there had been one more of either
+            share = (sum(right) + 1) / (len(right) + 2)
+            curves[grounds] = (round(math.log(share / (1 - share)), 2), 0.0)
             continue
         model = LogisticRegression(C=1.0).fit([[log_odds(value.signals.logprob)] for value in own], right)
         curves[grounds] = (round(float(model.intercept_[0]), 2), round(float(model.coef_[0, 0]), 2))

@@ -48,7 +48,17 @@ UNCALIBRATED = Calibration(
 )
 """The tokens' own probability, with less odds for what the input does not contain."""
 
-_FITTED = {"decoder": UNCALIBRATED}
+_FITTED = {
+    # On 320 values of 80 generated letters in bfloat16: 263 seen (56 % right), 57 unseen (none right), no conclusions.
+    # `python -m benchmarks.answer_calibration --fit` fits them anew.
+    "decoder": Calibration(
+        {
+            Grounds.SEEN: (1.0, 0.66),
+            Grounds.UNSEEN: (-4.06, 0.0),
+            Grounds.CONCLUSION: UNCALIBRATED.curves[Grounds.CONCLUSION],
+        }
+    )
+}
 
 
 def calibration_of(checkpoint: str) -> Calibration:

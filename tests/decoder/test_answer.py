@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from decoder.answer import Answer, Answerer, AnswerTask
+from decoder.calibration import Grounds, Signals, calibration_of
 from decoder.confidence import leaves, token_ends
 from decoder.config import DecoderConfig
 from decoder.fingerprint import answer_fingerprint, decoder_fingerprint
@@ -119,3 +120,23 @@ def test_fingerprints_follow_what_shapes_an_answer() -> None:
         decoder_fingerprint(config),
     ]
     assert len({one, *others}) == 5
+
+
+def test_confidence_follows_the_grounds_of_a_value() -> None:
+    for calibration in (calibration_of("decoder"), calibration_of("some/other")):
+        likely, unlikely = (calibration.confidence(Signals(p, Grounds.SEEN)) for p in (-0.05, -3.0))
+        assert 0 < unlikely < likely < 1
+        assert calibration.confidence(Signals(-0.05, Grounds.UNSEEN)) < likely
+        assert calibration.confidence(Signals(-0.05, Grounds.SEEN, read=0.5)) == pytest.approx(likely / 2)
+        assert 0 < calibration.confidence(Signals(float("-inf"), Grounds.CONCLUSION)) < 0.01
+
+
+def test_a_value_that_the_input_lacks_is_marked_and_has_no_evidence(answerer: Answerer) -> None:
+    task = AnswerTask("letter.pdf", None, SCHEMA, (Precontext("ocr", LETTER, "part-1"),))
+    text = '{"total": 99.5, "date": "2021-03-14"}'
+    tokens = tuple(answerer.fusion.tokenizer.encode(text))
+    written = Generation(text, tokens, (-0.1,) * len(tokens), Finish.STOP, 50)
+    answer = answerer.finish(answerer.prepare(task), written)
+    total, day = answer.leaves
+    assert not total.seen and day.seen and total.confidence < 0.1 < day.confidence
+    assert [(e.path, e.value, e.page) for e in answer.evidence] == [("/date", "14 March 2021", 1)]
