@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -51,10 +52,8 @@ class Peaks(threading.Thread):
         while not self.stopped.wait(0.2):
             self._keep("driver", me.memory_info().rss)
             for name, process in self._found(me).items():
-                try:
+                with suppress(psutil.NoSuchProcess):  # Ray has ended, and the driver counts on
                     self._keep(name, process.memory_info().rss)
-                except psutil.NoSuchProcess:
-                    self._daemons.clear()
             self._keep("object store", _stored())
 
     def _found(self, me: psutil.Process) -> dict[str, psutil.Process]:
