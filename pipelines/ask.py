@@ -18,7 +18,7 @@ class Ask(Run):
     """A run over what was read before: its listing is the table `assets`, and it has no parts."""
 
     verb = "ask"
-    closes_others = False  # it reads nothing, so an unfinished run can go on after it
+    closes = ()  # it reads nothing, so an unfinished run can go on after it
 
     def __init__(self, settings: SettingsTree, out: str, progress: Progress, **options: Any) -> None:
         super().__init__(settings, (), out, progress, **options)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from pipelines.cli_options import ConfigFile, Out, PasswordFile, Prompt, Schema, Set, Wait, load
 from pipelines.consoles import stderr, stdout
@@ -108,7 +109,7 @@ def finish(run: Run, *, strict: bool) -> None:
         _say_how_to_resume("interrupted before anything was read")
         raise typer.Exit(130) from None
     except StorageError as error:
-        stderr().print(f"[red]error:[/red] {error}", soft_wrap=True)
+        stderr().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         _say_how_to_resume("stopped; once that is mended")
         raise typer.Exit(2) from None
     print_summary(stdout(), outcome, run.storage.out)

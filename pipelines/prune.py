@@ -50,7 +50,18 @@ def deleted_rows(storage: Storage, sources: Sequence[str], listing: pa.Table) ->
 
 def covers(source: str, uri: str) -> bool:
     """Whether a listing of ``source`` would have this asset if it still existed."""
-    base = source if source.startswith("s3://") else str(Path(source.removeprefix("file://")).expanduser().absolute())
-    if _GLOB & set(base):
-        return fnmatch.fnmatchcase(uri, base)
+    remote = source.startswith("s3://")
+    base = source if remote else str(Path(source.removeprefix("file://")).expanduser().absolute())
+    if _GLOB & set(base) and (remote or not Path(base).exists()):
+        return fnmatch.fnmatchcase(uri, base) if remote else _fits(base.split("/"), uri.split("/"))
     return uri == base or uri.startswith(base.rstrip("/") + "/")
+
+
+def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether `glob.glob` would find this path: there, unlike in fnmatch and in S3 listings, a star ends at a slash."""
+    if not pattern or not names:
+        return not pattern and not names
+    if pattern[0] == "**" and not names[0].startswith("."):
+        return _fits(pattern[1:], names) or _fits(pattern, names[1:])
+    hidden = names[0].startswith(".") and not pattern[0].startswith(".")
+    return not hidden and fnmatch.fnmatchcase(names[0], pattern[0]) and _fits(pattern[1:], names[1:])

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.kept import keep_what_was_read
 from pipelines.lease import Lease, LeaseLost
 from pipelines.runfiles import CommitRecord, DataFile, RunFiles
 from pipelines.storage import Storage
@@ -37,7 +38,7 @@ class _Listed:
     rows: dict[str, dict[str, Any]]  # uri -> row
     expected: dict[str, int]  # uri -> parts that this run reads
     retried: dict[str, set[str]]  # uri -> parts that it reads again; the asset's other parts stay as they are
-    deleted: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)  # gone, or now something that no encoder reads
 
 
 def publish(files: RunFiles, lease: Lease) -> Published | None:
@@ -55,12 +56,15 @@ def publish(files: RunFiles, lease: Lease) -> Published | None:
     deleted = listed.deleted - {uri for plan in plans for uri in plan.get("deleted", ())}
     if not fresh and not deleted:
         return None
+    reread = sorted(uri for uri in listed.retried if set(whole.get(uri, ())) - {"failed"})
+    if listed.retried:
+        fresh = keep_what_was_read(files, fresh, set().union(*listed.retried.values()))
+        whole = _states(fresh)
     others = _other_parts(files.storage, {uri: ids for uri, ids in listed.retried.items() if uri in whole})
     assets = [
         _asset_row(listed.rows[uri], [*states, *others.get(uri, ())], files.run_id)
         for uri, states in sorted(whole.items())
     ]
-    reread = sorted(uri for uri in listed.retried if set(whole.get(uri, ())) - {"failed"})
     plan = _make_plan(files, fresh, assets) | {"deleted": sorted(deleted), "reread": reread}
     if not files.storage.create_json(files.plan_path(version + 1), plan):
         raise LeaseLost(f"publish {version + 1} of run {files.run_id} was planned by another process")
@@ -87,7 +91,10 @@ def _read_listing(files: RunFiles) -> _Listed:
             if rows[uri]["state"] == "retried":
                 retried.setdefault(uri, set()).add(part)
         expected |= {uri: len(parts) for uri, parts in retried.items()}
-    return _Listed(rows, expected, retried, {uri for uri, row in rows.items() if row["state"] == "deleted"})
+    gone = {
+        uri for uri, row in rows.items() if row["state"] == "deleted" or (row["state"] == "skipped" and row["replaces"])
+    }
+    return _Listed(rows, expected, retried, gone)
 
 
 def _whole(
@@ -100,10 +107,7 @@ def _whole(
     there = {uri for uri, row in listed.rows.items() if row["state"] == "unchanged"} | announced
     fresh = list(commits)
     while True:
-        states: dict[str, list[str]] = {}
-        for record in fresh:
-            for _, uri, status in record.parts:
-                states.setdefault(uri, []).append(status)
+        states = _states(fresh)
         short = {uri for uri, found in states.items() if len(found) < listed.expected[uri]}
         answerable = there | set(states)
         kept = [
@@ -114,6 +118,15 @@ def _whole(
         if len(kept) == len(fresh):
             return fresh, states
         fresh = kept
+
+
+def _states(records: Iterable[CommitRecord]) -> dict[str, list[str]]:
+    """uri -> the states of its parts."""
+    states: dict[str, list[str]] = {}
+    for record in records:
+        for _, uri, status in record.parts:
+            states.setdefault(uri, []).append(status)
+    return states
 
 
 def _other_parts(storage: Storage, retried: dict[str, set[str]]) -> dict[str, list[str]]:

@@ -46,7 +46,7 @@ class Retry(Run):
     """A run over failed parts."""
 
     verb = "retry"
-    closes_others = False  # its parts are published, so no unfinished run still reads them
+    closes = ("retry",)  # its parts are published, so no unfinished run still reads them
 
     def __init__(
         self,
@@ -84,10 +84,14 @@ class Retry(Run):
     def _due(self, fingerprints: dict[str, str]) -> Iterator[dict[str, Any]]:
         later: list[datetime] = []
         spent = other = 0
+        leaving, unfinished = self._leaving(), 0
         columns = [*_COLUMNS, "failures", "attempts", "read_at"]
         failed = read_table(self.storage, "parts").to_table(columns=columns, filter=pc.field("status") != "ok")
         for row in failed.to_pylist():
             if not self._categories & {failure["category"] for failure in row["failures"]}:
+                continue
+            if row["uri"] in leaving:
+                unfinished += 1
                 continue
             attempts = row["attempts"] or 1
             due = (row["read_at"] or datetime.fromtimestamp(0, UTC)) + BACKOFF * 2 ** (attempts - 1)
@@ -101,6 +105,8 @@ class Retry(Run):
                 yield row | {"attempts": attempts}
         if later:
             self.progress.note(f"{len(later)} parts are not due before {min(later):%H:%M:%S} UTC; --now does not wait")
+        if unfinished:
+            self.progress.note(f"{unfinished} parts are of assets that an unfinished run replaces; resume that first")
         if spent:
             self.progress.note(
                 f"{spent} parts failed {self._max_attempts} times and stay so; --max-attempts raises that"
@@ -109,6 +115,16 @@ class Retry(Run):
             self.progress.note(
                 f"{other} parts were read with other encoders or settings; interlace run reads them again"
             )
+
+    def _leaving(self) -> set[str]:
+        """Assets that an unfinished run is about to replace: they changed, so what failed is not there any more."""
+        uris: set[str] = set()
+        for files in list_runs(self.storage):
+            if not files.state().get("finished"):
+                listing = files.listing(["uri", "replaces"])
+                published = {uri for plan in files.plans() for uri in plan["assets"]}
+                uris |= set(listing.filter(listing["replaces"])["uri"].to_pylist()) - published
+        return uris
 
     def _probe_again(self, uris: list[str], fingerprints: dict[str, str]) -> Manifest:
         rows = [Asset(row["uri"], row["size"], row["etag"], row["modified"]) for row in self._assets(uris)]

@@ -63,7 +63,9 @@ class Run:
     """One run of a source into OUT. `execute` does it all; the other methods are its steps, in order."""
 
     verb = "run"
-    closes_others = True  # unfinished runs: two manifests may name the same asset, and both would publish it
+    closes: tuple[str, ...] = ("run", "retry", "ask")
+    """Verbs whose unfinished runs end when this one begins: two manifests may name the same part, and the work that was
+    done first would be published last."""
 
     def __init__(
         self,
@@ -160,7 +162,8 @@ class Run:
         return Prober(ocr.opening, ocr.limits, Spool(), available_cpus(), self.passwords)
 
     def _resume(self, fingerprints: dict[str, str]) -> RunFiles | None:
-        """The unfinished run of the same sources and encoders, if there is one; others are published and closed."""
+        """The unfinished run of the same sources and encoders, if any. What others have committed is published first,
+        so that nothing is answered twice, and those that could clash with this one are closed."""
         found = None
         for files in list_runs(self.storage):
             state = files.state()
@@ -169,11 +172,10 @@ class Run:
             if state["signature"] == self._signature(fingerprints):
                 found = files
                 continue
-            if not self.closes_others:
-                continue
-            self.progress.note(f"closing the unfinished run {files.run_id}, which had other sources or settings")
             publish(files, self.lease)
-            files.write_state(state | {"finished": datetime.now(UTC).isoformat(), "superseded": True})
+            if state.get("verb", "run") in self.closes:
+                self.progress.note(f"closing the unfinished run {files.run_id}, which had other sources or settings")
+                files.write_state(state | {"finished": datetime.now(UTC).isoformat(), "superseded": True})
         if found is not None:
             self.progress.note(f"resuming run {found.run_id}; files that arrived since wait for the next run")
         return found

@@ -76,10 +76,13 @@ def commit_once(
         if stale:
             actions += _without(storage, table, name, stale)
         transact(table, name, actions, lease, {app: version})
-    except CommitFailedError:
+    except CommitFailedError as error:
         # The reply to our own commit was lost and the retry met it, or somebody else was faster: the table tells.
-        if (open_or_create(storage, name).transaction_version(app) or 0) < version:
-            raise
+        table = open_or_create(storage, name)
+        if (table.transaction_version(app) or 0) < version:
+            lease.check()
+            _check_fence(table, lease)
+            raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
     except (DeltaError, OSError) as error:
         raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
 
@@ -89,14 +92,18 @@ def transact(
 ) -> None:
     """One commit under the lease."""
     lease.check()
-    seen = table.transaction_version(FENCE) or 0
-    if seen > lease.token:
-        raise LeaseLost(f"{table.table_uri} was written under lease {seen}, after ours ({lease.token}) was taken over")
+    _check_fence(table, lease)
     fault_point("delta.commit", name)
     table.create_write_transaction(
         actions, mode="append", schema=SCHEMAS[name], commit_properties=fenced(lease, versions)
     )
     fault_point("delta.committed", name)
+
+
+def _check_fence(table: DeltaTable, lease: Lease) -> None:
+    seen = table.transaction_version(FENCE) or 0
+    if seen > lease.token:
+        raise LeaseLost(f"{table.table_uri} was written under lease {seen}, after ours ({lease.token}) was taken over")
 
 
 def fenced(lease: Lease, versions: dict[str, int] | None = None) -> CommitProperties:
@@ -109,9 +116,16 @@ def fence(storage: Storage, lease: Lease) -> None:
     """After a lease was taken over: let every table see the new token before anything is read from it, so that a former
     holder that comes back to life can commit nothing more."""
     for name in TABLES:
-        table = open_or_create(storage, name)
-        if (table.transaction_version(FENCE) or 0) < lease.token:
-            transact(table, name, [], lease, {})
+        while True:
+            try:
+                table = open_or_create(storage, name)
+                if (table.transaction_version(FENCE) or 0) < lease.token:
+                    transact(table, name, [], lease, {})
+                break
+            except CommitFailedError:
+                continue  # the former holder was faster once more, or the reply to our commit was lost
+            except (DeltaError, OSError) as error:
+                raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
 
 
 def _add(file: DataFile) -> AddAction:

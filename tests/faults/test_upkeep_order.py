@@ -1,0 +1,136 @@
+"""Upkeep in an unlucky order: beside an unfinished run, of sources that are gone, of assets that became others."""
+
+from __future__ import annotations
+
+import signal
+import wave
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pipelines.lease import Lease
+from pipelines.manifest import LISTING, MANIFEST, Manifest
+from pipelines.publish import publish
+from pipelines.runfiles import RunFiles
+from pipelines.storage import Storage
+from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
+from tests.faults.arming import Faults
+from tests.faults.drivers import Driver, InlineAsk, InlineRetry, Job
+from tests.faults.lakes import assert_equal, lake_rows, write_archive
+from tests.pipelines.small_lake import asset, part, publish_lake
+
+
+def rows(out: str, table: str, *columns: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = read_table(out, table).to_table(columns=list(columns) or None).to_pylist()
+    return found
+
+
+def test_a_question_beside_a_run_that_died_while_it_asked_the_same_is_answered_once(
+    faults: Faults, tmp_path: Path
+) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 5, "b.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    Job(str(source), out).run(log)
+    asked = Job(str(source), out, question="who?")
+    arm = faults.arm("storage.created", "kill", match="*/commits/*", nth=2)
+    assert Driver(asked, log, faults.environment).wait() == -signal.SIGKILL
+    arm.disarm()
+    assert Job(None, out, InlineAsk, question="who?").run(log).ledger.balanced
+    asked.run(log)
+    assert Counter(row["uri"] for row in rows(out, "answers")).total() == 2
+
+
+def test_a_retry_that_died_does_not_undo_what_a_later_one_read(faults: Faults, tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 3}), tmp_path / "log", str(tmp_path / "out")
+    whole = Job(str(source), str(tmp_path / "whole"))
+    whole.run(log)
+    faults.arm("ocr.read", "raise", "MemoryError", nth=1)
+    Job(str(source), out).run(log)
+    faults.clear()
+    faults.arm("ocr.read", "raise", "MemoryError", nth=1)
+    faults.arm("storage.write", "kill", match="assets/*")
+    retry = Job(None, out, InlineRetry, options={"now": True})
+    assert Driver(retry, log, faults.environment).wait() == -signal.SIGKILL
+    faults.clear()
+    other = Job(None, out, InlineRetry, options={"now": True, "categories": ["out_of_memory"]})
+    other.run(log)
+    assert_equal(lake_rows(whole.out), out)
+    retry.run(log)
+    assert_equal(lake_rows(whole.out), out)
+
+
+def test_a_retry_beside_an_unfinished_run_leaves_a_ledger_that_balances(faults: Faults, tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 5, "b.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    faults.arm("ocr.read", "raise", "MemoryError", nth=2)
+    job = Job(str(source), out)
+    job.run(log)
+    faults.clear()
+    write_archive(source, {"a.pdf": 7})
+    faults.arm("ocr.read", "kill", nth=1)
+    assert Driver(job, log, faults.environment).wait() == -signal.SIGKILL
+    faults.clear()
+    assert Job(None, out, InlineRetry, options={"now": True}).run(log).ledger.balanced
+    ended = job.run(log).ledger
+    assert ended.balanced, ended.complaints
+    fresh = Job(str(source), str(tmp_path / "fresh"))
+    fresh.run(log)
+    assert_equal(lake_rows(fresh.out), out)
+
+
+def write_sound(path: Path) -> None:
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 16_000, 0, "NONE", ""))
+        sound.writeframes(bytes(32_000))
+
+
+def test_an_asset_that_became_one_that_nothing_reads_leaves_no_rows(faults: Faults, tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 5, "b.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    job = Job(str(source), out, question="who?")
+    job.run(log)
+    write_sound(source / "a.pdf")
+    faults.clear()
+    ended = job.run(log).ledger
+    assert ended.balanced, ended.complaints
+    for table in ("assets", "parts", "answers"):
+        assert {Path(row["uri"]).name for row in rows(out, table, "uri")} == {"b.pdf"}
+    assert job.run(log).nothing_new
+
+
+def test_a_retry_of_what_is_gone_keeps_what_was_read(tmp_path: Path) -> None:
+    uri, storage = "/gone.pdf", Storage(str(tmp_path))
+    pages = [{"page": 1, "text": "the only copy"}]
+    crashed = {"category": "crashed", "stage": "ocr", "message": "page 2", "page": 2, "attempt": 1}
+    told = {"status": "partial", "failures": [crashed], "pages": pages, "attempts": 1}
+    before = part(uri, "document", "application/pdf", 0, **told)
+    answer = {"uri": uri, "etag": "e1", "answer": "it is", "run_id": "run-1"}
+    other = part("/other.pdf", "document", "application/pdf", 0, status="failed", failures=[crashed], attempts=1)
+    assets = [asset(row["uri"], "document", "application/pdf", pages=2) for row in (before, other)]
+    publish_lake(tmp_path, {"assets": assets, "parts": [before, other], "answers": [answer]})
+    files = RunFiles(storage, "run-2")
+    listing = [row | {"state": "retried", "replaces": False, "seconds": 0.0} for row in assets]
+    files.freeze(Manifest(rows_to_table(listing, LISTING), rows_to_table([before, other], MANIFEST)))
+    files.write_state({"run_id": "run-2", "verb": "retry"})
+    missing = {"category": "download_failed", "stage": "download", "message": "no such file", "attempt": 2}
+    again = [row | {"pages": None, "status": "failed", "attempts": 2, "failures": [missing]} for row in (before, other)]
+    parts = rows_to_table([row | {"run_id": "run-2"} for row in again], PARTS)
+    files.commit({"parts": parts, "answers": ANSWERS.empty_table()})
+    with Lease(storage, "test") as lease:
+        publish(files, lease)
+    found = {row["uri"]: row for row in rows(str(tmp_path), "parts")}
+    assert [page["text"] for page in found[uri]["pages"]] == ["the only copy"]
+    assert (found[uri]["status"], found[uri]["attempts"], found[uri]["run_id"]) == ("partial", 2, "run-2")
+    assert [failure["category"] for failure in found[uri]["failures"]] == ["crashed", "download_failed"]
+    assert [failure["category"] for failure in found["/other.pdf"]["failures"]] == ["download_failed"]
+    assert {row["uri"]: row["status"] for row in rows(str(tmp_path), "assets")} == {
+        uri: "partial",
+        "/other.pdf": "failed",
+    }
+    assert len(rows(str(tmp_path), "answers")) == 1
+
+
+def test_prune_by_a_glob_keeps_what_the_glob_would_not_list(tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 1, "b.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    write_archive(source / "deep", {"c.pdf": 1})
+    Job(str(source), out).run(log)
+    (source / "a.pdf").unlink()
+    Job(f"{source}/*.pdf", out, settings={"run.prune": True}).run(log)
+    assert {Path(row["uri"]).name for row in rows(out, "assets", "uri")} == {"b.pdf", "c.pdf"}
