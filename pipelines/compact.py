@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.fs as pafs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -23,7 +22,7 @@ from pipelines.lease import Lease
 from pipelines.publish import finish_plans
 from pipelines.runfiles import list_runs
 from pipelines.storage import Storage, StorageError
-from pipelines.tables import open_table
+from pipelines.tables import data_paths, open_table
 from pipelines.transactions import TABLES, fence, fenced
 
 KEEP_HOURS = 168.0
@@ -83,8 +82,7 @@ def _unreferenced(
 ) -> list[pafs.FileInfo]:
     """Data files of the table's folder that its newest version does not name: replaced ones that left longer ago than
     the retention, and what attempts that never got to a commit record left behind."""
-    paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
-    referenced = {storage.path(name, path) for path in paths}
+    referenced = {storage.path(name, path) for path in data_paths(table)}
     left = {storage.path(name, action["path"]): action["deletionTimestamp"] for action in _removals(storage, name)}
     bound = time.time() - keep_hours * 3600
     stale = []

@@ -193,6 +193,7 @@ def _process(pid: int) -> str:
     try:
         process = psutil.Process(pid)
         ended = process.status() == psutil.STATUS_ZOMBIE
-        return f"{where}/" + ("" if ended else f"{pid} {process.create_time():.2f}")
+        started = process.create_time() - psutil.boot_time()  # both move when somebody sets the clock
+        return f"{where}/" + ("" if ended else f"{pid} {started:.2f}")
     except psutil.NoSuchProcess:
         return f"{where}/"

@@ -7,6 +7,7 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +65,12 @@ def _list_source(source: str) -> Iterator[Asset]:
 
 
 def _local(path: Path) -> Asset:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InterlaceError(
+            f"the name {os.fsencode(path)!r} is not UTF-8, so no table can hold it; rename it"
+        ) from error
     stat = path.stat()
     modified = datetime.fromtimestamp(stat.st_mtime_ns // 1000 / 1e6, UTC)
     return Asset(str(path), stat.st_size, f"{stat.st_size:x}-{stat.st_mtime_ns:x}", modified)
@@ -71,12 +78,19 @@ def _local(path: Path) -> Asset:
 
 def _list_folder(folder: Path) -> Iterator[Asset]:
     inside = folder.resolve()
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    for root, folders, files in os.walk(folder, onerror=_unlisted):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "lost+found")
         for name in sorted(files):
             path = Path(root, name)
             if not name.startswith(".") and path.is_file() and _belongs(path, inside):  # is_file passes over sockets
-                yield _local(path)
+                with suppress(FileNotFoundError):  # it was deleted meanwhile
+                    yield _local(path)
+
+
+def _unlisted(error: OSError) -> None:
+    """A folder that cannot be read must not pass for an empty one: its assets would be left out, or be pruned."""
+    if not isinstance(error, FileNotFoundError):  # it was deleted meanwhile
+        raise InterlaceError(f"cannot list {error.filename}: {error.strerror}; check its permissions") from error
 
 
 def _belongs(path: Path, folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,8 @@ class Storage:
         refuse_credentials(out)
         self.out = out.rstrip("/") if out.startswith("s3://") else str(Path(out).expanduser().absolute())
         self.remote = self.out.startswith("s3://")
+        if re.search("%[0-9A-Fa-f]{2}", self.out):
+            raise InterlaceError(f"{self.out} has a % code in it, which Delta takes for another sign; name another OUT")
 
     def __reduce__(self) -> tuple[type[Storage], tuple[str]]:
         return Storage, (self.out,)

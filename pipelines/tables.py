@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from encoders.failures import InterlaceError
-from pipelines.storage import Storage
+from pipelines.storage import Storage, StorageError
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -170,6 +170,14 @@ def open_table(out: str | Storage, name: str) -> DeltaTable | None:
         return DeltaTable(storage.table_uri(name), storage_options=storage.delta_options())
     except TableNotFoundError:
         return None
+    except (DeltaError, OSError) as error:
+        raise StorageError(f"cannot open {storage.table_uri(name)}: {error}") from error
+
+
+def data_paths(table: DeltaTable) -> list[str]:
+    """Paths of a table's data files below its folder; `DeltaTable.file_uris` encodes spaces, and opens nothing."""
+    paths: list[str] = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+    return paths
 
 
 def require_tables(out: str | Storage) -> None:
@@ -205,8 +213,8 @@ def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Itera
     """
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
-    for uri in table.file_uris() if table is not None else []:
-        with storage.filesystem.open_input_file(uri.removeprefix("s3://")) as stream:
+    for path in data_paths(table) if table is not None else []:
+        with storage.filesystem.open_input_file(storage.path(name, path)) as stream:
             reader = pq.ParquetFile(stream)
             leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
             yield reader.read([leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns])

@@ -24,7 +24,7 @@ from encoders.fault_points import fault_point
 from pipelines.lease import Lease, LeaseLost
 from pipelines.runfiles import DataFile
 from pipelines.storage import Storage, StorageError
-from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, open_table
+from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, data_paths, open_table
 
 TABLES = ("parts", "answers", "assets")
 """In this order: `assets` says that an asset is done, so it comes last."""
@@ -146,9 +146,8 @@ def _without(storage: Storage, table: DeltaTable, name: str, stale: Stale) -> It
             found = pc.or_(found, pc.is_in(rows["part_id"], part_ids))
         return path, pc.and_(found, pc.not_equal(rows["run_id"], stale.keep))
 
-    paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
     with ThreadPoolExecutor(_READERS) as pool:
-        for path, found in pool.map(look, paths):
+        for path, found in pool.map(look, data_paths(table)):
             if not pc.any(found).as_py():
                 continue
             yield RemoveAction(path, True, now)

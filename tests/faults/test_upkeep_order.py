@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import wave
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipelines.lease import Lease
+import psutil
+import pytest
+from psutil import _pslinux
+
+from encoders.failures import InterlaceError
+from pipelines.compact import compact
+from pipelines.lease import Lease, LeaseHeld
 from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.publish import publish
 from pipelines.runfiles import RunFiles
@@ -134,3 +141,47 @@ def test_prune_by_a_glob_keeps_what_the_glob_would_not_list(tmp_path: Path) -> N
     (source / "a.pdf").unlink()
     Job(f"{source}/*.pdf", out, settings={"run.prune": True}).run(log)
     assert {Path(row["uri"]).name for row in rows(out, "assets", "uri")} == {"b.pdf", "c.pdf"}
+
+
+def test_a_folder_that_cannot_be_listed_ends_a_prune_instead_of_passing_for_an_empty_one(tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    Job(str(source), out).run(log)
+    deep = os.open(source, os.O_RDONLY)
+    for _ in range(18):  # 18 x 240 bytes: a path too long to be opened, for root as well
+        os.mkdir("d" * 240, dir_fd=deep)
+        inner = os.open("d" * 240, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    os.close(deep)
+    with pytest.raises(InterlaceError, match=r"cannot list .*File name too long"):
+        Job(str(source), out, settings={"run.prune": True}).run(log)
+    assert len(rows(out, "assets", "uri")) == 1
+
+
+def test_out_may_have_signs_that_urls_write_otherwise(tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 3}), tmp_path / "log", str(tmp_path / "é #1? [a] b")
+    job = Job(str(source), out, question="who?")
+    assert job.run(log).ledger.balanced
+    assert job.run(log).nothing_new
+    with Lease(Storage(out), "compact") as lease:
+        compact(Storage(out), lease, keep_hours=0)
+    assert job.run(log).nothing_new
+    with pytest.raises(InterlaceError, match="% code"):
+        Job(str(source), str(tmp_path / "100%25")).run(log)
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    source = write_archive(tmp_path / "in", {"a.pdf": 3})
+    Path(os.fsdecode(os.fsencode(source) + b"/\xff.pdf")).write_bytes(b"")
+    with pytest.raises(InterlaceError, match="is not UTF-8"):
+        Job(str(source), str(tmp_path / "out")).run(tmp_path / "log")
+
+
+def test_a_clock_that_is_set_does_not_make_a_live_holder_look_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, boot = Storage(str(tmp_path)), psutil.boot_time()
+    with Lease(storage, "run"):
+        monkeypatch.setattr(_pslinux, "boot_time", lambda: boot + 1)  # what the kernel then says
+        with pytest.raises(LeaseHeld), Lease(storage, "other"):
+            pass
