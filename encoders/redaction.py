@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_KEY|CREDENTIAL|CONNECTION_STRING", re.I)
@@ -38,6 +39,11 @@ def redact(text: str) -> str:
 def has_user_info(url: str) -> bool:
     """Whether a URL carries a name or password before its host."""
     return _USER_INFO.search(url) is not None
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that has no business with any store."""
+    return {name: value for name, value in environment.items() if not _SECRET_NAME.search(name)}
 
 
 def _secrets() -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from cluster.pools import PoolPlan, Work
@@ -49,7 +50,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """One line about what happens next."""
-        self.console.print(f"[dim]·[/dim] {text}", highlight=False)
+        self.console.print(f"[dim]·[/dim] {escape(text)}", highlight=False)
 
     @contextmanager
     def listing(self) -> Iterator[Callable[[int], None]]:
@@ -77,6 +78,8 @@ class Progress:
         def advance(rows: list[dict[str, Any]]) -> None:
             for row in rows:
                 _advance(state, row)
+                if row["note"]:
+                    self.note(row["note"])
 
         if self.console.is_terminal:
             with Live(get_renderable=lambda: _table(state), console=self.console, refresh_per_second=2):

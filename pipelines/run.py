@@ -277,7 +277,7 @@ class Run:
         """What the actors of this attempt need to know."""
         from pipelines.stages import RunContext
 
-        return RunContext(self.storage.out, files.run_id, attempt, self.passwords)
+        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, self.settings.run.stall_seconds)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""

@@ -45,6 +45,9 @@ class RunConfig(BaseModel):
         None, gt=0, description="minutes between publishes during a run; default: at its end"
     )
     prune: bool = Field(False, description="remove the rows of assets that are gone from the sources")
+    stall_seconds: float = Field(
+        600.0, gt=0, description="end a worker that makes no progress for so long, and read its parts again"
+    )
     strict: bool = Field(False, description="exit 1 when any part failed")
     price_per_gpu_hour: float = Field(2.5, ge=0, description="for the cost that interlace plan prints")
     price_per_cpu_hour: float = Field(0.04, ge=0, description="for the cost that interlace plan prints")

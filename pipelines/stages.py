@@ -7,6 +7,8 @@ and commit.
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +19,21 @@ from typing import Any
 import pyarrow as pa
 
 from encoders.base import MediaInput, Perception
-from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.fault_points import fault_point
+from encoders.heartbeat import beat
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
-from pipelines.journal import STRIKES, Journal
+from pipelines.journal import STRIKES, Journal, Strikes
 from pipelines.passwords import Passwords
 from pipelines.runfiles import RunFiles
 from pipelines.spool import Spool
+from pipelines.stall import StallWatch
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, as_row, rows_to_table
 
 FETCHERS = 8  # assets of a batch that are fetched at once
+NAMED = 5  # parts named in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class RunContext:
     run_id: str
     attempt: str = ""  # of the driver that started the actors: it may ask them to stop
     passwords: Passwords = Passwords()  # noqa: RUF009  immutable
+    stall_seconds: float = 600.0  # a worker that makes no progress for so long is ended
 
     def files(self) -> RunFiles:
         """The run's files."""
@@ -52,7 +58,9 @@ class PerceiveStage:
         self._entry, self._context = entry, context
         self._spool = Spool()
         self._files = context.files()
-        self._journal = Journal(Storage(context.out), context.run_id, entry.task)
+        self._journal = Journal(Storage(context.out), context.run_id, entry.task, context.attempt)
+        self._watch = StallWatch(context.stall_seconds)
+        self._most: int | None = None  # parts at once, since memory ran out over more
         self._encoder = entry.build(config)
         self._encoder.load(device)
 
@@ -63,20 +71,38 @@ class PerceiveStage:
             return pack([])  # what an earlier pool has read already goes on
         batch = int(rows[0]["batch"])
         strikes = self._journal.strikes(batch)
-        done: dict[str, Perception] = {}
-        for row in rows:
-            if strikes[row["part_id"]] >= STRIKES:
-                message = f"the process that read it died {strikes[row['part_id']]} times"
-                crashed = Failure(FailureCategory.CRASHED, self._entry.task, message, self._entry.task)
-                done[row["part_id"]] = Perception(None, failures=(crashed,))
-        suspects = [[row] for row in rows if strikes[row["part_id"]] and row["part_id"] not in done]
-        others = [row for row in rows if not strikes[row["part_id"]]]
+        aside = [row for row in rows if strikes[row["part_id"]] >= STRIKES]
+        done = {row["part_id"]: Perception(None, failures=(self._killer(row, strikes),)) for row in aside}
+        suspects = [[row] for row in rows if strikes[row["part_id"]] < STRIKES and strikes.suspect(row["part_id"])]
+        others = [row for row in rows if not strikes.suspect(row["part_id"])]
         for group in ([others] if others else []) + suspects:
-            with self._journal.mark(batch, [row["part_id"] for row in group]):
+            ids = [row["part_id"] for row in group]
+            with self._journal.mark(batch, ids) as stalled, self._watch.over(stalled):
                 done |= self._read(group)
         attempts = {r["part_id"]: (r.get("earlier_attempts") or 0) + strikes[r["part_id"]] + 1 for r in rows}
-        table = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
-        return pack(table)
+        made = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
+        made[0]["note"] = self._note(rows, strikes)
+        return pack(made)
+
+    def _killer(self, row: dict[str, Any], strikes: Strikes) -> Failure:
+        """Why a part is set aside: its worker died over it again and again, or stood still."""
+        times = strikes[row["part_id"]]
+        if strikes.stalled(row["part_id"]):
+            message = f"no progress for {strikes.seconds:.0f} s, {times} times; its worker was ended each time"
+            return Failure(FailureCategory.TIMED_OUT, self._entry.task, message, self._entry.task)
+        message = f"the process that read it died {times} times"
+        return Failure(FailureCategory.CRASHED, self._entry.task, message, self._entry.task)
+
+    def _note(self, rows: Sequence[dict[str, Any]], strikes: Strikes) -> str | None:
+        """What the user is told of a batch that workers died over."""
+        struck = [row for row in rows if strikes[row["part_id"]]]
+        if not struck:
+            return None
+        stalled = any(strikes.stalls.values())
+        what = f"made no progress for {strikes.seconds:.0f} s and was ended" if stalled else "died"
+        named = ", ".join(f"{row['uri']} from {row['range_start']:g}" for row in struck[:NAMED])
+        more = f" and {len(struck) - NAMED} more" if len(struck) > NAMED else ""
+        return f"a worker of {self._entry.task} {what} over {named}{more}; they were read again"
 
     def _read(self, rows: Sequence[dict[str, Any]]) -> dict[str, Perception]:
         """Fetch side by side, read together; what cannot be fetched does not hold up the others."""
@@ -95,18 +121,29 @@ class PerceiveStage:
 
     def _perceive(self, inputs: Sequence[MediaInput]) -> list[Perception]:
         """The encoder's perceptions. Encoders return failures and do not raise; when one does all the same, its parts
-        are read one by one and the culprits fail, because one part must never cost the run."""
+        are read one by one and the culprits fail, because one part must never cost the run. When memory ran out they
+        are read in halves, and later batches in pieces of the size that fitted."""
         if not inputs:
             return []
+        step = self._most or len(inputs)
+        if len(inputs) > step:
+            return [seen for at in range(0, len(inputs), step) for seen in self._perceive(inputs[at : at + step])]
         try:
             fault_point(f"{self._entry.task}.read", " ".join(item.part_id for item in inputs))
-            return self._encoder(inputs)
+            seen = self._encoder(inputs)
+            beat()
+            return seen
         except Exception as error:
-            if len(inputs) > 1:
-                return [self._perceive([item])[0] for item in inputs]
-            category = FailureCategory.OUT_OF_MEMORY if isinstance(error, MemoryError) else FailureCategory.MODEL_FAILED
-            message = f"{type(error).__name__}: {error}"[:500]
+            memory, message = is_out_of_memory(error), f"{type(error).__name__}: {error}"[:500]
+        # Outside the handler: the error's traceback holds on to what filled the memory.
+        if len(inputs) == 1:
+            category = FailureCategory.OUT_OF_MEMORY if memory else FailureCategory.MODEL_FAILED
             return [Perception(None, failures=(Failure(category, self._entry.task, message, self._entry.task),))]
+        if not memory:
+            return [self._perceive([item])[0] for item in inputs]
+        _free_memory()
+        self._most = len(inputs) // 2
+        return self._perceive(inputs)
 
     def _fetch(self, row: dict[str, Any]) -> MediaInput | Failure:
         try:
@@ -152,6 +189,14 @@ class PerceiveStage:
         return merged
 
 
+def _free_memory() -> None:
+    """Give back what no object holds any more, of host and device."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 STREAM = pa.schema(
     [
         *PARTS,
@@ -160,9 +205,11 @@ STREAM = pa.schema(
         pa.field("batch", pa.int32()),
         pa.field("earlier_attempts", pa.int32()),
         pa.field("answer", pa.struct(list(ANSWERS))),
+        pa.field("note", pa.string()),
     ]
 )
-"""A part between stages: a row of `parts`, what the manifest says of it, and its answer when it was asked for."""
+"""A part between stages: a row of `parts`, what the manifest says of it, its answer when it was asked for, and on the
+first row of a batch what happened to its workers."""
 
 PACKED = pa.schema({"parts": pa.large_binary()})
 
@@ -199,6 +246,7 @@ class WritingStage:
     def __init__(self, stage: type, arguments: Mapping[str, Any], context: RunContext) -> None:
         self._stage = stage(**arguments)
         self._files = context.files()
+        self._watch = StallWatch(context.stall_seconds)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A packed batch to its parts' (part_id, modality, status, pages, seconds, category, stage seconds), packed."""
@@ -212,7 +260,8 @@ class WritingStage:
         given = zip(block["part_id"].to_pylist(), block["answer"].is_valid().to_pylist(), strict=True)
         answered = {part_id for part_id, there in given if there}
         parts = block.select(PARTS.names)
-        self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
+        with self._watch.over(lambda seconds: None):
+            self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
         rows = []
         for row, pages in zip(block.drop_columns(["pages", "answer"]).to_pylist(), block["pages"].to_pylist()):
             speech = row["speech"]
@@ -227,6 +276,7 @@ class WritingStage:
                     "categories": [failure["category"] for failure in row["failures"]],
                     "answered": row["part_id"] in answered,
                     "seconds": row["seconds"],
+                    "note": row["note"],
                 }
             )
         return rows
@@ -243,5 +293,6 @@ PROGRESS = pa.schema(
         "categories": pa.list_(pa.string()),
         "answered": pa.bool_(),
         "seconds": PARTS.field("seconds").type,
+        "note": pa.string(),
     }
 )

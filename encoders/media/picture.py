@@ -51,6 +51,10 @@ def opened(source: Source, media_type: str) -> Iterator[Event]:
             if index:
                 image.seek(index)
             pixels = _pixels(image, source)
+        except MemoryError as error:
+            small = _loaded_bytes(image) < source.request.memory_bytes / 4
+            lie = MediaError(FailureCategory.CORRUPT, "a piece of it declares more bytes than there is memory")
+            yield as_failure(lie if small else error, index + 1)
         except Exception as error:  # one page never costs the others
             yield as_failure(error, index + 1)
         else:
@@ -80,13 +84,17 @@ def _refuse_large(image: Image.Image, source: Source) -> None:
 
 def _refuse_unloadable(image: Image.Image, source: Source) -> None:
     """Say beforehand that pixels will not fit: running out of memory would look like a passing fault."""
-    needed = image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
+    needed = _loaded_bytes(image)
     if needed > 0.95 * source.request.memory_bytes:
         message = (
             f"{image.width} x {image.height} pixels take {needed / 2**30:.1f} GiB, opening may use "
             f"{source.request.memory_bytes / 2**30:g} GiB (ocr.limits.memory_gib)"
         )
         raise MediaError(FailureCategory.TOO_LARGE, message)
+
+
+def _loaded_bytes(image: Image.Image) -> int:
+    return image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
 
 
 def _pixels(image: Image.Image, source: Source) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from encoders.failures import FailureCategory, MediaError
 from encoders.media.protocol import Began, Request, SharedSlots, slot_bytes
+from encoders.redaction import without_secrets
 
 START_SECONDS = 120.0  # imports on a machine whose cores are all taken
 
@@ -39,7 +40,8 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+                env=without_secrets(os.environ)
+                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
             )
             self.slots = SharedSlots(memory, size)
         finally:

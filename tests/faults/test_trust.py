@@ -199,6 +199,16 @@ def _unsafe(name: str, call: ast.Call) -> str | None:
     return None
 
 
+def test_the_process_that_opens_strangers_files_has_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    with MediaOpener() as opener:
+        assert opener.probe(MediaInput("part", "a.txt", "", data=b"text")).pages == 1
+        assert opener._child is not None
+        environment = Path(f"/proc/{opener._child.pid}/environ").read_bytes()
+    assert b"PYTHONPATH" in environment and CANARY.encode() not in environment
+
+
 def test_a_link_does_not_lead_out_of_its_source(tmp_path: Path) -> None:
     (tmp_path / "private.txt").write_text(CANARY)
     source = tmp_path / "in"
