@@ -52,7 +52,8 @@ def check_address(text: str, allowed: Sequence[Network] = ()) -> None:
     if any(address in network for network in allowed if network.version == address.version):
         return
     for one in (address, *_embedded(address)):
-        if not one.is_global or one.is_multicast or one.is_reserved or one.is_unspecified:
+        site = one.version == 6 and one.is_site_local  # fec0::/10, which Python calls global
+        if not one.is_global or one.is_multicast or one.is_reserved or one.is_unspecified or site:
             raise ForbiddenAddress(f"{text} is not a public address")
 
 

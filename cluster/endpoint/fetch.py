@@ -9,12 +9,14 @@ from types import TracebackType
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from cluster.endpoint.addresses import ForbiddenAddress, Network, PublicResolver, check_address, literal_address
 from decoder.protocol.errors import ChatError, bad_request
 
 REDIRECTS = 5
-_HEADERS = {"user-agent": "interlace", "accept": "*/*"}
+# identity: what comes compressed is not unpacked here, see `_client`.
+_HEADERS = {"user-agent": "interlace", "accept": "*/*", "accept-encoding": "identity"}
 
 
 class Fetcher:
@@ -60,8 +62,8 @@ class Fetcher:
     async def _follow(self, url: str, field: str, limit: int) -> bytes:
         """Redirects are followed here, so that each target is checked like the first."""
         for _ in range(REDIRECTS + 1):
-            self._check(url)
-            async with self._client().get(url, allow_redirects=False, headers=_HEADERS) as response:
+            target = self._checked(url)
+            async with self._client().get(target, allow_redirects=False, headers=_HEADERS) as response:
                 if response.status in (301, 302, 303, 307, 308) and "location" in response.headers:
                     url = urljoin(url, response.headers["location"])
                     continue
@@ -70,13 +72,15 @@ class Fetcher:
                 return await _body(response, field, limit)
         raise bad_request(field, f"more than {REDIRECTS} redirects from {_shown(url)}")
 
-    def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+    def _checked(self, url: str) -> URL:
+        """The URL as aiohttp will use it: another parser may read another host in it, as in http://\uff11\uff12\uff17.0.0.1."""
+        target = URL(url)
+        if target.scheme not in ("http", "https") or not target.raw_host:
             raise ValueError(f"not an http address: {url[:100]}")
-        literal = literal_address(parts.hostname)
+        literal = literal_address(target.raw_host)
         if literal is not None:  # aiohttp does not ask its resolver for these
             check_address(literal, self._allowed)
+        return target
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.server
 import socket
 import threading
@@ -40,6 +41,11 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             for _ in range(200):
                 self.wfile.write(b"x" * 1000)
+        elif self.path == "/packed" and "gzip" in self.headers.get("accept-encoding", ""):
+            self.send_response(200)
+            self.send_header("content-encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(b"hello"))
         else:
             self.send_response(200)
             self.send_header("content-length", "5")
@@ -88,7 +94,15 @@ def refusal(url: str, **options: Any) -> ChatError:
             "224.0.0.1",
         ),
         *("255.255.255.255", "198.18.0.1", "240.0.0.1", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1"),
-        *("::ffff:127.0.0.1", "::ffff:a9fe:a9fe", "64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "2001:db8::1"),
+        *(
+            "::ffff:127.0.0.1",
+            "::ffff:a9fe:a9fe",
+            "64:ff9b::7f00:1",
+            "fec0::1",
+            "2002:7f00:1::",
+            "::127.0.0.1",
+            "2001:db8::1",
+        ),
     ],
 )
 def test_addresses_that_are_not_public_are_forbidden(address: str) -> None:
@@ -137,6 +151,24 @@ def test_a_url_to_a_private_address_is_refused(url: str) -> None:
     assert error.status == 400
     assert "public address" in error.message or "cannot be fetched" in error.message
     assert "pass" not in error.message
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.2", "\uff11\uff12\uff17.0.0.2", "\u2460\u2461\u2466.0.0.2", "127\u30020\u30020\u30022"]
+)
+def test_a_host_is_read_as_the_one_that_connects_reads_it(site: str, host: str) -> None:
+    """Full-width and circled digits are an address to whoever maps them before connecting."""
+
+    async def get() -> bytes:
+        async with Fetcher(seconds=5) as fetcher:
+            return await fetcher.get(site.replace("127.0.0.2", host), "messages", 1000)
+
+    with pytest.raises(ChatError, match="public address"):
+        asyncio.run(get())
+
+
+def test_what_servers_would_compress_comes_as_it_is(site: str) -> None:
+    assert fetch(f"{site}/packed") == b"hello"
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:1/", "http://localhost/", "http://[::1]/", "file:///etc/passwd"])
