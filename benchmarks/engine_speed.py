@@ -198,9 +198,13 @@ def main() -> None:
         if clients > 1:
             runs[f"static {clients}"] = lambda asked=asked, clients=clients: static(model, asked, clients, end)  # type: ignore[misc]
         runs[f"engine {clients}"] = lambda asked=asked, clients=clients: continuous(engine, asked, clients)  # type: ignore[misc]
-    for _ in range(chosen.repeats):
+    for repeat in range(chosen.repeats):
         for name, run in runs.items():
             readings.setdefault(name, []).append(run())
+            one = readings[name][-1]
+            print(
+                f"repeat {repeat + 1}, {name}: {one.written} tokens, {one.cpu:.1f} s CPU, {one.wall:.1f} s", flush=True
+            )
     truth = readings["one by one"][0].tokens
     print(f"{chosen.dtype}, {chosen.threads} thread(s), {chosen.requests} requests, passes of up to {engine.rows} rows")
     print(f"{'':26}{'tok/s CPU':>22}{'tok/s':>22}{'first':>20}{'same':>12}")
