@@ -37,7 +37,7 @@ _OPEN_PATHS = ("/", "/health", "/page/")
 BODY = "interlace.body"
 """Where a scope carries a short body."""
 _SHORT = 64 << 10
-_TRIES = 3
+_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, None)  # seconds between tries
 _DRAINED, _DRAIN_SECONDS = 256 << 20, 10.0
 # Headers by which a client could switch off what protects the server, or pretend to be admitted.
 _DROPPED = frozenset({_PASS, _REFUSED, b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
@@ -122,14 +122,14 @@ class Admission:
         kept = [(name, value) for name, value in scope["headers"] if name not in _DROPPED]
         if self._token:
             kept += [(_PASS, self._token), (_REFUSED, json.dumps(self.refused).encode())]
-        for attempt in range(1, _TRIES + 1):
-            watched = _Watched(send, last=attempt == _TRIES)
+        for wait in _WAITS:
+            watched = _Watched(send, last=wait is None)
             # A short body goes along with the scope: the replica would come back to the proxy for it.
             short = {BODY: body} if len(body) <= _SHORT else {}
             await self._app({**scope, "headers": kept, **short}, replay(body, receive), watched)
-            if not watched.lost:
+            if not watched.lost or wait is None:
                 return
-            await asyncio.sleep(0.2 * attempt)  # the replacement is on its way
+            await asyncio.sleep(wait)  # the replacement is on its way
 
     def passes(self, scope: Scope) -> bool:
         """Whether this request was admitted by a proxy with the same token."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from cluster.endpoint.config import EndpointConfig
 from cluster.endpoint.decoding import DecoderAccess
-from cluster.endpoint.perceiving import Perceived, Perceiver
-from decoder.chat import ChatResult, TextDelta
+from cluster.endpoint.perceiving import PATIENCE, Perceived, Perceiver
+from decoder.chat import ChatRequest, ChatResult, TextDelta
 from decoder.protocol.attachments import attachments
 from decoder.protocol.conversation import conversation
 from decoder.protocol.directives import Directives, directives
@@ -21,7 +21,7 @@ from decoder.protocol.queries import DETECTIONS, queries
 from decoder.protocol.request import CompletionRequest, read_request
 from decoder.protocol.response import DONE, Reply
 from decoder.protocol.results import task_content
-from decoder.sequence import DecoderError
+from decoder.sequence import DecoderError, DecoderUnavailable
 
 _LARGE_BODY = 256 << 10  # bytes; a longer body is parsed outside the event loop
 
@@ -89,12 +89,20 @@ class ChatService:
         if turn.directives.task is None:
             asked = conversation(turn.request, turn.directives.system, turn.perceived.entries)
             try:
-                async with self._decoder.use() as decoder:
-                    result = await decoder.chat(asked)
+                self._finish(turn, await self._chat(asked))
             except DecoderError as error:
                 raise refused(error) from error
-            self._finish(turn, result)
         return turn.reply.completion()
+
+    async def _chat(self, asked: ChatRequest) -> ChatResult:
+        """The decoder's answer; when its replica dies, the next one's. The same request has the same answer."""
+        async with self._decoder.use() as decoder:
+            for wait in PATIENCE:
+                try:
+                    return await decoder.chat(asked)
+                except DecoderUnavailable:
+                    await asyncio.sleep(wait)
+            return await decoder.chat(asked)
 
     async def events(self, turn: Turn) -> AsyncIterator[bytes]:
         """The completion as server-sent events. What fails before the first event is raised as `ChatError`."""

@@ -21,7 +21,8 @@ from encoders.failures import Failure
 from encoders.media import sniff
 from encoders.registry import ENCODERS
 
-_ATTEMPTS = 3
+PATIENCE = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between the tries of a call whose replica died."""
 _TEXTS = sniff.PLAIN - {sniff.XLSX}
 _KEPT = 16  # readings of files, the last ones
 
@@ -126,11 +127,12 @@ class Perceiver:
             self._readings.move_to_end(known)
             return self._readings[known]
         item = MediaInput(media.part_id, name, media.media_type, data=media.data, queries=queries)
-        for _ in range(_ATTEMPTS):
+        for wait in (*PATIENCE, 0.0):
             try:
                 reading: Reading = await self._encoders[task].read.remote(item)
             except RayActorError:
-                continue  # its replica died or was replaced; another one reads it
+                await asyncio.sleep(wait)  # its replica died; Serve notices, and starts another one
+                continue
             if reading.perception.result is None:
                 raise from_failure(_worst(reading.perception.failures), media.attachment.field)
             self._readings[known] = reading
@@ -168,6 +170,8 @@ def _add(perceived: Perceived, media: Media, file: int, task: str, reading: Read
     result = reading.perception.result
     assert result is not None
     shaped = task_result(task, result, media.media_type, _plain_text(media))
+    if isinstance(result, tuple) and media.modality == "document":
+        shaped["pages"] = [{"page": p.page, "width": p.width, "height": p.height} for p in reading.perception.pages]
     perceived.results.append(shaped)
     perceived.items.append(precontext_item(task, shaped, media.part_id, file, reading.perception.failures))
     perceived.entries.append(Precontext(task, result, media.part_id))

@@ -29,8 +29,9 @@ SURE = 0.45  # a phrase's best match below this is no match
 
 @dataclass(slots=True)
 class _Part:
-    """What has been found in a part so far."""
+    """What has been found in a part so far. ``queries``: what is looked for in it, when not what the config says."""
 
+    queries: tuple[str, ...] = ()
     detections: list[Detection] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
     features: list[NDArray[np.float16]] = field(default_factory=list)
@@ -68,12 +69,12 @@ class _DetectionEncoder:
         """Look at the parts; one perception each, in the same order. A page that fails costs only itself."""
         if self._detector is None:
             raise RuntimeError("call load() before detecting")
-        states = [_Part() for _ in parts]
+        states = [_Part(part.queries) for part in parts]
         for state, page in self._opened(parts, states):
             started = time.perf_counter()
             try:
                 assert page.image is not None
-                self._keep(state, page, self.detect(page.image))
+                self._keep(state, page, self.detect(page.image, state.queries or None))
             except Exception as error:  # a network may raise anything; the contract is a value
                 state.failures.append(_failure(error, self.name, page.page))
             state.spend("detect", started)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.decoder.tiny import save_tiny
@@ -35,10 +36,16 @@ class Endpoint:
     keys: Path
     ray: str  # the address of its cluster
     process: int
+    decoder: dict[str, Any]  # the decoder's settings, for a run that shares it
 
     @property
     def v1(self) -> str:
         return f"{self.url}/v1"
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """The processes of its Ray whose title has that name."""
+        children = psutil.Process(self.process).children(recursive=True)
+        return [child for child in children if name in " ".join(child.cmdline()[:1])]
 
     def call(
         self, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -86,8 +93,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = {
-        "decoder.checkpoint": tiny,
+    settings: dict[str, Any] = {
+        "decoder.checkpoint": str(tiny),
         "decoder.dtype": "float32",
         "decoder.prompt_tokens": 384,
         "decoder.max_new_tokens": 64,
@@ -115,7 +122,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         assert ready.wait(150) and process.poll() is None, "".join(said)
         address = re.search(r"RAY_ADDRESS=(\S+)", "".join(said))
         assert address is not None
-        yield Endpoint(f"http://127.0.0.1:{port}", KEY, keys, address[1], process.pid)
+        decoder = {name: value for name, value in settings.items() if name.startswith("decoder.")}
+        yield Endpoint(f"http://127.0.0.1:{port}", KEY, keys, address[1], process.pid, decoder)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, "".join(said)
     finally:

@@ -170,7 +170,7 @@ def test_12_detections_have_their_own_keys_or_are_refused(endpoint: Endpoint) ->
         answer = endpoint.chat(messages=task_turn(image_part(), task))
         if task in tasks:
             result = json.loads(ok(answer)["choices"][0]["message"]["content"])["result"]
-            assert result.keys() == {key} and all(name in item for item in result[key])
+            assert result.keys() == {key} and all({name, "bounds"} <= item.keys() for item in result[key])
         else:
             assert f"task '{task}' is not available on this server; it has: ocr" in error(answer)["message"]
 

@@ -50,9 +50,10 @@ function pagesOf(result) {
   if (!found) {
     return result.sections.map((s) => ({ page: s.page, width: s.width, height: s.height, boxes: s.lines.map((l) => ({ text: l.text, bounds: l.bounds, sure: l.average_confidence })) }));
   }
-  const numbers = [...new Set(found.map((item) => item.page ?? 1))];
-  return (numbers.length ? numbers : [1]).map((page) => ({
+  return (result.pages ?? [{ page: 1 }]).map(({ page, width, height }) => ({
     page,
+    width,
+    height,
     boxes: found.filter((item) => (item.page ?? 1) === page).map((item) => ({ text: item.label ?? item.type, bounds: item.bounds, sure: item.confidence })),
   }));
 }
