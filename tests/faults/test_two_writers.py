@@ -17,7 +17,7 @@ from pipelines.runfiles import RunFiles, list_runs
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
 from pipelines.transactions import Stale, commit_once, fence
-from tests.faults.arming import Faults
+from tests.faults.arming import Faults, wait_until
 from tests.faults.drivers import Driver, Job
 from tests.faults.lakes import Rows, assert_equal, lake_rows, parts_redone, write_archive
 from tests.faults.table import FaultTable
@@ -48,12 +48,12 @@ def test_the_second_run_says_who_is_there_or_waits(
     with pytest.raises(LeaseHeld, match="interlace run"), Lease(Storage(out), "compact"):
         pass
     patient = Driver(Job(source, out, question="who?", options={"wait": True}), tmp_path / "third", faults.environment)
+    wait_until(lambda: patient.log.exists() and "waiting for interlace run" in patient.text, "a run that waits")
     merging = threading.Thread(target=compact_when_free, args=(out,))
     merging.start()
     gate.release()
     assert first.wait() == 0 and patient.wait() == 0
     merging.join(60)
-    assert "waiting for interlace run" in patient.text
     assert_equal(expected, out)
     assert parts_redone(faults) == 0
     fault_table.measure("two runs and compact at once", expected, out, parts_redone(faults))
