@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from encoders.redaction import redact
 from pipelines.cli_options import ConfigFile, Out, PasswordFile, Prompt, Schema, Set, Wait, load
 from pipelines.consoles import stderr, stdout
 from pipelines.stopping import Interrupted
@@ -120,5 +121,5 @@ def finish(run: Run, *, strict: bool) -> None:
 
 
 def _say_how_to_resume(what: str) -> None:
-    command = " ".join(["interlace", *(shlex.quote(argument) for argument in sys.argv[1:])])
+    command = redact(" ".join(["interlace", *(shlex.quote(argument) for argument in sys.argv[1:])]))
     stderr().print(f"{what}; the same command resumes:", f"  {command}", sep="\n", markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,13 +164,17 @@ class Storage:
             from botocore.exceptions import ClientError
 
             bucket, _, key = path.partition("/")
-            try:
-                s3_client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
-                    return False
-                raise
-            return True
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    s3_client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+                    return True
+                except ClientError as error:
+                    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                    if status == 412:
+                        return False
+                    if status != 409 or attempt == ATTEMPTS:
+                        raise
+                    time.sleep(0.05 * 2**attempt)  # another write to this key is under way, and may yet fail
         partial = _partial(path, data)
         try:
             os.link(partial, path)  # unlike rename, link fails when the target exists

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import wave
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -19,7 +21,7 @@ from pipelines.lease import Lease, LeaseHeld
 from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.publish import publish
 from pipelines.runfiles import RunFiles
-from pipelines.storage import Storage
+from pipelines.storage import Storage, s3_client
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 from tests.faults.arming import Faults
 from tests.faults.drivers import Driver, InlineAsk, InlineRetry, Job
@@ -185,3 +187,35 @@ def test_a_clock_that_is_set_does_not_make_a_live_holder_look_dead(
         monkeypatch.setattr(_pslinux, "boot_time", lambda: boot + 1)  # what the kernel then says
         with pytest.raises(LeaseHeld), Lease(storage, "other"):
             pass
+
+
+def test_a_conditional_put_that_met_another_one_under_way_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Store(BaseHTTPRequestHandler):
+        """S3 says 409 while another conditional put of the same key is under way; that one then fails."""
+
+        protocol_version = "HTTP/1.1"
+        puts: ClassVar[list[str]] = []
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.puts.append(self.path)
+            self.send_response(409 if len(self.puts) == 1 else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Not to the console."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in {"ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "ACCESS_KEY_ID": "a"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    s3_client.cache_clear()
+    try:
+        assert Storage("s3://bucket/out").write_if_absent("bucket/out/key", b"data")
+        assert len(Store.puts) == 2
+    finally:
+        s3_client.cache_clear()
+        server.shutdown()
+        server.server_close()
