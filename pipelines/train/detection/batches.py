@@ -46,11 +46,12 @@ class Pages:
             with tarfile.open(archive) as tar:
                 for member in tar:
                     content = tar.extractfile(member)
-                    assert content is not None
+                    if content is None:  # a folder
+                        continue
                     if member.name.endswith(".jsonl"):
                         rows += [json.loads(line) for line in content.read().decode().splitlines()]
                     else:
-                        blobs[member.name] = content.read()
+                        blobs[Path(member.name).name] = content.read()
         self.rows = [row for row in rows if row["image"] in blobs]
         with ThreadPoolExecutor(16) as pool:
             decoded = pool.map(lambda row: np.array(Image.open(BytesIO(blobs[row["image"]])).convert("RGB")), self.rows)
@@ -106,7 +107,7 @@ class Drawings:
         self, archive: Path, vocabulary: Path, device: torch.device, most_names: int = 8, *, held_out: bool = False
     ) -> None:
         with tarfile.open(archive) as tar:
-            files = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+            files = {Path(m.name).name: tar.extractfile(m).read() for m in tar if m.isfile()}  # type: ignore[union-attr]
         rows = json.loads(files["sprites.json"])["sprites"]
         self.rows = [row for row in rows if row["held_out"] == held_out and row["sheet"] in files]
         sheets = dict.fromkeys(row["sheet"] for row in self.rows)
