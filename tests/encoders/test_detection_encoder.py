@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,12 @@ def test_a_phrase_points_at_the_element_that_it_names(
     x0, y0, x1, y1 = found.boxes[0]
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     assert inside[0] <= x <= inside[2] and inside[1] <= y <= inside[3]
+
+
+def test_a_part_may_bring_phrases_of_its_own(gui: GuiEncoder, tmp_path: Path) -> None:
+    part = file(form(), tmp_path / "form.png")
+    [seen] = gui([replace(part, queries=("Cancel",))])
+    assert {detection.label for detection in seen.result or ()} == {"Cancel"}
 
 
 def test_ocr_is_loaded_only_when_a_phrase_may_name_a_text() -> None:
