@@ -212,7 +212,7 @@ class GuiEncoder(_DetectionEncoder):
         ("all buttons") get all of that kind. ``text_encoder`` False is for measuring what it brings."""
         from encoders.detection.candidates import Candidates
         from encoders.detection.default import DefaultDetector
-        from encoders.detection.grounding import element_texts, ground, parse
+        from encoders.detection.grounding import around_text, element_texts, ground, parse
 
         detector = self._detector
         assert isinstance(detector, DefaultDetector)
@@ -244,6 +244,9 @@ class GuiEncoder(_DetectionEncoder):
             scores += [float(fits[row]) for row in chosen]
             labels += [wanted.phrase] * len(chosen)
         taken = found.take(rows)
+        for row, kind in enumerate(taken.labels):
+            if kind == "menu item":
+                taken.boxes[row] = around_text(taken.boxes[row], lines)
         return Candidates(taken.boxes, np.array(scores, np.float32), labels, taken.pointers, taken.vectors)
 
     def _read(self, image: Image) -> list[Line]:

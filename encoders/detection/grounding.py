@@ -121,6 +121,22 @@ def element_texts(found: Candidates, lines: Sequence[Line]) -> tuple[list[str], 
     return inside, beside
 
 
+def around_text(box: NDArray[np.float32], lines: Sequence[Line]) -> NDArray[np.float32]:
+    """The box of a menu entry, narrowed until its text is in the middle.
+
+    Some kits give an entry the whole width of its menu and others only that of its text, and nothing shows which; the
+    middle of the text lies in both.
+    """
+    words = [extent(word.quad) for line in lines for word in (line.words or (line,))]  # type: ignore[attr-defined]
+    within = [w for w in words if box[0] <= (w[0] + w[2]) / 2 <= box[2] and box[1] <= (w[1] + w[3]) / 2 <= box[3]]
+    if not within:
+        return box
+    out = box.copy()
+    before = max(4.0, min(w[0] for w in within) - float(box[0]))
+    out[2] = min(float(box[2]), max(w[2] for w in within) + before)
+    return out
+
+
 def _label(
     box: NDArray[np.float32],
     pointer: NDArray[np.float32],
@@ -153,9 +169,10 @@ def likeness(name: str, text: str) -> float:
     a, b = (re.sub(r"[^\w]+", " ", value.lower()).strip() for value in (name, text))
     if not a or not b:
         return 0.0
-    if a == b:
+    joined_a, joined_b = a.replace(" ", ""), b.replace(" ", "")
+    if joined_a == joined_b:  # scripts without blanks are read sign by sign
         return 1.0
-    whole = SequenceMatcher(None, a, b, autojunk=False).ratio()
+    whole = SequenceMatcher(None, joined_a, joined_b, autojunk=False).ratio()
     part = 0.0
     if len(b) > len(a) and re.search(rf"\b{re.escape(a)}\b", b):
         part = 0.55 + 0.4 * len(a) / len(b)
@@ -191,11 +208,11 @@ def ground(
             drawn = ((found.vectors @ vector) - 0.1).clip(0, 1) / 0.9
             for row, label in enumerate(found.labels):
                 if label in ("button", "link", "tab", "menu item"):
-                    drawn[row] *= 1.0 if not inside[row].strip() else 0.4
+                    drawn[row] *= 1.0 if len(inside[row].strip()) <= 2 else 0.4  # OCR reads icons as letters
                 elif label not in ("icon", "image", "avatar", "logo", "figure", "object"):
                     drawn[row] *= 0.15
     if not wanted.may_name_text:
-        text *= 0.5
+        text *= 0.25
     best = np.maximum(text, drawn if not wanted.may_name_text else 0.8 * drawn)
     if not wanted.kinds:  # something to press or to fill in is meant rather than what only stands there
         fits = np.array(
