@@ -12,7 +12,7 @@ from decoder.chat import ChatRequest, ChatResult, FinishReason, TextDelta, Token
 from decoder.confidence import answer_confidence
 from decoder.fusion import Fusion, Prompt
 from decoder.grounding import Grounding, ground
-from decoder.sequence import DecoderError, Delta, Finish, Generation, SequenceRequest
+from decoder.sequence import DecoderError, DecoderUnavailable, Delta, Finish, Generation, SequenceRequest
 from decoder.tools import call_or_text, call_schema, call_text, instructions, offered, read_call, spoken_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class ChatAnswerer:
             forced = last is not None and last.role == "user" and spoken_of(tools, last.content)
             tools = tools if forced else ()
         schema = request.response.schema if request.response.kind == "json_schema" and not tools else None
+        written = sum(len(message.content) for message in request.messages)
+        if written > self._engine.window * self._fusion.longest_token:  # megabytes; tokens take a hundred times as much
+            raise DecoderError(f"{written} characters do not fit the window of {self._engine.window}", "messages")
         prompt = self._fusion.chat(_turns(request, tools), schema, request.precontext, self._engine.window)
         room = self._engine.window - len(prompt)
         if room < 1:
@@ -93,9 +96,13 @@ class ChatAnswerer:
         return TextDelta(text, logprobs) if text or logprobs else None
 
     def finish(self, prepared: PreparedChat, generation: Generation) -> ChatResult:
-        """The answer that a generation is. Raises `DecoderError` when it failed."""
+        """The answer that a generation is. Raises `DecoderError` when it failed, `DecoderUnavailable` when another
+        attempt may not: a step of the engine failed, for whatever ran in it, or the engine was closed."""
+        if generation.finish is Finish.CANCELLED:  # the engine was closed; half an answer is none
+            raise DecoderUnavailable("the decoder ended before the answer was whole")
         if generation.failure is not None:
-            raise DecoderError(generation.failure.message)
+            kind = DecoderUnavailable if generation.failure.category.transient else DecoderError
+            raise kind(generation.failure.message)
         request, text = prepared.request, generation.text
         calls: tuple[ToolCall, ...] = ()
         reason: FinishReason = "length" if generation.finish is Finish.LENGTH else "stop"

@@ -38,7 +38,8 @@ class JsonGrammars:
         self._tokenizer = LLTokenizer(backend, n_vocab=vocabulary, eos_token=sorted(stop_tokens))
         self.vocabulary = vocabulary
         self._compiled: OrderedDict[str, JsonConstraint] = OrderedDict()
-        self._lock = threading.Lock()  # schemas are compiled by those who ask, each in a thread of its own
+        self._lock = threading.Lock()  # of what is compiled
+        self._compiling = threading.Lock()  # schemas are compiled by those who ask, each in a thread of its own
         tokens = {text: tokenizer.encode(text, add_special_tokens=False) for text in _ENDINGS}
         self.endings = [ids[0] for ids in tokens.values() if len(ids) == 1]
         self.quotes = [ids[0] for text, ids in tokens.items() if len(ids) == 1 and text.startswith('"')]
@@ -61,19 +62,11 @@ class JsonGrammars:
 
     def _constraint(self, name: str, grammar: Callable[[], str], limit: int, what: str) -> JsonConstraint:
         with self._lock:
-            pristine = self._compiled.get(name)
-            if pristine is None:
-                matcher = LLMatcher(self._tokenizer, grammar())
-                if matcher.is_error():
-                    raise DecoderError(f"the {what} cannot be enforced: {_first_line(matcher.get_error())}", "schema")
-                found = (self.shortest_ending(matcher, 1 << 20, opening=opening) for opening in ("last", "as it comes"))
-                plan = min((plan for plan in found if plan is not None), key=len, default=None)
-                if plan is None:
-                    raise DecoderError(f"the {what} allows no answer that could be found", "schema")
-                pristine = JsonConstraint(self, matcher, plan, limit)
-                self._compiled[name] = pristine
-                while len(self._compiled) > _REMEMBERED:
-                    self._compiled.popitem(last=False)
+            known = name in self._compiled
+        if not known:
+            self._compile(name, grammar, limit, what)
+        with self._lock:
+            pristine = self._compiled[name]
             self._compiled.move_to_end(name)
             if pristine.shortest > limit:
                 raise DecoderError(
@@ -82,6 +75,23 @@ class JsonGrammars:
                     "max_tokens",
                 )
             return pristine.copy(limit)
+
+    def _compile(self, name: str, grammar: Callable[[], str], limit: int, what: str) -> None:
+        """One at a time, and without the lock: who asks for a known schema, perhaps in an event loop, does not wait."""
+        with self._compiling:
+            if name in self._compiled:
+                return
+            matcher = LLMatcher(self._tokenizer, grammar())
+            if matcher.is_error():
+                raise DecoderError(f"the {what} cannot be enforced: {_first_line(matcher.get_error())}", "schema")
+            found = (self.shortest_ending(matcher, 1 << 20, opening=opening) for opening in ("last", "as it comes"))
+            plan = min((plan for plan in found if plan is not None), key=len, default=None)
+            if plan is None:
+                raise DecoderError(f"the {what} allows no answer that could be found", "schema")
+            with self._lock:
+                self._compiled[name] = JsonConstraint(self, matcher, plan, limit)
+                while len(self._compiled) > _REMEMBERED:
+                    self._compiled.popitem(last=False)
 
     def text(self, tokens: list[int]) -> str:
         """What tokens spell."""

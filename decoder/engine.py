@@ -204,9 +204,9 @@ class Engine:
                     if self._closing:
                         break
                 started = time.monotonic()
-                self._drop_cancelled()
-                self._admit()
                 try:
+                    self._drop_cancelled()
+                    self._admit()
                     self._step()
                 except Exception as error:  # a step that fails must not leave callers waiting for ever
                     self._fail_running(error)
@@ -241,7 +241,13 @@ class Engine:
                 if base is None:
                     return
                 self._waiting.pop()
-            sequence = self._start(handle, base)
+            try:
+                sequence = self._start(handle, base)
+            except Exception as error:  # one that cannot begin must not end the thread of all the others
+                self._cache.give_back(base, count)
+                message = f"{type(error).__name__}: {error}"
+                handle.future.set_result(unread(handle.request, Finish.FAILED, message))
+                continue
             self._running.append(sequence)
             if sequence.tokens:
                 self._tell(sequence, len(sequence.tokens))
@@ -330,16 +336,16 @@ class Engine:
         handle = sequence.handle
         if handle.on_delta is not None or handle.request.stop:
             delta = sequence.show()
-            if delta is not None and handle.on_delta is not None:
-                handle.on_delta(delta)
+            if delta is not None:
+                handle.tell(delta)
 
     def _leave(self, sequence: RunningSequence, finish: Finish, message: str = "") -> None:
         handle = sequence.handle
         self._running.remove(sequence)
         self._cache.give_back(sequence.base, len(handle.request) + sequence.limit)
         delta = sequence.show(final=True)
-        if delta is not None and handle.on_delta is not None:
-            handle.on_delta(delta)
+        if delta is not None:
+            handle.tell(delta)
         if finish is Finish.CANCELLED:
             self.figures.cancelled += 1
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from decoder.config import DecoderConfig
@@ -65,6 +66,11 @@ class Fusion:
         """The decoder's tokenizer; loads it on first use."""
         self.load()
         return self._tokenizer
+
+    @cached_property
+    def longest_token(self) -> int:
+        """Characters of the longest token: no text of more of them fits that many tokens."""
+        return max(map(len, self.tokenizer.get_vocab()))
 
     @property
     def knows_tools(self) -> bool:

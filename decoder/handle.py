@@ -30,6 +30,14 @@ class Handle:
         """Stop after the step that is running; the result is then what was written so far."""
         self.cancelled.set()
 
+    def tell(self, delta: Delta) -> None:
+        """Hand on new text. A reader that raises is one that has gone: its own sequence ends, and no other."""
+        if self.on_delta is not None:
+            try:
+                self.on_delta(delta)
+            except Exception:
+                self.cancel()
+
     def result(self, timeout: float | None = None) -> Generation:
         """Wait for the end, at most ``timeout`` seconds (`TimeoutError`)."""
         return self.future.result(timeout)

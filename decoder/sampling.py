@@ -16,7 +16,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
-        self._random = np.random.default_rng(sampling.seed or 0) if sampling.temperature > 0 else None
+        self._random = np.random.default_rng((sampling.seed or 0) % (1 << 64)) if sampling.temperature > 0 else None
         self._written: Counter[int] = Counter()
 
     @property
@@ -42,9 +42,12 @@ class Sampler:
 
     def _draw(self, logits: torch.Tensor) -> int:
         assert self._random is not None
-        scaled = logits.double().cpu().numpy() / self._sampling.temperature
-        order = np.argsort(-scaled, kind="stable")
-        weights = np.exp(scaled[order] - scaled[order[0]])
+        found = logits.double().cpu().numpy()
+        order = np.argsort(-found, kind="stable")
+        with np.errstate(
+            over="ignore"
+        ):  # near 0 degrees all but the likeliest are infinitely far away, as they should be
+            weights = np.exp((found[order] - found[order[0]]) / self._sampling.temperature)
         likely = np.cumsum(weights) / weights.sum()
         kept = int(np.searchsorted(likely, self._sampling.top_p)) + 1
         place = int(np.searchsorted(likely, self._random.random() * likely[min(kept, len(likely)) - 1], side="right"))

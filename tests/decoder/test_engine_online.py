@@ -161,3 +161,33 @@ def test_rows_that_are_alike_are_counted_as_products_say() -> None:
     random = torch.randn(64, 32)
     for count in range(2, rows + 1):
         assert torch.equal(linear(random[:count], weight)[:2], linear(random[:2], weight))
+
+
+@pytest.mark.parametrize("sampling", [Sampling(1.0, seed=-1), Sampling(1.0, seed=1 << 80), Sampling(5e-324, top_p=0.9)])
+def test_any_seed_and_any_temperature_draw(tiny_engine: Engine, sampling: Sampling) -> None:
+    request = replace(some_requests(1, seed=3)[0], sampling=sampling)
+    generation = tiny_engine.submit(request).result(30)
+    assert generation.failure is None and tiny_engine.alive
+    if sampling.temperature < 1:
+        assert generation.tokens[:1] == tiny_engine.generate([replace(request, sampling=Sampling())])[0].tokens[:1]
+
+
+def test_a_reader_that_is_gone_ends_its_own_sequence_only(tiny_engine: Engine) -> None:
+    def gone(delta: Delta) -> None:
+        raise RuntimeError("the event loop is closed")
+
+    one, other = some_requests(2, seed=3)
+    alone = tiny_engine.generate([other])[0]
+    broken = tiny_engine.submit(replace(one, sampling=HOT, max_new_tokens=100), gone)
+    assert tiny_engine.generate([other])[0] == alone
+    assert broken.result(30).finish is Finish.CANCELLED and tiny_engine.alive
+
+
+def test_a_sequence_that_cannot_begin_fails_alone(tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = tiny_engine.load_figures["kv_bytes_used"]
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny_engine, "_reuse", lambda sequence: 1 / 0)
+        failed = tiny_engine.submit(some_requests(1)[0]).result(30)
+    assert failed.finish is Finish.FAILED and failed.failure is not None and "ZeroDivision" in failed.failure.message
+    assert tiny_engine.load_figures["kv_bytes_used"] == free
+    assert tiny_engine.generate(some_requests(1))[0].failure is None
