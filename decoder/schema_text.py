@@ -35,12 +35,14 @@ def _shape(node: Any, root: dict[str, Any], depth: int) -> Any:
     if isinstance(node.get("enum"), list):
         return " or ".join(str(value) for value in node["enum"][:12])
     for union in ("anyOf", "oneOf", "allOf"):
-        if options := node.get(union):
+        if isinstance(options := node.get(union), list) and options:
             return _shape(options[0], root, depth)
     kind = node.get("type")
     kind = kind[0] if isinstance(kind, list) and kind else kind
     if kind == "object" or "properties" in node:
-        properties = node.get("properties") or {}
+        properties = node.get("properties")
+        if not isinstance(properties, dict):
+            return {}
         return {name: _shape(child, root, depth + 1) for name, child in properties.items()}
     if kind == "array":
         return [_shape(node.get("items", {}), root, depth + 1)]

@@ -15,7 +15,8 @@ KNOWN_TASKS = (
     *("ocr", "object_detection", "gui_detection", "web_search", "scraper", "translate", "speech_to_text", "forecast"),
 )
 """What the vendor's clients can ask for; a server has some of them."""
-_TAG = re.compile(r"<(task|guard)>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+# No name has a "<" in it; what may go on for ever is looked for again from every opening tag.
+_TAG = re.compile(r"<(task|guard)>([^<]*)</\1>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

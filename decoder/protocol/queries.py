@@ -29,7 +29,7 @@ def queries(request: CompletionRequest) -> tuple[str, ...]:
     text = next((m.text for m in reversed(request.messages) if m.role == "user" and m.text.strip()), "")
     found = []
     for piece in re.split(r"[,;\n]|\band\b", _URL.sub(" ", text)):
-        phrase = _PLACE.sub("", _ASKING.sub("", piece.strip().strip(".?!\"' ")))
+        phrase = _PLACE.sub("", _ASKING.sub("", " ".join(piece.split()).strip(".?!\"' ")))
         while _ARTICLE.match(phrase):
             phrase = _ARTICLE.sub("", phrase)
         if not _EVERYTHING.match(phrase):

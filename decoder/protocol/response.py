@@ -215,9 +215,11 @@ class Reply:
         return sse({**self._head(), "choices": [choice]})
 
 
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 DONE = b"data: [DONE]\n\n"
 
 
 def sse(data: Mapping[str, Any]) -> bytes:
-    """One server-sent event."""
-    return b"data: " + compact(data).encode("utf-8", "replace") + b"\n\n"
+    """One server-sent event. Some readers end lines at every character that Unicode calls a line's end."""
+    line = compact(data).translate(_LINE_ENDS)
+    return b"data: " + line.encode("utf-8", "replace") + b"\n\n"

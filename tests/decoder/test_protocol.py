@@ -19,6 +19,7 @@ from decoder.protocol.queries import queries
 from decoder.protocol.request import read_request
 from decoder.protocol.response import Reply
 from decoder.protocol.results import bounds, task_content, task_result
+from decoder.schema_text import skeleton
 from encoders.failures import Failure, FailureCategory
 from encoders.results import Chunk, Detection, DocumentResult, Line, Page, Speech, SpokenWord, Word, quad
 
@@ -307,3 +308,23 @@ def test_failures_of_files_are_the_clients_to_mend() -> None:
         error = from_failure(Failure(category, "open", "no"), "messages[0]")
         assert error.status == (413 if category is FailureCategory.TOO_LARGE else 400)
         assert category.value in error.message
+
+
+@pytest.mark.parametrize("text", ["<task>" * 30_000, "<guard>x" * 30_000, "a" + " \t" * 60_000 + "b"])
+def test_long_nonsense_is_read_in_one_pass(text: str) -> None:
+    """The test never ends when every opening tag or blank begins a search of its own."""
+    body = request(messages=[{"role": "system", "content": text}, {"role": "user", "content": text}])
+    assert directives(body, TASKS).task is None and queries(body)
+
+
+def test_an_event_is_one_line_to_every_reader() -> None:
+    event = Reply("m").delta("one\u2028two\u2029three\x85four\r\nfive").decode()
+    assert len(event.splitlines()) == 2 and event.endswith("\n\n")
+    assert json.loads(event[6:])["choices"][0]["delta"]["content"] == "one\u2028two\u2029three\x85four\r\nfive"
+
+
+@pytest.mark.parametrize(
+    "schema", [{"type": "object", "properties": [1]}, {"properties": "x"}, {"anyOf": {"a": 1}}, {"oneOf": []}]
+)
+def test_a_malformed_schema_has_a_skeleton_too(schema: dict[str, Any]) -> None:
+    assert skeleton(json.dumps(schema))
