@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from encoders.failures import InterlaceError
 
 ENVIRONMENT = "INTERLACE_API_KEYS"
 _RELOAD_SECONDS = 1.0
+_log = logging.getLogger(__name__)
 _SHORTEST = 8
 _HASHED = "sha256:"
 
@@ -112,10 +114,11 @@ class KeyRing:
             if version != self._version or not self._digests:
                 self._digests = dict(self._read())
                 self._version = version
-        except OSError as error:
+        except (OSError, ValueError, InterlaceError) as error:
             if self._version is None:
                 raise InterlaceError(f"cannot read the API keys in {self.file}: {error}") from error
-            # A file that is being replaced may be away for a moment: the keys that were there stay.
+            # A file that is being replaced or edited may be away or broken for a moment: the keys that were there stay.
+            _log.warning("the API keys in %s were not read again: %s", self.file, error)
 
     def _stat(self) -> tuple[int, int]:
         if self.file is None:

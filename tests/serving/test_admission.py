@@ -68,6 +68,10 @@ def test_a_changed_file_is_read_again_and_a_broken_one_is_not_believed(tmp_path:
     path.unlink()
     clock.now += 2
     assert keys.client(bearer("key-of-bob")).name == "bobby"
+    for broken in ("short x", "sha256:no-hex carol", b"\xff\xfe".decode("latin-1")):
+        path.write_text(broken, "latin-1")
+        clock.now += 2
+        assert keys.client(bearer("key-of-bob")).name == "bobby", "an editor's slip must not shut everybody out"
     path.write_text("")
     clock.now += 2
     with pytest.raises(ChatError):  # a file without keys lets nobody in
