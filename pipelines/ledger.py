@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pipelines.manifest import LISTING, MANIFEST
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.storage import Storage
-from pipelines.tables import read_columns, require_tables
+from pipelines.tables import open_table, read_columns, require_tables
 
 TERMS = ("done", "partial", "failed", "skipped", "pending")
 _STATUS = {"ok": "done", "partial": "partial", "failed": "failed"}
@@ -71,7 +71,7 @@ def read_ledger(storage: Storage) -> Ledger:
     _count_listed(ledger, listed, expected)
     seen = _count_parts(ledger, storage, listed, leaving, expected)
     published = _count_assets(ledger, storage, listed, leaving)
-    _count_pending(ledger, listed, expected, seen, published)
+    _count_pending(ledger, listed, expected, seen, published, _announced(storage, runs))
     for account in ledger.accounts.values():
         if not account.balanced:
             total = sum(account.terms.values())
@@ -226,16 +226,43 @@ def _count_assets(ledger: Ledger, storage: Storage, listed: pa.Table, leaving: s
     return pa.chunked_array(published, pa.string())
 
 
+def _announced(storage: Storage, runs: list[RunFiles]) -> dict[str, pa.Array]:
+    """Table -> the assets that unfinished runs have published there: by the plans up to the version that its log says.
+
+    Not by its rows: a row that went missing must not pass for one that is still to come.
+    """
+    found: dict[str, set[str]] = {"parts": set(), "assets": set()}
+    for files in runs:
+        if files.state().get("finished"):
+            continue
+        plans = files.plans()
+        for name, uris in found.items():
+            table = open_table(storage, name)
+            version = (table.transaction_version(files.run_id) or 0) if table is not None else 0
+            uris.update(uri for plan in plans[:version] for uri in plan["assets"])
+    return {name: _strings(uris) for name, uris in found.items()}
+
+
 def _count_pending(
-    ledger: Ledger, listed: pa.Table, expected: pa.Table, seen: pa.ChunkedArray, published: pa.ChunkedArray
+    ledger: Ledger,
+    listed: pa.Table,
+    expected: pa.Table,
+    seen: pa.ChunkedArray,
+    published: pa.ChunkedArray,
+    announced: dict[str, pa.Array],
 ) -> None:
-    """What unfinished runs have listed and the tables do not hold yet, whether or not the work is committed."""
+    """What unfinished runs have listed and not published, whether or not the work is committed. A part or an asset that
+    a retry reads again is in the tables already, as a failure."""
+
+    def without(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+        return rows.filter(pc.invert(pc.is_in(rows[name], value_set=values)))
+
     terms = {unit: account.terms for unit, account in ledger.accounts.items()}
     assets = listed.filter(pc.and_(listed["open"], pc.is_in(listed["state"], value_set=pa.array(["new", "failed"]))))
-    terms["assets"]["pending"] += _sum(pc.invert(pc.is_in(assets["uri"], value_set=published)))
+    terms["assets"]["pending"] += without(without(assets, "uri", published), "uri", announced["assets"]).num_rows
     unread = assets.filter(pc.equal(assets["state"], "failed"))
-    terms["parts"]["pending"] += _sum(unread["parts"].filter(pc.invert(pc.is_in(unread["uri"], value_set=seen))))
-    parts = expected.filter(pc.and_(expected["open"], pc.invert(pc.is_in(expected["part_id"], value_set=seen))))
+    terms["parts"]["pending"] += _sum(without(without(unread, "uri", seen), "uri", announced["parts"])["parts"])
+    parts = without(without(expected.filter(expected["open"]), "part_id", seen), "uri", announced["parts"])
     terms["parts"]["pending"] += parts.num_rows
     audio = pc.equal(parts["modality"], "audio")
     terms["audio_seconds"]["pending"] += _sum(parts["units"].filter(audio))

@@ -187,9 +187,10 @@ class Storage:
     def read_bytes(self, path: str) -> bytes | None:
         """The contents of a file, or None when there is no such file."""
         with _told("read", self._shown(path)):
+            if self.remote:
+                return _get_object(path)
             try:
-                with self.filesystem.open_input_stream(path) as stream:
-                    return bytes(stream.read())
+                return Path(path).read_bytes()
             except FileNotFoundError:
                 return None
 
@@ -216,8 +217,18 @@ class Storage:
 
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file as a table."""
-        with _told("read", self._shown(path)), self.filesystem.open_input_file(path) as stream:
-            return pq.ParquetFile(stream).read(columns)  # not read_table, which imports pandas
+        with _told("read", self._shown(path)):
+            for attempt in range(ATTEMPTS):
+                try:
+                    with self.filesystem.open_input_file(path) as stream:
+                        return pq.ParquetFile(stream).read(columns)  # not read_table, which imports pandas
+                except FileNotFoundError:
+                    raise
+                except OSError:
+                    # Arrow's client gives up when the text of an error is longer than the range that it asked for.
+                    if not self.remote or attempt == ATTEMPTS - 1:
+                        raise
+        raise AssertionError("unreachable")
 
     def files(self, path: str, suffix: str = "") -> Iterator[str]:
         """Paths of all files below ``path`` that end in ``suffix``, sorted; none when it does not exist."""
@@ -247,6 +258,19 @@ class Storage:
 
     def _shown(self, path: str) -> str:
         return f"s3://{path}" if self.remote else path
+
+
+def _get_object(path: str) -> bytes | None:
+    """An object through boto: Arrow's client does not retry a small read that was answered with 503."""
+    from botocore.exceptions import ClientError
+
+    bucket, _, key = path.partition("/")
+    try:
+        return bytes(s3_client().get_object(Bucket=bucket, Key=key)["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
 
 
 def _partial(path: str, data: bytes) -> Path:

@@ -29,6 +29,7 @@ from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, data_paths, open_table
 TABLES = ("parts", "answers", "assets")
 """In this order: `assets` says that an asset is done, so it comes last."""
 FENCE = "interlace-lease"
+ATTEMPTS = 4  # at one commit
 _READERS = 16  # files looked at at once when rows are replaced
 
 
@@ -68,23 +69,20 @@ def commit_once(
 
     Raises LeaseLost when somebody else took over, StorageError when the store fails.
     """
-    try:
-        table = open_or_create(storage, name)
-        if (table.transaction_version(app) or 0) >= version:
+    for attempt in range(ATTEMPTS):
+        try:
+            table = open_or_create(storage, name)
+            # On a later attempt this also tells whether the one before succeeded and only its reply was lost.
+            if (table.transaction_version(app) or 0) >= version:
+                return
+            actions: list[AddAction | RemoveAction] = [_add(file) for file in files]
+            if stale:
+                actions += _without(storage, table, name, stale)
+            transact(table, name, actions, lease, {app: version})
             return
-        actions: list[AddAction | RemoveAction] = [_add(file) for file in files]
-        if stale:
-            actions += _without(storage, table, name, stale)
-        transact(table, name, actions, lease, {app: version})
-    except CommitFailedError as error:
-        # The reply to our own commit was lost and the retry met it, or somebody else was faster: the table tells.
-        table = open_or_create(storage, name)
-        if (table.transaction_version(app) or 0) < version:
-            lease.check()
-            _check_fence(table, lease)
-            raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
-    except (DeltaError, OSError) as error:
-        raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
+        except (DeltaError, OSError) as error:  # a put that was cut off is not repeated by the library
+            if attempt == ATTEMPTS - 1:
+                raise StorageError(f"cannot commit to {storage.table_uri(name)}: {error}") from error
 
 
 def transact(

@@ -47,6 +47,22 @@ STEPS = {
     "before the lease is released": ("storage.write", "*/lease/*", 1),
 }
 """What the driver has done when it dies -> the fault point, what it is reached with, and the how manieth time."""
+QUICK = {
+    "lease taken",
+    "manifest written",
+    "run exists",
+    "parts read",
+    "rows written",
+    "record",
+    "rows of assets written",
+    "publish planned",
+    "rows that stay written",
+    "after the commit to parts",
+    "before the commit to assets",
+    "second publish half done",
+    "published, state not written",
+}
+"""Those of `make test`; `make faults` runs all."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,9 @@ def kill_and_resume(scene: Scene, faults: Faults, folder: Path, point: tuple[str
     return parts_redone(faults), seconds
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=() if step in QUICK else pytest.mark.full) for step in STEPS]
+)
 def test_killed_when(step: str, scene: Scene, faults: Faults, tmp_path: Path, fault_table: FaultTable) -> None:
     redone, seconds = kill_and_resume(scene, faults, tmp_path, STEPS[step])
     assert redone <= 1  # inline, one batch of one part is in hand

@@ -72,7 +72,11 @@ def test_a_signal_before_anything_is_frozen_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    "match", ["*/manifest-*", "*/journal/*", "parts/*", "*/commits/*", "assets/*", "*/publish/*", "*/run.json"]
+    "match",
+    [
+        *("*/journal/*", "parts/*", "*/publish/*"),
+        *(pytest.param(m, marks=pytest.mark.full) for m in ("*/manifest-*", "*/commits/*", "assets/*", "*/run.json")),
+    ],
 )
 def test_a_full_disk_ends_the_run_with_a_clear_error(
     match: str, undisturbed: tuple[str, Rows], faults: Faults, tmp_path: Path, fault_table: FaultTable
