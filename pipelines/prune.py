@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,30 +32,36 @@ def check_prunable(sources: Sequence[str], config: RunConfig) -> None:
 
 def deleted_rows(storage: Storage, sources: Sequence[str], listing: pa.Table) -> pa.Table:
     """Rows of the listing, with the state `deleted`, for assets that the tables hold, that lie under the sources, and
-    that the listing does not have. Raises InterlaceError when a source lists nothing at all: a folder that is not
-    mounted looks like one whose files were all deleted."""
+    that the listing does not have. Raises InterlaceError when a source that had assets lists nothing at all: a folder
+    that is not mounted looks like one whose files were all deleted."""
     table = open_table(storage, "assets")
     if table is None:
         return LISTING.empty_table()
-    if not listing.num_rows:
-        raise InterlaceError(
-            f"nothing lies under {', '.join(sources)}, so --prune would remove every row; if that is meant, remove the "
-            f"tables under {storage.out} by hand, else mount or name the right source"
-        )
     known = table.to_pyarrow_dataset(schema=ASSETS).to_table(columns=[n for n in ASSETS.names if n in LISTING.names])
-    gone = known.filter(pc.invert(pc.is_in(known["uri"], value_set=listing["uri"].combine_chunks())))
-    rows = [row for row in gone.to_pylist() if any(covers(source, row["uri"]) for source in sources)]
+    gone = known.filter(pc.invert(pc.is_in(known["uri"], value_set=listing["uri"].combine_chunks()))).to_pylist()
+    rows: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        covered = covers(source)
+        own = {row["uri"]: row for row in gone if covered(row["uri"])}
+        if own and not any(map(covered, listing["uri"].to_pylist())):
+            raise InterlaceError(
+                f"nothing lies under {source}, so --prune would remove every row of it; if that is meant, leave one "
+                "asset there, else mount or name the right source"
+            )
+        rows |= own
     more = {"state": "deleted", "replaces": True, "parts": 0, "failure": None}
-    return pa.Table.from_pylist([row | more for row in rows], schema=LISTING)
+    return pa.Table.from_pylist([row | more for row in rows.values()], schema=LISTING)
 
 
-def covers(source: str, uri: str) -> bool:
-    """Whether a listing of ``source`` would have this asset if it still existed."""
+def covers(source: str) -> Callable[[str], bool]:
+    """Tells of a uri whether a listing of ``source`` would have it if it still existed."""
     remote = source.startswith("s3://")
     base = source if remote else str(Path(source.removeprefix("file://")).expanduser().absolute())
     if _GLOB & set(base) and (remote or not Path(base).exists()):
-        return fnmatch.fnmatchcase(uri, base) if remote else _fits(base.split("/"), uri.split("/"))
-    return uri == base or uri.startswith(base.rstrip("/") + "/")
+        names = base.split("/")
+        return lambda uri: fnmatch.fnmatchcase(uri, base) if remote else _fits(names, uri.split("/"))
+    folder = base.rstrip("/") + "/"
+    return lambda uri: uri == base or uri.startswith(folder)
 
 
 def _fits(pattern: Sequence[str], names: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import psutil
+import pyarrow as pa
 import pytest
 from psutil import _pslinux
 
@@ -19,8 +20,10 @@ from encoders.failures import InterlaceError
 from pipelines.compact import compact
 from pipelines.lease import Lease, LeaseHeld
 from pipelines.manifest import LISTING, MANIFEST, Manifest
+from pipelines.prune import deleted_rows
 from pipelines.publish import publish
 from pipelines.runfiles import RunFiles
+from pipelines.sources import list_assets
 from pipelines.storage import Storage, s3_client
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 from tests.faults.arming import Faults
@@ -219,3 +222,22 @@ def test_a_conditional_put_that_met_another_one_under_way_is_repeated(monkeypatc
         s3_client.cache_clear()
         server.shutdown()
         server.server_close()
+
+
+def test_prune_does_not_take_one_of_two_sources_that_is_not_mounted_for_deleted(tmp_path: Path) -> None:
+    one, two = write_archive(tmp_path / "one", {"a.pdf": 1}), write_archive(tmp_path / "two", {"b.pdf": 1, "c.pdf": 1})
+    log, out = tmp_path / "log", str(tmp_path / "out")
+    for source in (one, two):
+        Job(str(source), out).run(log)
+    (two / "b.pdf").unlink()
+    assert {row["uri"] for row in deleted(out, one, two)} == {f"{two}/b.pdf"}
+    (two / "c.pdf").unlink()
+    with pytest.raises(InterlaceError, match=r"nothing lies under .*two"):
+        deleted(out, one, two)
+
+
+def deleted(out: str, *sources: Path) -> list[dict[str, Any]]:
+    names = [str(source) for source in sources]
+    listing = pa.table({"uri": pa.array([found.uri for found in list_assets(names)], pa.string())})
+    gone: list[dict[str, Any]] = deleted_rows(Storage(out), names, listing).to_pylist()
+    return gone
