@@ -116,9 +116,9 @@ def _too_large(field: str, limit: int) -> ChatError:
 
 def _shown(url: str) -> str:
     """A URL as an error may show it: without what may be a secret."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        port = ""
+    except ValueError:  # as http://[::1 and http://a:b
+        return "the URL"
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"[:200]

@@ -167,6 +167,13 @@ def test_a_host_is_read_as_the_one_that_connects_reads_it(site: str, host: str) 
         asyncio.run(get())
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://[::1", "http://a:b:c/", "http://a:99999/", "http://", "http://../"]
+)
+def test_what_is_no_url_is_a_400(url: str) -> None:
+    assert refusal(url).status == 400 and "cannot be fetched" in refusal(url).message
+
+
 def test_what_servers_would_compress_comes_as_it_is(site: str) -> None:
     assert fetch(f"{site}/packed") == b"hello"
 
