@@ -25,6 +25,7 @@ class DecoderAccess:
         self._users = 0
         self._used = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[DecoderLease] | None = None
 
     @property
     def awake(self) -> bool:
@@ -65,13 +66,20 @@ class DecoderAccess:
         await self._release()
 
     async def _take(self) -> DecoderLease:
+        """The lease. A client that goes while the decoder starts does not stop it: a thread would take the lease all
+        the same, and nobody would ever give it back."""
+        if self._taking is None or self._taking.done():
+            self._taking = asyncio.create_task(self._wake())
+        return await asyncio.shield(self._taking)
+
+    async def _wake(self) -> DecoderLease:
         async with self._changing:
             if self._lease is None:
                 self._lease = await asyncio.to_thread(ensure_decoder, self._config, resources=self._resources)
-                figures = await self._lease.handle.figures_async()
-                self._parameters = dict(figures["parameters"])
                 if self._watch is None and not self._warm:
                     self._watch = asyncio.create_task(self._sleep_when_idle())
+                figures = await self._lease.handle.figures_async()
+                self._parameters = dict(figures["parameters"])
             return self._lease
 
     async def _sleep_when_idle(self) -> None:
