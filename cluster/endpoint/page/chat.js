@@ -97,7 +97,7 @@ export function curl(request, names, base, keyed) {
   let json = quote(JSON.stringify(shown(request, names), null, 2));
   names.forEach((name, number) => {
     const read = `'"$(base64 -w0 ${quote(name)})"'`;
-    json = json.replace(`"@@${number}@@"`, `"data:application/octet-stream;base64,${read}"`);
+    json = json.replace(`"@@${number}@@"`, () => `"data:application/octet-stream;base64,${read}"`); // as it is, "$'" too
   });
   const key = keyed ? ' \\\n  -H "Authorization: Bearer $INTERLACE_API_KEY"' : "";
   return `printf '%s' ${json} |\ncurl -s ${base}v1/chat/completions -H 'Content-Type: application/json'${key} -d @-`;
@@ -107,7 +107,7 @@ export function curl(request, names, base, keyed) {
 export function python(request, names, base, keyed) {
   const { model, messages, ...rest } = shown(request, names);
   let text = literal(messages, 1);
-  names.forEach((name, number) => (text = text.replace(`"@@${number}@@"`, `data_uri(${JSON.stringify(name)})`)));
+  names.forEach((name, number) => (text = text.replace(`"@@${number}@@"`, () => `data_uri(${JSON.stringify(name)})`)));
   const helper = names.length
     ? 'import base64\n\nfrom openai import OpenAI\n\n\ndef data_uri(path):\n    with open(path, "rb") as file:\n        return "data:application/octet-stream;base64," + base64.b64encode(file.read()).decode()\n\n\n'
     : "from openai import OpenAI\n\n";
