@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from encoders.failures import InterlaceError
 from pipelines.manifest import LISTING
 from pipelines.settings import RunConfig, UsageError
-from pipelines.storage import Storage
+from pipelines.storage import Storage, local_path
 from pipelines.tables import ASSETS, open_table
 
 _GLOB = frozenset("*?[")
@@ -56,7 +56,7 @@ def deleted_rows(storage: Storage, sources: Sequence[str], listing: pa.Table) ->
 def covers(source: str) -> Callable[[str], bool]:
     """Tells of a uri whether a listing of ``source`` would have it if it still existed."""
     remote = source.startswith("s3://")
-    base = source if remote else str(Path(source.removeprefix("file://")).expanduser().absolute())
+    base = source if remote else str(local_path(source))
     if _GLOB & set(base) and (remote or not Path(base).exists()):
         names = base.split("/")
         return lambda uri: fnmatch.fnmatchcase(uri, base) if remote else _fits(names, uri.split("/"))

@@ -15,7 +15,7 @@ from typing import Any
 
 from encoders.failures import FailureCategory, InterlaceError, MediaError
 from encoders.heartbeat import beat
-from pipelines.storage import refuse_credentials, s3_client
+from pipelines.storage import local_path, refuse_credentials, s3_client
 
 LISTERS = 16  # prefixes listed at once; one S3 listing answers about 1,000 keys every 100 ms
 BLOCK = 4 << 20  # bytes read at once
@@ -52,11 +52,11 @@ def _list_source(source: str) -> Iterator[Asset]:
         return _list_file(Path(source[1:]))
     if source.startswith("s3://"):
         return _list_s3(source)
-    path = Path(source.removeprefix("file://")).expanduser()
+    path = local_path(source)
     if path.is_dir():
-        return _list_folder(path.absolute())
+        return _list_folder(path)
     if path.is_file():
-        return _list_file(path) if _names_assets(path) else iter([_local(path.absolute())])
+        return _list_file(path) if _names_assets(path) else iter([_local(path)])
     if _GLOB & set(source):
         return _list_glob(path)
     raise InterlaceError(

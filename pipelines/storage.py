@@ -32,6 +32,14 @@ def refuse_credentials(uri: str) -> None:
         )
 
 
+def local_path(text: str) -> Path:
+    """An absolute path without `..`, since a file must have one name wherever a command is run from."""
+    path = Path(text.removeprefix("file://")).expanduser().absolute()
+    flat = Path(os.path.normpath(path))
+    same = flat.samefile(path) if flat.exists() and path.exists() else not path.exists()
+    return flat if same else path.resolve()  # `..` behind a link leads elsewhere
+
+
 class StorageError(InterlaceError):
     """The store did not do what it was asked for: full, gone, or it no longer lets us in. Nothing half-done is visible;
     the same command goes on from there once the store works again."""
@@ -74,7 +82,7 @@ class Storage:
 
     def __init__(self, out: str) -> None:
         refuse_credentials(out)
-        self.out = out.rstrip("/") if out.startswith("s3://") else str(Path(out).expanduser().absolute())
+        self.out = out.rstrip("/") if out.startswith("s3://") else str(local_path(out))
         self.remote = self.out.startswith("s3://")
         if re.search("%[0-9A-Fa-f]{2}", self.out):
             raise InterlaceError(f"{self.out} has a % code in it, which Delta takes for another sign; name another OUT")

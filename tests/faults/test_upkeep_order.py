@@ -24,7 +24,7 @@ from pipelines.prune import deleted_rows
 from pipelines.publish import publish
 from pipelines.runfiles import RunFiles
 from pipelines.sources import list_assets
-from pipelines.storage import Storage, s3_client
+from pipelines.storage import Storage, local_path, s3_client
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 from tests.faults.arming import Faults
 from tests.faults.drivers import Driver, InlineAsk, InlineRetry, Job
@@ -241,3 +241,20 @@ def deleted(out: str, *sources: Path) -> list[dict[str, Any]]:
     listing = pa.table({"uri": pa.array([found.uri for found in list_assets(names)], pa.string())})
     gone: list[dict[str, Any]] = deleted_rows(Storage(out), names, listing).to_pylist()
     return gone
+
+
+def test_a_source_has_one_name_wherever_the_command_is_run_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 1}), tmp_path / "log", str(tmp_path / "in" / "lake")
+    Job(str(source), out).run(log)
+    (tmp_path / "beside").mkdir()
+    monkeypatch.chdir(tmp_path / "beside")
+    for same in ("../in", "../in/*.pdf", f"file://{source}/../in"):
+        assert Job(same, "../in/lake").run(log).nothing_new
+    assert len(rows(out, "assets", "uri")) == 1
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "in" / "deep").mkdir()
+    (tmp_path / "deep-link").symlink_to(source / "deep")
+    assert local_path("../deep-link/../a.pdf") == source / "a.pdf"  # as the system reads it
+    assert local_path("../link/a.pdf") == tmp_path / "link" / "a.pdf"
