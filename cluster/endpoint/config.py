@@ -20,7 +20,11 @@ class EndpointLimits(BaseModel):
 
     body_bytes: int = Field(40 * MIB, ge=1024, description="longest body of a request; base64 takes 4/3 of a file")
     body_seconds: float = Field(60.0, gt=0, description="time in which a body must have arrived")
-    bodies_bytes: int = Field(256 * MIB, ge=1024, description="bodies of all requests that are under way, together")
+    bodies_bytes: int = Field(
+        256 * MIB,
+        ge=1024,
+        description="bodies of all requests that are under way, together; and of what is fetched for them",
+    )
     requests: int = Field(256, ge=1, description="requests that are under way at once")
     files: int = Field(16, ge=0, description="files of one request, URLs in its text included")
     file_bytes: int = Field(20 * MIB, ge=1, description="one file that came in the body")

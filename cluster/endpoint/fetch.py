@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from urllib.parse import urljoin, urlsplit
 
@@ -30,11 +30,12 @@ class Fetcher:
         self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(self, url: str, field: str, limit: int) -> bytes:
-        """The bytes behind a URL. Raises `ChatError`: 400 for what must not or cannot be fetched, 413 for too much."""
+    async def get(self, url: str, field: str, limit: int, grow: Callable[[int], None] = lambda _: None) -> bytes:
+        """The bytes behind a URL. Raises `ChatError`: 400 for what must not or cannot be fetched, 413 for too much.
+        ``grow`` is told of every block's length as it comes, and may raise."""
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._follow(url, field, limit)
+                return await self._follow(url, field, limit, grow)
         except TimeoutError:
             raise bad_request(field, f"{_shown(url)} was not fetched within {self._seconds:g} s") from None
         except ForbiddenAddress:
@@ -59,7 +60,7 @@ class Fetcher:
     ) -> None:
         await self.close()
 
-    async def _follow(self, url: str, field: str, limit: int) -> bytes:
+    async def _follow(self, url: str, field: str, limit: int, grow: Callable[[int], None]) -> bytes:
         """Redirects are followed here, so that each target is checked like the first."""
         for _ in range(REDIRECTS + 1):
             target = self._checked(url)
@@ -69,7 +70,7 @@ class Fetcher:
                     continue
                 if response.status != 200:
                     raise bad_request(field, f"{_shown(url)} answered with status {response.status}")
-                return await _body(response, field, limit)
+                return await _body(response, field, limit, grow)
         raise bad_request(field, f"more than {REDIRECTS} redirects from {_shown(url)}")
 
     def _checked(self, url: str) -> URL:
@@ -96,13 +97,14 @@ class Fetcher:
         return self._session
 
 
-async def _body(response: aiohttp.ClientResponse, field: str, limit: int) -> bytes:
+async def _body(response: aiohttp.ClientResponse, field: str, limit: int, grow: Callable[[int], None]) -> bytes:
     declared = response.content_length
     if declared is not None and declared > limit:
         raise _too_large(field, limit)
     found = bytearray()
     async for block in response.content.iter_chunked(1 << 16):
         found += block
+        grow(len(block))
         if len(found) > limit:
             raise _too_large(field, limit)
     if not found:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,7 @@ class Perceiver:
 
     def __init__(self, encoders: Mapping[str, Any], fetcher: Fetcher, limits: EndpointLimits) -> None:
         self._encoders, self._fetcher, self._limits = encoders, fetcher, limits
+        self._fetched = 0  # bytes of files that requests under way have from URLs
         self._readings: OrderedDict[tuple[str, str, str, tuple[str, ...]], Reading] = OrderedDict()
 
     async def picture(self, data: bytes, page: int) -> bytes:
@@ -76,7 +78,36 @@ class Perceiver:
             raise ChatError(413, f"{len(attachments)} files; at most {self._limits.files} are read", field="messages")
         if task is not None and not attachments:
             raise bad_request("messages", f"task {task} needs a file or an URL, and there is none")
-        found = await _together([self._fetch(item) for item in attachments])
+        with self._room() as grow:
+            return await self._perceived(attachments, task, queries, grow)
+
+    @contextmanager
+    def _room(self) -> Iterator[Callable[[int], None]]:
+        """Room for the files that one request fetches; all requests together have as much as for their bodies."""
+        held = 0
+
+        def grow(size: int) -> None:
+            nonlocal held
+            if held + size > self._limits.bodies_bytes:  # which would not fit on an idle server either
+                raise ChatError(413, f"the files have more than {self._limits.bodies_bytes} bytes", field="messages")
+            if self._fetched + size > self._limits.bodies_bytes:
+                raise ChatError(429, "too much is being fetched at once; try again", retry_after=2)
+            held += size
+            self._fetched += size
+
+        try:
+            yield grow
+        finally:
+            self._fetched -= held
+
+    async def _perceived(
+        self,
+        attachments: Sequence[Attachment],
+        task: str | None,
+        queries: tuple[str, ...],
+        grow: Callable[[int], None],
+    ) -> Perceived:
+        found = await _together([self._fetch(item, grow) for item in attachments])
         reading = [(media, self._task(media, task)) for media in found if isinstance(media, Media)]
         readings = await _together([self._read(media, which, queries) for media, which in reading])
         perceived = Perceived()
@@ -89,18 +120,18 @@ class Perceiver:
             raise bad_request("messages", str(perceived.items[0]["result"]["message"]))
         return perceived
 
-    async def _fetch(self, item: Attachment) -> Media | dict[str, Any]:
+    async def _fetch(self, item: Attachment, grow: Callable[[int], None]) -> Media | dict[str, Any]:
         """The file. A URL inside a message that leads nowhere is told of, not refused: people write about URLs."""
         try:
             data = item.data
             if data is None:
                 assert item.url is not None
-                data = await self._fetcher.get(item.url, item.field, self._limits.url_bytes)
+                data = await self._fetcher.get(item.url, item.field, self._limits.url_bytes, grow)
             elif len(data) > self._limits.file_bytes:
                 raise ChatError(413, f"the file is larger than {self._limits.file_bytes} bytes", field=item.field)
             return _typed(item, data)
         except ChatError as error:
-            if not item.in_text:
+            if not item.in_text or error.status == 429:
                 raise
             return {"name": "fetch", "result": {"error": error.code, "message": error.message, "url": item.url}}
 

@@ -14,7 +14,10 @@ import pytest
 from aiohttp.abc import ResolveResult
 
 from cluster.endpoint.addresses import ForbiddenAddress, PublicResolver, check_address, literal_address
+from cluster.endpoint.config import EndpointLimits
 from cluster.endpoint.fetch import Fetcher
+from cluster.endpoint.perceiving import Perceiver
+from decoder.protocol.attachments import Attachment
 from decoder.protocol.errors import ChatError
 
 ALLOWED = "127.0.0.2/32"  # the test's own server; 127.0.0.1 and everything else private stays forbidden
@@ -172,6 +175,26 @@ def test_a_host_is_read_as_the_one_that_connects_reads_it(site: str, host: str) 
 )
 def test_what_is_no_url_is_a_400(url: str) -> None:
     assert refusal(url).status == 400 and "cannot be fetched" in refusal(url).message
+
+
+def test_all_requests_together_fetch_no_more_than_there_is_room_for(site: str) -> None:
+    """Sixteen files of 80 MiB for each of 256 requests are not bounded by the length of their bodies."""
+    here = [Attachment("messages[0].content", "a.txt", url=f"{site}/{n}") for n in range(30)]
+
+    async def ask() -> None:
+        async with Fetcher([ALLOWED]) as fetcher:
+            perceiver = Perceiver({}, fetcher, EndpointLimits(bodies_bytes=1024, files=30))
+            with perceiver._room() as other:
+                other(1000)
+                with pytest.raises(ChatError, match="too much is being fetched") as caught:
+                    await perceiver(here, "ocr")
+                assert caught.value.status == 429 and caught.value.retry_after
+                with pytest.raises(ChatError, match="more than 1024 bytes"):
+                    other(100)
+            with pytest.raises(ChatError, match="speech_to_text reads"):  # the room is free again
+                await perceiver(here, "speech_to_text")
+
+    asyncio.run(ask())
 
 
 def test_what_servers_would_compress_comes_as_it_is(site: str) -> None:
