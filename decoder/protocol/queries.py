@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+from decoder.protocol.errors import bad_request
 from decoder.protocol.request import CompletionRequest
 
 DETECTIONS = ("object_detection", "gui_detection")
 """Tasks that look for phrases."""
+MOST = 200
+"""Phrases of one request: a detector takes time for every few of them, and others wait."""
 _URL = re.compile(r"https?://\S+")
 _ASKING = re.compile(
     r"^(please\s+)?((can|could)\s+you\s+)?"
@@ -25,7 +28,8 @@ _PLACE = re.compile(
 
 
 def queries(request: CompletionRequest) -> tuple[str, ...]:
-    """The phrases of the last user turn, without the words that ask for them; none when everything is meant."""
+    """The phrases of the last user turn, without the words that ask for them; none when everything is meant.
+    Raises `ChatError` 400 for too many."""
     text = next((m.text for m in reversed(request.messages) if m.role == "user" and m.text.strip()), "")
     found = []
     for piece in re.split(r"[,;\n]|\band\b", _URL.sub(" ", text)):
@@ -34,4 +38,7 @@ def queries(request: CompletionRequest) -> tuple[str, ...]:
             phrase = _ARTICLE.sub("", phrase)
         if not _EVERYTHING.match(phrase):
             found.append(phrase)
-    return tuple(dict.fromkeys(found))
+    phrases = tuple(dict.fromkeys(found))
+    if len(phrases) > MOST:
+        raise bad_request("messages", f"{len(phrases)} things to look for; at most {MOST} are looked for at once")
+    return phrases

@@ -171,15 +171,15 @@ class StreamOptions(_Model):
 
 
 class GivenPrecontext(_Model):
-    """What a tool said before this request; it is read as if a specialist had said it."""
+    """What a tool said before this request: accepted for the clients that send it, and not read."""
 
     name: StrictStr | None = None
     result: Any = None
 
 
 class CompletionRequest(_Model):
-    """A chat request. Greedy decoding answers it: ``temperature``, ``top_p``, the penalties and ``seed`` are checked
-    and change nothing, so that the same request has the same answer."""
+    """A chat request. Without a ``temperature`` the answer is greedy; with one it is drawn with the ``seed``, 0 when
+    there is none, so that the same request has the same answer."""
 
     model: Annotated[StrictStr, Field(min_length=1)]
     messages: Annotated[list[Message], Field(min_length=1)]

@@ -328,3 +328,10 @@ def test_an_event_is_one_line_to_every_reader() -> None:
 )
 def test_a_malformed_schema_has_a_skeleton_too(schema: dict[str, Any]) -> None:
     assert skeleton(json.dumps(schema))
+
+
+def test_a_page_of_phrases_is_refused() -> None:
+    text = ", ".join(f"ship {n}" for n in range(1000))
+    with pytest.raises(ChatError, match="1000 things to look for") as caught:
+        queries(request(messages=[{"role": "user", "content": text}]))
+    assert caught.value.status == 400 and caught.value.field == "messages"
