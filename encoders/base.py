@@ -29,7 +29,7 @@ class MediaInput:
     data: bytes | None = None
     start: float = 0
     stop: float | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     queries: tuple[str, ...] = ()  # phrases to look for instead of the config's; detectors only
 
 
