@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from cluster.endpoint.config import ServeConfig
 from cluster.pools import ClusterConfig
@@ -51,6 +51,12 @@ class RunConfig(BaseModel):
     strict: bool = Field(False, description="exit 1 when any part failed")
     price_per_gpu_hour: float = Field(2.5, ge=0, description="for the cost that interlace plan prints")
     price_per_cpu_hour: float = Field(0.04, ge=0, description="for the cost that interlace plan prints")
+
+    @field_validator("answer_schema")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """A retry takes the settings of the last run, and may be started from another folder."""
+        return path and path.expanduser().absolute()
 
 
 class SettingsTree(BaseModel):
