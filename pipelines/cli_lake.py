@@ -92,7 +92,7 @@ def compact(
     storage = Storage(out)
     require_tables(storage)
     with stderr().status("compacting"), Lease(storage, "compact", wait=wait, note=stderr().print) as lease:
-        for done in merge(storage, lease, keep_hours=keep_hours):
+        for done in merge(storage, lease, keep_hours=keep_hours, note=stderr().print):
             size = f"{done.bytes_deleted / 1e6:.1f} MB"
             stdout().print(
                 f"{done.table}: {done.files_before} files became {done.files_after}; {done.deleted} deleted ({size})"
@@ -106,8 +106,8 @@ def finish(run: Run, *, strict: bool) -> None:
 
     try:
         outcome = run.execute()
-    except Interrupted:
-        _say_how_to_resume("interrupted before anything was read")
+    except Interrupted as early:
+        _say_how_to_resume(f"interrupted {early}")
         raise typer.Exit(130) from None
     except StorageError as error:
         stderr().print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)

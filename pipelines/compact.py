@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from encoders.fault_points import fault_point
+from pipelines.formats import migrate
 from pipelines.lease import Lease
 from pipelines.publish import finish_plans
 from pipelines.runfiles import list_runs
@@ -40,11 +42,21 @@ class Compacted:
     bytes_deleted: int
 
 
-def compact(storage: Storage, lease: Lease, *, keep_hours: float = KEEP_HOURS) -> list[Compacted]:
-    """Compact and vacuum every table of OUT under ``lease``. ``keep_hours`` is how long a reader may go on with an old
-    snapshot, and a dead process's half-written files stay."""
+def compact(
+    storage: Storage,
+    lease: Lease,
+    *,
+    keep_hours: float = KEEP_HOURS,
+    note: Callable[[str], None] = lambda sentence: None,
+) -> list[Compacted]:
+    """Compact and vacuum every table of OUT under ``lease``, in today's format; ``note`` is told what that took.
+
+    ``keep_hours`` is how long a reader may go on with an old snapshot, and a dead process's half-written files stay.
+    """
     if lease.taken_over:
         fence(storage, lease)
+    for sentence in migrate(storage, lease):
+        note(sentence)
     unfinished = set()
     for files in list_runs(storage):
         if not files.state().get("finished"):

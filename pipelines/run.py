@@ -94,7 +94,7 @@ class Run:
     def execute(self) -> Outcome:
         """Do the run. Raises InterlaceError for an unreachable source or OUT before anything is written, LeaseHeld
         when somebody else writes to OUT, StorageError when the store fails on the way, and Interrupted for a signal
-        that came before the manifest was frozen."""
+        that came before the manifest was frozen, or for a second one while the last publish went on."""
         started = time.monotonic()
         self.storage.check_writable()
         with self.lease, self._stop:
@@ -107,13 +107,12 @@ class Run:
                 broken = store_failure(error)
                 if broken is None:
                     raise
-                with suppress(StorageError):
+                with suppress(StorageError, Interrupted):
                     publish(files, self.lease)
                 raise StorageError(f"{broken}; what was committed before is kept") from error
-            if not interrupted:
-                files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
         ledger = read_ledger(self.storage)
-        return Outcome(files.run_id, ledger, interrupted, published is None, time.monotonic() - started)
+        nothing_new = published is None and not interrupted
+        return Outcome(files.run_id, ledger, interrupted, nothing_new, time.monotonic() - started)
 
     def _take_over(self) -> None:
         """Leave OUT as whoever wrote last meant it, before anything is read from its tables."""
@@ -138,7 +137,22 @@ class Run:
                 interrupted = self._stop.requested
         except (Interrupted, KeyboardInterrupt):
             interrupted = True
-        return publish(files, self.lease) or published, interrupted
+        return self._end(files, interrupted) or published, interrupted
+
+    def _end(self, files: RunFiles, interrupted: bool) -> Published | None:
+        """The last publish. A signal in it changes nothing: all work is done, and so is the run a moment later."""
+
+        def wait() -> None:
+            self.progress.note("the last publish is under way and ends the run; again to stop at once")
+
+        try:
+            with self._stop.draining(wait):
+                published = publish(files, self.lease)
+                if not interrupted:
+                    files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
+        except Interrupted:
+            raise Interrupted("in the last publish; what was read is kept") from None
+        return published
 
     # -- the manifest -----------------------------------------------------------------------------------------
     def fingerprints(self) -> dict[str, str]:
@@ -183,7 +197,8 @@ class Run:
     def _begin(self, fingerprints: dict[str, str]) -> RunFiles:
         """List, probe and freeze a new run."""
         now = datetime.now(UTC)
-        files = RunFiles(self.storage, f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+        # Runs have the order of their names, and two may start within a second.
+        files = RunFiles(self.storage, f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}")
         manifest = self.scan(fingerprints)
         plan = self.plan(manifest)
         branches, parts = form_branches(manifest.parts, self.entries, plan)
@@ -224,6 +239,8 @@ class Run:
 
     def _found(self, states: Counter[str]) -> None:
         """Say what will be opened before it is."""
+        if states["unread"]:
+            self.progress.note(f"{states['unread']} assets are read that earlier runs had no encoder for")
         if states["reread"]:
             self.progress.note(
                 f"{states['reread']} assets are read again: the tables hold what other encoders or settings read"

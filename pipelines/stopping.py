@@ -18,6 +18,9 @@ DRAIN_SECONDS = 60.0
 class Interrupted(Exception):
     """SIGINT or SIGTERM arrived; what is committed gets published and the run can be resumed."""
 
+    def __init__(self, when: str = "before anything was read") -> None:
+        super().__init__(when)
+
 
 class StopRequest:
     """SIGINT and SIGTERM, for the length of a `with` block in the main thread.

@@ -137,9 +137,10 @@ def test_batches_are_formed_by_units_not_rows() -> None:
 
 def test_modalities_with_the_same_encoders_share_a_branch() -> None:
     built = manifest("3.pdf", "60.wav", "1.png", fingerprints=FINGERPRINTS | {"image": "i"}).parts
-    work = work_of(built, ENCODERS)
+    entries = {task: ENCODERS[task] for task in ("ocr", "speech_to_text")}
+    work = work_of(built, entries)
     assert work == [Work("ocr", 2, 4.0, "pages"), Work("speech_to_text", 1, 60.0, "seconds")]
-    branches, parts = form_branches(built, ENCODERS, plan_pools(work, Resources(2)))
+    branches, parts = form_branches(built, entries, plan_pools(work, Resources(2)))
     assert [(branch.tasks, branch.modalities) for branch in branches] == [
         (("ocr",), ("document", "image")),
         (("speech_to_text",), ("audio",)),
