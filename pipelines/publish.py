@@ -19,7 +19,7 @@ from pipelines.kept import keep_what_was_read
 from pipelines.lease import Lease, LeaseLost
 from pipelines.runfiles import CommitRecord, DataFile, RunFiles
 from pipelines.storage import Storage
-from pipelines.tables import ASSETS, open_table, read_table, rows_to_table
+from pipelines.tables import ASSETS, open_table, read_rows, rows_to_table
 from pipelines.transactions import TABLES, Stale, commit_once
 
 
@@ -35,7 +35,8 @@ class Published:
 class _Listed:
     """What a run's listing says about publishing."""
 
-    rows: dict[str, dict[str, Any]]  # uri -> row
+    rows: dict[str, dict[str, Any]]  # uri -> row, of assets that are not unchanged
+    unchanged: frozenset[str]  # a nightly listing is mostly these
     expected: dict[str, int]  # uri -> parts that this run reads
     retried: dict[str, set[str]]  # uri -> parts that it reads again; the asset's other parts stay as they are
     deleted: set[str] = field(default_factory=set)  # gone, or now something that no encoder reads
@@ -82,7 +83,10 @@ def finish_plans(files: RunFiles, lease: Lease) -> int:
 
 
 def _read_listing(files: RunFiles) -> _Listed:
-    rows = {row["uri"]: row for row in files.listing().to_pylist()}
+    listing = files.listing()
+    same = pc.equal(listing["state"], "unchanged")
+    unchanged = frozenset(listing["uri"].filter(same).to_pylist())
+    rows = {row["uri"]: row for row in listing.filter(pc.invert(same)).to_pylist()}
     expected = {uri: row["parts"] for uri, row in rows.items()}
     retried: dict[str, set[str]] = {}
     if any(row["state"] == "retried" for row in rows.values()):
@@ -94,7 +98,7 @@ def _read_listing(files: RunFiles) -> _Listed:
     gone = {
         uri for uri, row in rows.items() if row["state"] == "deleted" or (row["state"] == "skipped" and row["replaces"])
     }
-    return _Listed(rows, expected, retried, gone)
+    return _Listed(rows, unchanged, expected, retried, gone)
 
 
 def _whole(
@@ -104,7 +108,7 @@ def _whole(
 
     A record that holds a part of an unfinished asset waits, and so do the other assets of which it has parts.
     """
-    there = {uri for uri, row in listed.rows.items() if row["state"] == "unchanged"} | announced
+    there = listed.unchanged | announced
     fresh = list(commits)
     while True:
         states = _states(fresh)
@@ -135,7 +139,7 @@ def _other_parts(storage: Storage, retried: dict[str, set[str]]) -> dict[str, li
         return {}
     chosen = pc.field("uri").isin(pa.array(sorted(retried), pa.string()))
     found: dict[str, list[str]] = {}
-    for row in read_table(storage, "parts").to_table(columns=["uri", "part_id", "status"], filter=chosen).to_pylist():
+    for row in read_rows(storage, "parts", columns=["uri", "part_id", "status"], filter=chosen).to_pylist():
         if row["part_id"] not in retried[row["uri"]]:
             found.setdefault(row["uri"], []).append(row["status"])
     return found
