@@ -22,8 +22,8 @@ from encoders.speech.matching import match_speakers
 from pipelines.question import Question
 from pipelines.rows import page_of, speech_of
 from pipelines.stages import RunContext, pack, unpack
-from pipelines.storage import Storage
-from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
+from pipelines.storage import Storage, told
+from pipelines.tables import ANSWERS, PARTS, read_rows, read_table, rows_to_table
 
 CALLS = 4  # batches under way at the decoder: the next is prepared while one is written
 BATCH_ASSETS = 16
@@ -112,9 +112,9 @@ def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
 
 def unanswered(storage: Storage, question: Question, listed: set[str]) -> set[str]:
     """Listed assets that were read and have no answer of this fingerprint to their present version."""
-    read = read_table(storage, "assets").to_table(columns=["uri", "etag"], filter=pc.field("status") != "failed")
+    read = read_rows(storage, "assets", columns=["uri", "etag"], filter=pc.field("status") != "failed")
     asked = pc.field("answer_fingerprint") == question.fingerprint
-    have = read_table(storage, "answers").to_table(columns=["uri", "etag"], filter=asked)
+    have = read_rows(storage, "answers", columns=["uri", "etag"], filter=asked)
     missing = set(_pairs(read)) - set(_pairs(have))
     return {uri for uri, _ in missing if uri in listed}
 
@@ -142,7 +142,8 @@ def whole_assets(storage: Storage, uris: set[str]) -> Iterator[list[dict[str, An
     todo = iter(sorted(uris))
     while some := list(islice(todo, BATCH_ASSETS)):
         chosen = pc.field("uri").isin(pa.array(some, pa.string()))
-        rows = parts.to_table(columns=columns, filter=chosen).to_pylist()
+        with told("read", storage.table_uri("parts")):
+            rows = parts.to_table(columns=columns, filter=chosen).to_pylist()
         rows.sort(key=lambda row: (row["uri"], row["range_start"] or 0))
         for _, group in groupby(rows, key=lambda row: row["uri"]):
             yield list(group)

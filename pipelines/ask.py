@@ -11,7 +11,7 @@ from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.progress import Progress
 from pipelines.run import Run
 from pipelines.settings import SettingsTree, UsageError
-from pipelines.tables import ASSETS, read_table, require_tables
+from pipelines.tables import ASSETS, read_rows, require_tables
 
 
 class Ask(Run):
@@ -29,7 +29,7 @@ class Ask(Run):
     def scan(self, fingerprints: dict[str, str] | None = None) -> Manifest:
         """The assets that were read; nothing is opened."""
         names = [name for name in ASSETS.names if name in LISTING.names]
-        rows = read_table(self.storage, "assets").to_table(columns=names, filter=pc.field("status") != "failed")
+        rows = read_rows(self.storage, "assets", columns=names, filter=pc.field("status") != "failed")
         for name in LISTING.names:
             if name not in names:
                 value = {"state": "unchanged", "replaces": False}.get(name)

@@ -18,7 +18,7 @@ from pipelines.records import AssetRecord, read_records
 from pipelines.search_output import clock
 from pipelines.storage import Storage
 from pipelines.subtitles import subtitles
-from pipelines.tables import read_table
+from pipelines.tables import read_rows
 
 NAME_BYTES = 180  # of one name on the way; file systems take 255, and suffix and hash come on top
 PAUSE = 2.0  # seconds of silence that begin a new paragraph of the same speaker
@@ -55,7 +55,7 @@ def export(
     Files are replaced whole. Markdown and SRT leave out assets with nothing to say; JSON lines has a file for every
     asset, with its failures. Raises InterlaceError when OUT holds no tables.
     """
-    names = file_names(read_table(out, "assets").to_table(columns=["uri"])["uri"].to_pylist())
+    names = file_names(read_rows(out, "assets", columns=["uri"])["uri"].to_pylist())
     target = Storage(folder)
     write = {ExportFormat.MARKDOWN: to_markdown, ExportFormat.JSONL: to_jsonl, ExportFormat.SRT: to_srt}[kind]
     written, skipped = 0, Counter[str]()

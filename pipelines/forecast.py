@@ -18,7 +18,7 @@ from pipelines.progress import Progress
 from pipelines.run import Run
 from pipelines.settings import SettingsTree
 from pipelines.storage import Storage
-from pipelines.tables import open_table
+from pipelines.tables import open_table, read_batches
 
 
 def print_forecast(
@@ -63,12 +63,11 @@ def _print_listing(console: Console, listing: pa.Table) -> None:
 
 def measured_times(storage: Storage) -> dict[tuple[str, str], ServiceTime]:
     """Seconds per page and per second of audio from the rows that OUT holds already; empty when it has none."""
-    table = open_table(storage, "parts")
-    if table is None:
+    if open_table(storage, "parts") is None:
         return {}
     rates: dict[str, list[float]] = {}
     columns = ["modality", "seconds", "range_start", "range_stop"]
-    for batch in table.to_pyarrow_dataset().to_batches(columns=columns):
+    for batch in read_batches(storage, "parts", columns=columns):
         for row in batch.to_pylist():
             units = (row["range_stop"] or 0) - (row["range_start"] or 0)
             if units > 0:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError
 
 from encoders.failures import InterlaceError
 from pipelines.lease import Lease
-from pipelines.storage import Storage
+from pipelines.storage import Storage, told
 from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, open_table
 from pipelines.transactions import TABLES, fenced
 
@@ -46,7 +47,7 @@ def check_format(storage: Storage, name: str, table: DeltaTable) -> int:
 
 def migrate(storage: Storage, lease: Lease) -> list[str]:
     """Bring every table of OUT to today's format; returns a sentence for each that was not there yet."""
-    told = []
+    sentences = []
     for name in TABLES:
         table = open_table(storage, name)
         if table is None:
@@ -54,19 +55,20 @@ def migrate(storage: Storage, lease: Lease) -> list[str]:
         found = check_format(storage, name, table)
         if found == FORMAT:
             continue
-        lease.check()
         added = [column for version in range(found + 1, FORMAT + 1) for column in ADDED[version].get(name, ())]
         there = {field.name for field in table.schema().fields}
         missing = [SCHEMAS[name].field(column) for column in added if column not in there]
-        if missing:
-            fields = Schema.from_arrow(pa.schema(missing)).fields
-            table.alter.add_columns(fields, commit_properties=fenced(lease))
-            table = open_table(storage, name) or table
-        # The mark comes last: whoever dies in between adds no column twice.
-        table.alter.set_table_properties(
-            {FORMAT_KEY: str(FORMAT)}, raise_if_not_exists=False, commit_properties=fenced(lease)
-        )
-        told.append(
+        lease.check()
+        with told("bring to today's format", storage.table_uri(name), DeltaError):
+            if missing:
+                fields = Schema.from_arrow(pa.schema(missing)).fields
+                table.alter.add_columns(fields, commit_properties=fenced(lease))
+                table = open_table(storage, name) or table
+            # The mark comes last: whoever dies in between adds no column twice.
+            table.alter.set_table_properties(
+                {FORMAT_KEY: str(FORMAT)}, raise_if_not_exists=False, commit_properties=fenced(lease)
+            )
+        sentences.append(
             f"{name} was brought from format {found} to {FORMAT}" + (f" (+ {', '.join(added)})" if added else "")
         )
-    return told
+    return sentences

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.runfiles import CommitRecord, DataFile, RunFiles
-from pipelines.tables import PARTS, read_table, rows_to_table
+from pipelines.tables import PARTS, read_rows, rows_to_table
 
 
 def keep_what_was_read(
@@ -24,7 +24,7 @@ def keep_what_was_read(
     if not bad:
         return records
     chosen = pc.field("part_id").isin(pa.array(sorted(bad), pa.string())) & (pc.field("status") == "partial")
-    old = {row["part_id"]: row for row in read_table(files.storage, "parts").to_table(filter=chosen).to_pylist()}
+    old = {row["part_id"]: row for row in read_rows(files.storage, "parts", filter=chosen).to_pylist()}
     touched = [any(part in old for part, _, _ in record.parts) for record in records]
     return [_kept(files, record, old) if some else record for record, some in zip(records, touched, strict=True)]
 

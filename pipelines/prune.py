@@ -14,7 +14,7 @@ from encoders.failures import InterlaceError
 from pipelines.manifest import LISTING
 from pipelines.settings import RunConfig, UsageError
 from pipelines.storage import Storage, local_path
-from pipelines.tables import ASSETS, open_table
+from pipelines.tables import ASSETS, open_table, read_rows
 
 _GLOB = frozenset("*?[")
 
@@ -34,10 +34,9 @@ def deleted_rows(storage: Storage, sources: Sequence[str], listing: pa.Table) ->
     """Rows of the listing, with the state `deleted`, for assets that the tables hold, that lie under the sources, and
     that the listing does not have. Raises InterlaceError when a source that had assets lists nothing at all: a folder
     that is not mounted looks like one whose files were all deleted."""
-    table = open_table(storage, "assets")
-    if table is None:
+    if open_table(storage, "assets") is None:
         return LISTING.empty_table()
-    known = table.to_pyarrow_dataset(schema=ASSETS).to_table(columns=[n for n in ASSETS.names if n in LISTING.names])
+    known = read_rows(storage, "assets", columns=[name for name in ASSETS.names if name in LISTING.names])
     gone = known.filter(pc.invert(pc.is_in(known["uri"], value_set=listing["uri"].combine_chunks()))).to_pylist()
     rows: dict[str, dict[str, Any]] = {}
     for source in sources:

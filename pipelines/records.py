@@ -15,7 +15,7 @@ from encoders.results import Detection, Page, Speaker, Speech
 from encoders.speech.matching import match_speakers
 from pipelines.rows import detection_of, failure_of, page_of, speech_of
 from pipelines.storage import Storage
-from pipelines.tables import read_table
+from pipelines.tables import read_batches, read_rows
 
 PART_COLUMNS = (
     "part_id",
@@ -87,10 +87,10 @@ def read_records(
     `parts`: an asset leaves when its last part was seen, so that memory holds the assets under way and the small
     columns of `assets` and `answers`. Raises InterlaceError when OUT holds no tables.
     """
-    assets = read_table(out, "assets").to_table(filter=_condition(uris, status)).combine_chunks()
+    assets = read_rows(out, "assets", filter=_condition(uris, status)).combine_chunks()
     pending = {uri: number for number, uri in enumerate(assets["uri"].to_pylist())}  # rows stay Arrow: a tenth of dicts
     counts = assets["parts"].to_pylist()
-    answers = read_table(out, "answers").to_table(filter=_condition(uris, None)).combine_chunks()
+    answers = read_rows(out, "answers", filter=_condition(uris, None)).combine_chunks()
     answered: dict[str, list[int]] = {}
     for number, uri in enumerate(answers["uri"].to_pylist()):
         answered.setdefault(uri, []).append(number)
@@ -102,7 +102,9 @@ def read_records(
         return _record(assets.slice(pending.pop(uri), 1).to_pylist()[0], parts, answers_of(uri))
 
     waiting: dict[str, list[_Part]] = {}
-    scan = read_table(out, "parts").to_batches(
+    scan = read_batches(
+        out,
+        "parts",
         columns=list(PART_COLUMNS),
         filter=_condition(uris, None),
         batch_size=BATCH_ROWS,

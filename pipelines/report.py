@@ -24,7 +24,7 @@ from pipelines.report_views import UNSURE, AssetView, asset_view, wanted_pages
 from pipelines.runfiles import list_runs
 from pipelines.search_output import clock
 from pipelines.storage import Storage
-from pipelines.tables import read_table
+from pipelines.tables import read_rows
 
 WAVE_POINTS = 400
 
@@ -91,7 +91,7 @@ def write_report(
 def _choose(storage: Storage, most: int) -> tuple[dict[str, Any], list[str]]:
     """Counts over all assets, and the uris to show: everything when it fits, else some of every kind, in turn."""
     columns = ["uri", "modality", "media_type", "status", "pages", "seconds", "size"]
-    rows = read_table(storage, "assets").to_table(columns=columns).sort_by("uri")
+    rows = read_rows(storage, "assets", columns=columns).sort_by("uri")
     kinds: dict[tuple[str, str], list[str]] = {}
     for kind in rows.group_by(["status", "media_type"]).aggregate([]).to_pylist():
         same = pc.field("status") == kind["status"]

@@ -11,7 +11,7 @@ import pyarrow.fs as pafs
 from encoders.failures import FailureCategory
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.storage import Storage
-from pipelines.tables import read_table
+from pipelines.tables import read_batches
 
 BINS = 48
 FILES_PER_CATEGORY = 25
@@ -52,7 +52,7 @@ def read_work(out: str | Storage) -> Work:
     seconds: dict[str, float] = {}
     groups: dict[str, FailureGroup] = {}
     columns = ["uri", "seconds", "failures"]
-    for batch in read_table(out, "parts").to_batches(columns=columns, batch_size=4096):
+    for batch in read_batches(out, "parts", columns=columns, batch_size=4096):
         flat = pc.list_flatten(batch["seconds"])
         for stage, spent in zip(
             pc.struct_field(flat, "stage").to_pylist(), pc.struct_field(flat, "seconds").to_pylist()

@@ -23,7 +23,7 @@ from pipelines.runfiles import list_runs
 from pipelines.settings import SettingsTree, UsageError, known_keys, leaves
 from pipelines.sources import Asset
 from pipelines.storage import Storage
-from pipelines.tables import ASSETS, open_table, read_table, require_tables
+from pipelines.tables import read_rows, require_tables
 
 MAX_ATTEMPTS = 5
 BACKOFF = timedelta(minutes=1)  # after the first attempt, doubled after every further one
@@ -86,7 +86,7 @@ class Retry(Run):
         spent = other = 0
         leaving, unfinished = self._leaving(), 0
         columns = [*_COLUMNS, "failures", "attempts", "read_at"]
-        failed = read_table(self.storage, "parts").to_table(columns=columns, filter=pc.field("status") != "ok")
+        failed = read_rows(self.storage, "parts", columns=columns, filter=pc.field("status") != "ok")
         for row in failed.to_pylist():
             if not self._categories & {failure["category"] for failure in row["failures"]}:
                 continue
@@ -150,10 +150,8 @@ class Retry(Run):
         return Manifest(pa.Table.from_pylist(listing, schema=LISTING), pa.Table.from_pylist(parts, schema=MANIFEST))
 
     def _assets(self, uris: list[str]) -> list[dict[str, Any]]:
-        table = open_table(self.storage, "assets")
-        assert table is not None  # `require_tables` looked
         chosen = pc.field("uri").isin(pa.array(uris, pa.string()))
-        rows: list[dict[str, Any]] = table.to_pyarrow_dataset(schema=ASSETS).to_table(filter=chosen).to_pylist()
+        rows: list[dict[str, Any]] = read_rows(self.storage, "assets", filter=chosen).to_pylist()
         return rows
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:

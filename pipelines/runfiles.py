@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.manifest import MANIFEST, Manifest
-from pipelines.storage import Storage
+from pipelines.storage import Storage, told
 from pipelines.tables import SCHEMAS
 
 BATCHES_PER_FILE = 256  # a footer of more row groups costs more to read than the batch
@@ -92,7 +92,8 @@ class RunFiles:
     def batches(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
         """The parts of these batches, in turn; the numbers rise, so that a file is opened once."""
         for file, own in groupby(numbers, lambda number: number // BATCHES_PER_FILE):
-            with self.storage.filesystem.open_input_file(f"{self.folder}/manifest-{file:05d}.parquet") as stream:
+            path = f"{self.folder}/manifest-{file:05d}.parquet"
+            with told("read", self.storage.shown(path)), self.storage.filesystem.open_input_file(path) as stream:
                 reader = pq.ParquetFile(stream)
                 for number in own:
                     yield reader.read_row_group(number % BATCHES_PER_FILE)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from encoders.failures import InterlaceError
 from pipelines.storage import Storage
-from pipelines.tables import read_table
+from pipelines.tables import read_batches, read_table
 
 CONTEXT_WORDS = 8  # of context on either side of a hit
 BATCH_ROWS = 32  # a part holds up to 32 pages of words
@@ -74,9 +74,7 @@ def search(out: str | Storage, text: str, *, limit: int | None = None) -> Iterat
     query = _parse(text)
     read_table(out, "assets")  # raises when nothing was ever written there
     columns = ["uri", "part_id", "pages", "speech"]
-    scan = read_table(out, "parts").to_batches(
-        columns=columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1
-    )
+    scan = read_batches(out, "parts", columns=columns, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1)
     hits = (hit for batch in scan for hit in _hits(batch, query))
     yield from itertools.islice(hits, limit)
 

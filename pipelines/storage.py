@@ -46,14 +46,16 @@ class StorageError(InterlaceError):
 
 
 @contextmanager
-def _told(what: str, path: str) -> Iterator[None]:
-    """Errors of the store, whoever raises them (the system, Arrow, boto), as a StorageError that names the file."""
+def told(what: str, path: str, *others: type[Exception]) -> Iterator[None]:
+    """Errors of the store, whoever raises them (the system, Arrow, boto, ``others``), as a StorageError that names the
+    file."""
     try:
         yield
     except InterlaceError:
         raise
     except Exception as error:
-        if not isinstance(error, (OSError, pa.ArrowException)) and not type(error).__module__.startswith("botocore"):
+        known = isinstance(error, (OSError, pa.ArrowException, *others))
+        if not known and not type(error).__module__.startswith("botocore"):
             raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise StorageError(f"cannot {what} {path}: {reason}") from error
@@ -146,7 +148,7 @@ class Storage:
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a whole file; readers see all of it or nothing. Raises StorageError."""
-        with _told("write", self._shown(path)):
+        with told("write", self.shown(path)):
             fault_point("storage.write", self.below(path))
             if self.remote:
                 with self.filesystem.open_output_stream(path) as stream:
@@ -161,7 +163,7 @@ class Storage:
         When the reply to a successful put is lost, the retry finds the file that it made itself. So a file with the
         same bytes counts as created: whoever must know that it was nobody else puts something of its own into it.
         """
-        with _told("write", self._shown(path)):
+        with told("write", self.shown(path)):
             fault_point("storage.create", self.below(path))
             created = self._create(path, data) or self.read_bytes(path) == data
             fault_point("storage.created", self.below(path))
@@ -194,7 +196,7 @@ class Storage:
 
     def read_bytes(self, path: str) -> bytes | None:
         """The contents of a file, or None when there is no such file."""
-        with _told("read", self._shown(path)):
+        with told("read", self.shown(path)):
             if self.remote:
                 return _get_object(path)
             try:
@@ -225,7 +227,7 @@ class Storage:
 
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file as a table."""
-        with _told("read", self._shown(path)):
+        with told("read", self.shown(path)):
             for attempt in range(ATTEMPTS):
                 try:
                     with self.filesystem.open_input_file(path) as stream:
@@ -245,26 +247,27 @@ class Storage:
     def infos(self, path: str, suffix: str = "") -> Iterator[pafs.FileInfo]:
         """The same with sizes and times, in no order."""
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-        with _told("list", self._shown(path)):
+        with told("list", self.shown(path)):
             infos = self.filesystem.get_file_info(selector)
         files = (info for info in infos if info.type == pafs.FileType.File and info.path.endswith(suffix))
         return (info for info in files if not info.path.rpartition("/")[2].startswith("."))
 
     def exists(self, path: str) -> bool:
         """Whether a file lies there."""
-        with _told("look for", self._shown(path)):
+        with told("look for", self.shown(path)):
             return bool(self.filesystem.get_file_info(path).type == pafs.FileType.File)
 
     def delete(self, path: str) -> None:
         """Delete a file; no error when it is gone already."""
-        with _told("delete", self._shown(path)):
+        with told("delete", self.shown(path)):
             fault_point("storage.delete", self.below(path))
             try:
                 self.filesystem.delete_file(path)
             except FileNotFoundError:
                 return
 
-    def _shown(self, path: str) -> str:
+    def shown(self, path: str) -> str:
+        """The filesystem's own path as a user writes it."""
         return f"s3://{path}" if self.remote else path
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipelines.ledger import TERMS, Ledger
 from pipelines.storage import Storage
-from pipelines.tables import read_table
+from pipelines.tables import read_rows
 
 if TYPE_CHECKING:
     from pipelines.run import Outcome
@@ -60,7 +60,7 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
 
 def stage_seconds(storage: Storage, run_id: str) -> Counter[str]:
     """Seconds by stage over all parts of a run."""
-    rows = read_table(storage, "parts").to_table(columns=["seconds"], filter=pc.field("run_id") == run_id)
+    rows = read_rows(storage, "parts", columns=["seconds"], filter=pc.field("run_id") == run_id)
     total: Counter[str] = Counter()
     for stages in rows["seconds"].to_pylist():
         for stage in stages or ():

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from encoders.failures import InterlaceError
-from pipelines.storage import Storage, StorageError
+from pipelines.storage import Storage, told
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -166,17 +166,17 @@ def as_row(value: Any) -> Any:
 def open_table(out: str | Storage, name: str) -> DeltaTable | None:
     """The Delta table ``name`` under OUT, or None when nothing was published there yet."""
     storage = out if isinstance(out, Storage) else Storage(out)
-    try:
-        return DeltaTable(storage.table_uri(name), storage_options=storage.delta_options())
-    except TableNotFoundError:
-        return None
-    except (DeltaError, OSError) as error:
-        raise StorageError(f"cannot open {storage.table_uri(name)}: {error}") from error
+    with told("open", storage.table_uri(name), DeltaError):
+        try:
+            return DeltaTable(storage.table_uri(name), storage_options=storage.delta_options())
+        except TableNotFoundError:
+            return None
 
 
 def data_paths(table: DeltaTable) -> list[str]:
     """Paths of a table's data files below its folder; `DeltaTable.file_uris` encodes spaces, and opens nothing."""
-    paths: list[str] = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+    with told("read the log of", table.table_uri, DeltaError):
+        paths: list[str] = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
     return paths
 
 
@@ -198,11 +198,28 @@ def read_table(out: str | Storage, name: str) -> ds.Dataset:
 
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
-    if table is not None and table.file_uris():
-        return table.to_pyarrow_dataset(schema=SCHEMAS[name])
+    with told("read", storage.table_uri(name), DeltaError):
+        if table is not None and table.file_uris():
+            return table.to_pyarrow_dataset(schema=SCHEMAS[name])
     if name == "assets" and table is None:
         require_tables(storage)
     return ds.dataset(SCHEMAS[name].empty_table())
+
+
+def read_rows(out: str | Storage, name: str, *, columns: list[str] | None = None, filter: Any = None) -> pa.Table:
+    """Rows of a table in memory. Raises InterlaceError as `read_table` does, StorageError when the store fails."""
+    storage = out if isinstance(out, Storage) else Storage(out)
+    rows = read_table(storage, name)
+    with told("read", storage.table_uri(name)):
+        return rows.to_table(columns=columns, filter=filter)
+
+
+def read_batches(out: str | Storage, name: str, **scan: Any) -> Iterator[pa.RecordBatch]:
+    """The same, batch after batch; ``scan`` is what a dataset's `to_batches` takes."""
+    storage = out if isinstance(out, Storage) else Storage(out)
+    rows = read_table(storage, name)
+    with told("read", storage.table_uri(name)):
+        yield from rows.to_batches(**scan)
 
 
 def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -214,7 +231,8 @@ def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Itera
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
     for path in data_paths(table) if table is not None else []:
-        with storage.filesystem.open_input_file(storage.path(name, path)) as stream:
+        file = storage.path(name, path)
+        with told("read", storage.shown(file)), storage.filesystem.open_input_file(file) as stream:
             reader = pq.ParquetFile(stream)
             leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
             yield reader.read([leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from pipelines.compact import compact
 from pipelines.formats import FormatError, migrate, table_format
 from pipelines.lease import Lease
 from pipelines.ledger import read_ledger
@@ -71,4 +72,6 @@ def test_formats_that_lead_nowhere_are_refused_with_what_helps(first: str, tmp_p
         before = lake_rows(first)
         with pytest.raises(FormatError, match=help_text):
             Job(source, first).run(tmp_path / "log")
+        with pytest.raises(FormatError, match=help_text), Lease(Storage(first), "compact") as lease:
+            compact(Storage(first), lease, keep_hours=0)
         assert lake_rows(first) == before

@@ -17,14 +17,19 @@ import pytest
 from psutil import _pslinux
 
 from encoders.failures import InterlaceError
+from pipelines.changes import compare
 from pipelines.compact import compact
+from pipelines.known import known_assets
 from pipelines.lease import Lease, LeaseHeld
+from pipelines.ledger import read_ledger
 from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.prune import deleted_rows
 from pipelines.publish import publish
+from pipelines.records import read_records
+from pipelines.retry import last_settings
 from pipelines.runfiles import RunFiles
 from pipelines.sources import list_assets
-from pipelines.storage import Storage, local_path, s3_client
+from pipelines.storage import Storage, StorageError, local_path, s3_client
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
 from tests.faults.arming import Faults
 from tests.faults.drivers import Driver, InlineAsk, InlineRetry, Job
@@ -258,3 +263,52 @@ def test_a_source_has_one_name_wherever_the_command_is_run_from(
     (tmp_path / "deep-link").symlink_to(source / "deep")
     assert local_path("../deep-link/../a.pdf") == source / "a.pdf"  # as the system reads it
     assert local_path("../link/a.pdf") == tmp_path / "link" / "a.pdf"
+
+
+def test_a_data_file_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    job = Job(str(source), out)
+    job.run(log)
+    for table, read in (("parts", lambda: read_ledger(Storage(out))), ("assets", lambda: job.run(log))):
+        [file] = (Path(out) / table).glob("*/*.parquet")
+        data = file.read_bytes()
+        for broken in (None, b"not Parquet"):
+            file.unlink() if broken is None else file.write_bytes(broken)
+            with pytest.raises(StorageError, match=f"cannot read .*/{table}"):
+                read()
+            with pytest.raises(StorageError, match=f"cannot read .*/{table}"):
+                list(read_records(out))
+        file.write_bytes(data)
+    assert job.run(log).nothing_new
+
+
+def test_a_signal_in_the_last_publish_changes_nothing(faults: Faults, tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 5}), tmp_path / "log", str(tmp_path / "out")
+    faults.arm("delta.committed", "signal", "SIGINT", match="answers", nth=2)  # of an asset of several parts
+    job = Job(str(source), out, question="who?")
+    ended = job.run(log)
+    assert ended.ledger.balanced and not ended.interrupted and len(rows(out, "answers")) == 1
+    assert job.run(log).nothing_new
+
+
+def test_what_had_no_encoder_before_is_not_announced_as_read_again(tmp_path: Path) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    write_sound(source / "b.wav")
+    Job(str(source), out).run(log)
+    found = list(list_assets([str(source)]))
+    table = pa.table({name: [getattr(asset, name) for asset in found] for name in ("uri", "etag")})
+    known = known_assets(Storage(out))
+    today = {"document": known["perception_fingerprint"][0].as_py(), "audio": "whisper"}
+    assert compare(table, known, today)["state"].to_pylist() == ["unchanged", "unread"]
+    assert compare(table, known, {"document": "other"})["state"].to_pylist() == ["reread", "unchanged"]
+
+
+def test_a_retry_finds_the_schema_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 1}), tmp_path / "log", str(tmp_path / "out")
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    monkeypatch.chdir(tmp_path)
+    Job(str(source), out, settings={"run.answer_schema": "schema.json"}, question="who?").run(log)
+    monkeypatch.chdir("/")
+    settings = last_settings(Storage(out))
+    assert settings["run.answer_schema"] == str(tmp_path / "schema.json")
+    assert Job(None, out, InlineRetry, settings=settings).run(log).nothing_new
