@@ -122,7 +122,7 @@ def test_a_late_attempt_at_a_batch_belongs_to_nobody(
     job, storage = Job(source, str(tmp_path / "out"), question="who?"), Storage(str(tmp_path / "out"))
     job.run(tmp_path / "log")
     [files] = list_runs(storage)
-    record = next(record for record in files.commits() if record.answers)
+    record = next(record for record in files.commits() if record.answers and record.parts)
     rows = {
         name: storage.read_parquet(storage.path(name, next(f.path for f in record.files if f.table == name)))
         for name in ("parts", "answers")
