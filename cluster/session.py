@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cluster.pools import ClusterConfig, Resources
 from encoders.failures import InterlaceError
@@ -68,8 +69,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
     common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address:
         _show_the_token()
-        root = Path(__file__).resolve().parent.parent
-        code = {"working_dir": str(root), "excludes": [".venv", ".git", "examples", "tests", "docs"]}
+        code = code_to_send(Path(__file__).resolve().parent.parent)
         try:
             with _native_stderr_to_null():
                 ray.init(address=address, runtime_env={**code, "env_vars": WORKER_ENVIRONMENT}, **common)
@@ -93,6 +93,15 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
         yield _cluster_resources()
     finally:
         ray.shutdown()
+
+
+def code_to_send(root: Path) -> dict[str, Any]:
+    """What of a `runtime_env` carries our code: the checkout that it runs from; of an installation the packages alone,
+    since all else that was installed lies around them."""
+    if (root / "pyproject.toml").exists():
+        return {"working_dir": str(root), "excludes": [".venv", ".git", "examples", "tests", "docs"]}
+    packages = [str(root / name) for name in ("encoders", "decoder", "cluster", "pipelines")]
+    return {"py_modules": packages, "excludes": ["__pycache__"]}
 
 
 def _show_the_token() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.session import code_to_send
 from pipelines.ledger import read_ledger
 from pipelines.storage import Storage
 from pipelines.tables import read_table
@@ -99,3 +100,11 @@ def test_two_runs_with_different_decoders_share_two_cpus_of_a_joined_cluster(
     assert seen["cpus"] == 2
     assert seen["decoders"] == []  # each run gave its decoder back; the cluster itself is still there
     assert "runtime_resources" in seen["code"], "workers import the code that was sent, not what the node has installed"
+
+
+def test_an_installation_sends_its_packages_and_not_what_lies_around_them(tmp_path: Path) -> None:
+    assert code_to_send(ROOT)["working_dir"] == str(ROOT)
+    sent = code_to_send(tmp_path)
+    assert "working_dir" not in sent
+    packages = {path.parent for path in ROOT.glob("*/__init__.py")} - {ROOT / "tests", ROOT / "benchmarks"}
+    assert {Path(path).name for path in sent["py_modules"]} == {path.name for path in packages}
