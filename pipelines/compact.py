@@ -21,6 +21,7 @@ from deltalake.exceptions import DeltaError
 from encoders.fault_points import fault_point
 from pipelines.formats import migrate
 from pipelines.lease import Lease
+from pipelines.leftovers import remove_leftovers
 from pipelines.publish import finish_plans
 from pipelines.runfiles import list_runs
 from pipelines.storage import Storage, StorageError
@@ -49,7 +50,7 @@ def compact(
     keep_hours: float = KEEP_HOURS,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> list[Compacted]:
-    """Compact and vacuum every table of OUT under ``lease``, in today's format; ``note`` is told what that took.
+    """Compact and vacuum every table of OUT under ``lease``, in today's format; ``note`` is told what else was done.
 
     ``keep_hours`` is how long a reader may go on with an old snapshot, and a dead process's half-written files stay.
     """
@@ -58,7 +59,8 @@ def compact(
     for sentence in migrate(storage, lease):
         note(sentence)
     unfinished = set()
-    for files in list_runs(storage):
+    runs = list_runs(storage)
+    for files in runs:
         if not files.state().get("finished"):
             finish_plans(files, lease)  # a table must not be rewritten between two commits of one publish
             unfinished.add(files.run_id)
@@ -67,6 +69,9 @@ def compact(
         table = open_table(storage, name)
         if table is not None:
             found.append(_compact(storage, lease, name, table, unfinished, keep_hours))
+    removed = remove_leftovers(storage, lease, runs, keep_hours)
+    if removed:
+        note(f"{removed} folders of ended runs are not needed any more, and were removed")
     return found
 
 

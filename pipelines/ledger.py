@@ -65,7 +65,7 @@ def read_ledger(storage: Storage) -> Ledger:
     """Count everything. Raises InterlaceError when OUT was never written."""
     require_tables(storage)
     runs = list_runs(storage)
-    listed, leaving = _latest_listing(runs)
+    listed, leaving, _ = _latest_listing(runs)
     expected = _expected_parts(runs, listed)
     ledger = Ledger({unit: Account(unit) for unit in ("assets", "parts", "pages", "audio_seconds")}, Counter(), [])
     _count_listed(ledger, listed, expected)
@@ -79,18 +79,27 @@ def read_ledger(storage: Storage) -> Ledger:
     return ledger
 
 
+def idle_runs(runs: list[RunFiles]) -> list[RunFiles]:
+    """Finished runs without which the ledger reads the same: they had nothing to read, and listed what was known."""
+    _, _, idle = _latest_listing(runs)
+    found = [files for files in runs if files.run_id in idle and files.state().get("finished")]
+    return [files for files in found if not files.manifest(["part_id"]).num_rows]
+
+
 _LISTED = ["uri", "etag", "perception_fingerprint", "pages", "seconds", "parts", "state"]
 _EXPECTED = ["part_id", "uri", "etag", "perception_fingerprint", "modality", "range_stop", "units"]
 
 
-def _latest_listing(runs: list[RunFiles]) -> tuple[pa.Table, set[str]]:
-    """Per uri the newest row, with ``open`` when its run is unfinished, and the uris that an unfinished run is pruning.
+def _latest_listing(runs: list[RunFiles]) -> tuple[pa.Table, set[str], set[str]]:
+    """Per uri the newest row, with ``open`` when its run is unfinished, the uris that an unfinished run is pruning, and
+    the runs whose listing changed nothing.
 
     `unchanged` rows refer back to the run that read the asset. A run that another one closed stands for the assets that
     it published, and for no others.
     """
     listed = LISTING.empty_table().select(_LISTED).append_column("open", pa.array([], pa.bool_()))
     leaving: set[str] = set()
+    idle: set[str] = set()
     for files in runs:
         state, plans = files.state(), files.plans()
         announced = _strings({uri for plan in plans for uri in plan["assets"]})
@@ -110,9 +119,11 @@ def _latest_listing(runs: list[RunFiles]) -> tuple[pa.Table, set[str]]:
             counts = pc.and_(counts, pc.or_(stands, pc.is_in(rows["uri"], value_set=announced)))
         rows = rows.filter(counts)
         leaving -= set(rows["uri"].filter(pc.is_in(rows["uri"], value_set=_strings(leaving))).to_pylist())
+        if not rows.num_rows and not len(gone):
+            idle.add(files.run_id)
         rows = rows.append_column("open", pa.array(np.full(rows.num_rows, unfinished)))
         listed = _last_of_each("uri", pa.concat_tables([listed, rows]))
-    return listed, leaving
+    return listed, leaving, idle
 
 
 def _last_of_each(name: str, rows: pa.Table) -> pa.Table:

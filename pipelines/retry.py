@@ -119,7 +119,7 @@ class Retry(Run):
     def _leaving(self) -> set[str]:
         """Assets that an unfinished run is about to replace: they changed, so what failed is not there any more."""
         uris: set[str] = set()
-        for files in list_runs(self.storage):
+        for files in self.earlier:
             if not files.state().get("finished"):
                 listing = files.listing(["uri", "replaces"])
                 published = {uri for plan in files.plans() for uri in plan["assets"]}

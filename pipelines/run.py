@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -114,13 +115,18 @@ class Run:
         nothing_new = published is None and not interrupted
         return Outcome(files.run_id, ledger, interrupted, nothing_new, time.monotonic() - started)
 
+    @cached_property
+    def earlier(self) -> list[RunFiles]:
+        """The runs before this one, read once: only the holder of the lease changes them."""
+        return list_runs(self.storage)
+
     def _take_over(self) -> None:
         """Leave OUT as whoever wrote last meant it, before anything is read from its tables."""
         if self.lease.taken_over:
             fence(self.storage, self.lease)
         for sentence in migrate(self.storage, self.lease):
             self.progress.note(sentence)
-        for files in list_runs(self.storage):
+        for files in self.earlier:
             if not files.state().get("finished"):
                 finish_plans(files, self.lease)
 
@@ -179,7 +185,7 @@ class Run:
         """The unfinished run of the same sources and encoders, if any. What others have committed is published first,
         so that nothing is answered twice, and those that could clash with this one are closed."""
         found = None
-        for files in list_runs(self.storage):
+        for files in self.earlier:
             state = files.state()
             if state.get("finished"):
                 continue
@@ -207,6 +213,7 @@ class Run:
         failed = [_failed_row(row, files.run_id, self._earlier_attempts(row["uri"])) for row in unreadable.to_pylist()]
         if failed:
             files.commit({"parts": rows_to_table(failed, PARTS), "answers": ANSWERS.empty_table()})
+        self.lease.check()  # whoever took over may have removed what was frozen
         files.write_state(
             {
                 "run_id": files.run_id,
@@ -227,7 +234,7 @@ class Run:
         if prune:
             check_prunable(self.sources, self.settings.run)
         assets = select(list_assets(self.sources, exclude=self.storage.out), self.settings.run)
-        known = known_assets(self.storage)
+        known = known_assets(self.storage, self.earlier)
         with self.progress.listing() as count:
             manifest = build_manifest(
                 assets, known, fingerprints, self.settings.run, self._prober(), count, self._found

@@ -52,15 +52,18 @@ class RunFiles:
     def __init__(self, storage: Storage, run_id: str) -> None:
         self.storage, self.run_id = storage, run_id
         self.folder = storage.path("_interlace", "runs", run_id)
+        self._state: dict[str, Any] = {}
 
     # -- state ------------------------------------------------------------------------------------------------
     def write_state(self, state: dict[str, Any]) -> None:
         """Replace run.json."""
         self.storage.write_json(f"{self.folder}/run.json", state)
+        self._state = state
 
     def state(self) -> dict[str, Any]:
-        """The contents of run.json; empty when the run never froze its manifest."""
-        return self.storage.read_json(f"{self.folder}/run.json") or {}
+        """The contents of run.json, read once; empty when the run never froze its manifest."""
+        self._state = self._state or self.storage.read_json(f"{self.folder}/run.json") or {}
+        return self._state
 
     # -- manifest ---------------------------------------------------------------------------------------------
     def freeze(self, manifest: Manifest) -> None:
@@ -156,7 +159,7 @@ class RunFiles:
 
 
 def list_runs(storage: Storage) -> list[RunFiles]:
-    """Runs with a frozen manifest, oldest first."""
-    folder = storage.path("_interlace", "runs")
-    ids = sorted({path.removeprefix(folder + "/").split("/")[0] for path in storage.files(folder, "/run.json")})
-    return [RunFiles(storage, run_id) for run_id in ids]
+    """Runs with a frozen manifest, oldest first. One listing and a small read for each: lakes have hundreds of them."""
+    runs = [RunFiles(storage, run_id) for run_id in storage.folders(storage.path("_interlace", "runs"))]
+    with ThreadPoolExecutor(16) as pool:
+        return [files for files, state in zip(runs, pool.map(RunFiles.state, runs), strict=True) if state]

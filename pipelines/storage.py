@@ -252,6 +252,13 @@ class Storage:
         files = (info for info in infos if info.type == pafs.FileType.File and info.path.endswith(suffix))
         return (info for info in files if not info.path.rpartition("/")[2].startswith("."))
 
+    def folders(self, path: str) -> list[str]:
+        """Names of the folders right below ``path``, sorted; none when it does not exist."""
+        selector = pafs.FileSelector(path, allow_not_found=True)
+        with told("list", self.shown(path)):
+            infos = self.filesystem.get_file_info(selector)
+        return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
+
     def exists(self, path: str) -> bool:
         """Whether a file lies there."""
         with told("look for", self.shown(path)):
@@ -263,6 +270,15 @@ class Storage:
             fault_point("storage.delete", self.below(path))
             try:
                 self.filesystem.delete_file(path)
+            except FileNotFoundError:
+                return
+
+    def delete_folder(self, path: str) -> None:
+        """Delete a folder and all that lies in it; no error when it is gone already."""
+        with told("delete", self.shown(path)):
+            fault_point("storage.delete", self.below(path))
+            try:
+                self.filesystem.delete_dir(path)
             except FileNotFoundError:
                 return
 

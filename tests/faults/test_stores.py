@@ -67,6 +67,12 @@ def test_files(store: Storage) -> None:
     assert store.read_json(missing) is None and not store.exists(missing)
     assert list(store.files(store.path("nowhere"))) == []
     assert list(store.files(store.path("folder"), ".json")) == [path]
+    deep = store.path("folder", "deep", "deeper", "c.json")
+    store.write_json(deep, 1)
+    assert store.folders(store.path("folder")) == ["deep"] and store.folders(store.path("nowhere")) == []
+    for _ in range(2):
+        store.delete_folder(store.path("folder", "deep"))
+    assert not store.exists(deep) and store.folders(store.path("folder")) == []
     store.delete(missing)
     store.delete(path)
     assert not store.exists(path) and list(store.files(store.path("folder"), ".json")) == []

@@ -27,7 +27,7 @@ from pipelines.prune import deleted_rows
 from pipelines.publish import publish
 from pipelines.records import read_records
 from pipelines.retry import last_settings
-from pipelines.runfiles import RunFiles
+from pipelines.runfiles import RunFiles, list_runs
 from pipelines.sources import list_assets
 from pipelines.storage import Storage, StorageError, local_path, s3_client
 from pipelines.tables import ANSWERS, PARTS, read_table, rows_to_table
@@ -297,7 +297,7 @@ def test_what_had_no_encoder_before_is_not_announced_as_read_again(tmp_path: Pat
     Job(str(source), out).run(log)
     found = list(list_assets([str(source)]))
     table = pa.table({name: [getattr(asset, name) for asset in found] for name in ("uri", "etag")})
-    known = known_assets(Storage(out))
+    known = known_assets(Storage(out), list_runs(Storage(out)))
     today = {"document": known["perception_fingerprint"][0].as_py(), "audio": "whisper"}
     assert compare(table, known, today)["state"].to_pylist() == ["unchanged", "unread"]
     assert compare(table, known, {"document": "other"})["state"].to_pylist() == ["reread", "unchanged"]
@@ -312,3 +312,41 @@ def test_a_retry_finds_the_schema_from_any_folder(tmp_path: Path, monkeypatch: p
     settings = last_settings(Storage(out))
     assert settings["run.answer_schema"] == str(tmp_path / "schema.json")
     assert Job(None, out, InlineRetry, settings=settings).run(log).nothing_new
+
+
+def test_compact_removes_what_ended_runs_do_not_need_and_the_ledger_reads_the_same(
+    faults: Faults, tmp_path: Path
+) -> None:
+    source, log, out = write_archive(tmp_path / "in", {"a.pdf": 5}), tmp_path / "log", str(tmp_path / "out")
+    write_sound(source / "unread.wav")
+    job, storage = Job(str(source), out), Storage(out)
+    for more in ({}, {}, {"b.pdf": 1}, {}, {}, {}):
+        write_archive(source, more)
+        job.run(log)
+    before, runs = read_ledger(storage), list_runs(storage)
+    (tmp_path / "out/_interlace/runs/20200101T000000-abcdef/commits").mkdir(parents=True)
+    (tmp_path / "out/_interlace/runs/20200101T000000-abcdef/listing.parquet").write_bytes(b"cut")
+    compacted(out, 1)  # all of it is younger
+    assert len(list_runs(storage)) == len(runs) == 6
+    faults.arm("storage.delete", "raise", "EIO", match="_interlace/runs/*", nth=4)
+    with pytest.raises(StorageError, match="Input/output error"):
+        compacted(out, 0)  # a run that is half removed
+    assert read_ledger(storage) == before
+    compacted(out, 0)
+    assert read_ledger(storage) == before
+    left = [runs[0].run_id, runs[2].run_id, runs[5].run_id]
+    assert [files.run_id for files in list_runs(storage)] == left == storage.folders(storage.path("_interlace", "runs"))
+    assert [files.run_id for files in list_runs(storage) if any(files.commits())] == [runs[2].run_id]
+    assert storage.folders(storage.path("_interlace", "journal")) == []
+    faults.clear()
+    assert job.run(log).nothing_new and faults.log("*.read") == []
+    write_archive(source, {"a.pdf": 3})
+    assert job.run(log).ledger.balanced
+    fresh = Job(str(source), str(tmp_path / "fresh"))
+    fresh.run(log)
+    assert_equal(lake_rows(fresh.out), out)
+
+
+def compacted(out: str, keep_hours: float) -> None:
+    with Lease(Storage(out), "compact") as lease:
+        compact(Storage(out), lease, keep_hours=keep_hours)
