@@ -108,7 +108,8 @@ class ChatAnswerer:
         reason: FinishReason = "length" if generation.finish is Finish.LENGTH else "stop"
         if prepared.calls and text.startswith("{"):
             calls = (read_call(text),)
-            reason = "tool_calls"
+            if reason == "stop":  # else the limit closed its arguments before they were whole
+                reason = "tool_calls"
         grounding = Grounding((), ())
         if not calls and (request.precontext or prepared.sequence.schema is not None):
             grounding = self._ground(prepared, generation)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
-from decoder.chat import ChatMessage, ChatRequest
+from decoder.chat import ChatMessage, ChatRequest, Tool, ToolChoice
 from decoder.chat_answerer import ChatAnswerer
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
@@ -49,3 +50,26 @@ def test_a_text_that_cannot_fit_is_refused_before_it_is_tokens(engine: Engine, m
     with pytest.raises(DecoderError, match="characters do not fit the window") as caught:
         chats.answer(asked("word " * 1_000_000))
     assert caught.value.field == "messages" and type(caught.value) is DecoderError
+
+
+def test_a_call_that_was_cut_is_not_given_as_whole(tiny_engine: Engine) -> None:
+    chats = ChatAnswerer(tiny_engine)
+    numbers = {"type": "array", "items": {"type": "integer"}}
+
+    def call(properties: dict[str, object]) -> tuple[str, dict[str, object]]:
+        parameters = {"properties": properties, "required": [*properties], "additionalProperties": False}
+        result = chats.answer(
+            ChatRequest(
+                (ChatMessage("user", "count"),),
+                tools=(Tool("count", "", json.dumps(parameters)),),
+                tool_choice=ToolChoice.required(),
+                max_tokens=80,
+            )
+        )
+        [made] = result.tool_calls
+        assert result.text is None
+        return result.finish_reason, json.loads(made.arguments)
+
+    assert call({"to": {"const": 3}}) == ("tool_calls", {"to": 3})
+    reason, arguments = call({"numbers": numbers | {"minItems": 8}, "more": numbers, "rest": numbers})
+    assert reason == "length" and arguments.keys() == {"numbers", "more", "rest"}

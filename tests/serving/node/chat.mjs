@@ -34,7 +34,7 @@ const task = JSON.parse(seen.choices[0].message.content);
 assert.equal(task.name, "ocr");
 assert.match(task.result.extracted_text, /TOTAL 144\.02/);
 
-const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }];
+const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", additionalProperties: false } } }];
 const called = await client.chat.completions.create({ model, messages, tools, tool_choice: "required", max_tokens: 40 });
 assert.equal(called.choices[0].finish_reason, "tool_calls");
 assert.equal(called.choices[0].message.content, null);
