@@ -36,7 +36,20 @@ class Media:
     data: bytes
     media_type: str
     modality: str
-    part_id: str  # names the file in evidence: the first 16 hex digits of its SHA-256
+    digest: str  # SHA-256 in hex
+
+    @property
+    def part_id(self) -> str:
+        """What names the file in evidence: the beginning of its digest."""
+        return self.digest[:16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A file and the encoder that reads it."""
+
+    media: Media
+    task: str
 
 
 @dataclass(slots=True)
@@ -73,9 +86,10 @@ class Perceiver:
         self, attachments: Sequence[Attachment], task: str | None, queries: tuple[str, ...] = ()
     ) -> Perceived:
         """Read all files with the task's encoder, or each with the one that reads its kind. ``queries`` is what a
-        detector looks for. Raises `ChatError`."""
-        if len(attachments) > self._limits.files:
-            raise ChatError(413, f"{len(attachments)} files; at most {self._limits.files} are read", field="messages")
+        detector looks for. Raises `ChatError`, but tells of a URL in a text that cannot be read or is one too many."""
+        parts = sum(not item.in_text for item in attachments)
+        if parts > self._limits.files:
+            raise ChatError(413, f"{parts} files; at most {self._limits.files} are read", field="messages")
         if task is not None and not attachments:
             raise bad_request("messages", f"task {task} needs a file or an URL, and there is none")
         with self._room() as grow:
@@ -107,21 +121,25 @@ class Perceiver:
         queries: tuple[str, ...],
         grow: Callable[[int], None],
     ) -> Perceived:
-        found = await _together([self._fetch(item, grow) for item in attachments])
-        reading = [(media, self._task(media, task)) for media in found if isinstance(media, Media)]
-        readings = await _together([self._read(media, which, queries) for media, which in reading])
-        perceived = Perceived()
-        for (media, which), result in zip(reading, readings, strict=True):
-            _add(perceived, media, found.index(media), which, result)
-        for missing in found:
-            if not isinstance(missing, Media):
-                perceived.items.append(missing)
+        taken, left = _chosen(attachments, self._limits.files)
+        opened = await _together([self._open(attachments[index], task, grow) for index in taken])
+        outcomes = await _together([self._read(one, queries) for one in opened])
+        perceived, missing = Perceived(), list[dict[str, Any]]()
+        for index, one, outcome in zip(taken, opened, outcomes, strict=True):
+            if isinstance(outcome, Reading):
+                _add(perceived, one.media, index, one.task, outcome)
+            else:
+                missing.append(outcome)
+        perceived.items += missing
+        if left:
+            what = f"{len(left)} more URLs in the text; at most {self._limits.files} files are read"
+            perceived.items.append(_missing(left[0], ChatError(413, what)))
         if task is not None and not perceived.results:
             raise bad_request("messages", str(perceived.items[0]["result"]["message"]))
         return perceived
 
-    async def _fetch(self, item: Attachment, grow: Callable[[int], None]) -> Media | dict[str, Any]:
-        """The file. A URL inside a message that leads nowhere is told of, not refused: people write about URLs."""
+    async def _open(self, item: Attachment, task: str | None, grow: Callable[[int], None]) -> _Opened | dict[str, Any]:
+        """The file and who reads it, or what is told of it instead."""
         try:
             data = item.data
             if data is None:
@@ -129,11 +147,10 @@ class Perceiver:
                 data = await self._fetcher.get(item.url, item.field, self._limits.url_bytes, grow)
             elif len(data) > self._limits.file_bytes:
                 raise ChatError(413, f"the file is larger than {self._limits.file_bytes} bytes", field=item.field)
-            return _typed(item, data)
+            media = _typed(item, data)
+            return _Opened(media, self._task(media, task))
         except ChatError as error:
-            if not item.in_text or error.status == 429:
-                raise
-            return {"name": "fetch", "result": {"error": error.code, "message": error.message, "url": item.url}}
+            return _missing(item, error)
 
     def _task(self, media: Media, task: str | None) -> str:
         """Which encoder reads it: the one that was asked for, else the first that is registered for its kind."""
@@ -149,11 +166,20 @@ class Perceiver:
                 return name
         raise bad_request(media.attachment.field, f"nothing here reads {media.media_type}")
 
-    async def _read(self, media: Media, task: str, queries: tuple[str, ...]) -> Reading:
+    async def _read(self, opened: _Opened | dict[str, Any], queries: tuple[str, ...]) -> Reading | dict[str, Any]:
+        """What its encoder reads in it, or what is told of it instead."""
+        if not isinstance(opened, _Opened):
+            return opened
+        try:
+            return await self._asked(opened.media, opened.task, queries)
+        except ChatError as error:
+            return _missing(opened.media.attachment, error)
+
+    async def _asked(self, media: Media, task: str, queries: tuple[str, ...]) -> Reading:
         from ray.exceptions import RayActorError
 
         name = media.attachment.name or media.part_id
-        known = (task, media.part_id, media.media_type, queries)
+        known = (task, media.digest, media.media_type, queries)
         if known in self._readings:  # the files of earlier turns come again with every turn
             self._readings.move_to_end(known)
             return self._readings[known]
@@ -166,11 +192,33 @@ class Perceiver:
                 continue
             if reading.perception.result is None:
                 raise from_failure(_worst(reading.perception.failures), media.attachment.field)
-            self._readings[known] = reading
-            if len(self._readings) > _KEPT:
-                self._readings.popitem(last=False)
+            if not reading.perception.failures:  # a page that failed may be read the next time
+                self._readings[known] = reading
+                if len(self._readings) > _KEPT:
+                    self._readings.popitem(last=False)
             return reading
         raise ChatError(503, f"the replicas of {task} died while they read this file", retry_after=5)
+
+
+def _chosen(attachments: Sequence[Attachment], most: int) -> tuple[list[int], list[Attachment]]:
+    """The numbers of those that are read, and the URLs in texts that are too many beside the parts."""
+    room = most - sum(not item.in_text for item in attachments)
+    taken, left = list[int](), list[Attachment]()
+    for index, item in enumerate(attachments):
+        if item.in_text and room <= 0:
+            left.append(item)
+            continue
+        room -= item.in_text
+        taken.append(index)
+    return taken, left
+
+
+def _missing(item: Attachment, error: ChatError) -> dict[str, Any]:
+    """What is told of a URL inside a message that cannot be read, which is no reason to refuse the message: people
+    write about URLs. Raises the error for a file of its own, and where it would help to try again."""
+    if not item.in_text or error.status in (429, 503):
+        raise error
+    return {"name": "fetch", "result": {"error": error.code, "message": error.message, "url": item.url}}
 
 
 def _typed(item: Attachment, data: bytes) -> Media:
@@ -182,7 +230,7 @@ def _typed(item: Attachment, data: bytes) -> Media:
         raise bad_request(item.field, f"{found} is not supported; convert it to PNG, JPEG or WebP")
     if found is None or kind is None:
         raise bad_request(item.field, f"the content is {found or 'of no known type'}, which nothing here reads")
-    return Media(item, data, found, kind, hashlib.sha256(data).hexdigest()[:16])
+    return Media(item, data, found, kind, hashlib.sha256(data).hexdigest())
 
 
 def _plain_text(media: Media) -> str | None:
