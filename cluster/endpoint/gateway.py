@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 APPLICATION = "endpoint"
-# Measured on two cores, first token of a stream over HTTP: 12.8 ms as Serve comes, 6.8 ms with all that is quick. These
-# two are for the gateway alone: they forbid handles outside of event loops, which runs on the same cluster use.
+# Fewer hops between the gateway and its replicas. For the gateway alone: with these, handles outside of event loops are
+# forbidden, and runs on the same cluster use such handles.
 _QUICK = {"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0", "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1"}
 
 

@@ -171,7 +171,8 @@ class StreamOptions(_Model):
 
 
 class GivenPrecontext(_Model):
-    """What a tool said before this request: accepted for the clients that send it, and not read."""
+    """What a tool said before this request: accepted for the clients that send it, and not read. The files of the
+    request are read all the same."""
 
     name: StrictStr | None = None
     result: Any = None

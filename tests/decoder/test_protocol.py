@@ -115,6 +115,11 @@ def test_deep_nesting_is_refused() -> None:
             read_request(body)
 
 
+def test_precontext_of_the_request_is_accepted() -> None:
+    for sent in (None, [], [{"name": "ocr", "result": {"text": "x"}}, {"toolName": "run_code", "input": {}}]):
+        assert request(precontext=sent).messages == request().messages
+
+
 def asked(*messages: tuple[str, Any], **fields: Any) -> Any:
     return request(messages=[{"role": role, "content": content} for role, content in messages], **fields)
 
