@@ -14,10 +14,14 @@ import secrets
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
+
+from starlette.middleware.cors import CORSMiddleware
 
 from cluster.endpoint.config import EndpointLimits, ServeConfig
 from cluster.endpoint.keys import KeyRing
+from cluster.endpoint.visitors import Visitors
 from decoder.protocol.errors import ChatError
 
 Scope = MutableMapping[str, Any]
@@ -66,6 +70,7 @@ class Admission:
     def __init__(self, app: App, config: ServeConfig, token: str | None = None) -> None:
         self._app, self._limits = app, config.limits
         self._keys = KeyRing(config.limits, config.keys)
+        self._visitors = Visitors(config, self._keys.open)
         self._token = token.encode() if token else None
         self._requests = 0
         self._bytes = 0
@@ -79,6 +84,7 @@ class Admission:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         read = False
         try:
+            self._visitors.check(headers)
             if scope["method"] == "OPTIONS" or _is_open(scope["path"]):
                 await self._forward(scope, b"", receive, send)
                 return
@@ -91,7 +97,17 @@ class Admission:
             self.refused[str(error.status)] += 1
             if not read and error.status != 408:
                 await _drain(receive)
-            await respond(send, error, close=error.status in (408, 413))
+            await self._refuse(scope, error, receive, send, close=error.status in (408, 413))
+
+    async def _refuse(
+        self, scope: Scope, error: ChatError, receive: Receive, send: Send, *, close: bool = False
+    ) -> None:
+        """Answer with an error that the same pages may read as the gateway's own answers."""
+
+        async def refusal(scope: Scope, receive: Receive, send: Send) -> None:
+            await respond(send, error, close=close)
+
+        await CORSMiddleware(refusal, **self._visitors.cors())(scope, receive, send)
 
     def _room(self, headers: dict[str, str]) -> _Room:
         if self._requests >= self._limits.requests:
@@ -123,7 +139,9 @@ class Admission:
         if self._token:
             kept += [(_PASS, self._token), (_REFUSED, json.dumps(self.refused).encode())]
         for wait in _WAITS:
-            watched = _Watched(send, last=wait is None)
+            lost = ChatError(503, "no replica could answer; try again", retry_after=2)
+            last = partial(self._refuse, scope, lost, receive, send) if wait is None else None
+            watched = _Watched(send, last)
             # A short body goes along with the scope: the replica would come back to the proxy for it.
             short = {BODY: body} if len(body) <= _SHORT else {}
             await self._app({**scope, "headers": kept, **short}, replay(body, receive), watched)
@@ -174,9 +192,10 @@ class _Room:
 
 
 class _Watched:
-    """Holds back an answer that is Serve's and not the gateway's, so that the request can be tried again."""
+    """Holds back an answer that is Serve's and not the gateway's, so that the request can be tried again. ``last``
+    answers instead of it when it was the last try."""
 
-    def __init__(self, send: Send, last: bool) -> None:
+    def __init__(self, send: Send, last: Callable[[], Awaitable[None]] | None) -> None:
         self._send, self._last = send, last
         self.lost = False
 
@@ -184,9 +203,9 @@ class _Watched:
         if message["type"] == "http.response.start":
             marked = any(name.lower() == MARK for name, _ in message["headers"])
             self.lost = message["status"] >= 500 and not marked
-            if self.lost and self._last:
+            if self.lost and self._last is not None:
                 self.lost = False
-                await respond(self._send, ChatError(503, "no replica could answer; try again", retry_after=2))
+                await self._last()
                 self._send = _nowhere
         if not self.lost:
             await self._send(message)
@@ -199,7 +218,6 @@ async def respond(send: Send, error: ChatError, *, close: bool = False) -> None:
         "content-type": "application/json",
         "content-length": str(len(body)),
         "x-request-id": f"req-{uuid.uuid4()}",
-        "access-control-allow-origin": "*",
         MARK.decode(): "1",
         **error.headers(),
     }

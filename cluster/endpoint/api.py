@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ from cluster.endpoint.admission import MARK, App, Message, Receive, Scope, Send
 from cluster.endpoint.answering import ChatService, Turn
 from cluster.endpoint.config import EndpointConfig
 from cluster.endpoint.figures import Figures
+from cluster.endpoint.keys import KeyRing
+from cluster.endpoint.visitors import Visitors
 from decoder.protocol.errors import ChatError
 from decoder.protocol.request import CompletionRequest
 from decoder.protocol.response import DONE, CompletionOut, ErrorOut, sse
 
 PAGE = Path(__file__).with_name("page")
 _WEBP = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}, "description": "the page"}
-_ALIVE = b": still working\n\n"
+_ALIVE, _PATIENCE_SECONDS = b": still working\n\n", 10.0  # what a stream says when nothing else came for so long
 _log = logging.getLogger("ray.serve")
 
 
@@ -77,7 +79,7 @@ def build_api(
     born = int(time.time())
     models = [ModelOut(id=name, created=born, name=name.replace("-", " ").title()) for name in config.serve.models]
     errors: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorOut} for status in (400, 401, 404, 408, 413, 429, 503)
+        status: {"model": ErrorOut} for status in (400, 401, 403, 404, 408, 413, 429, 503)
     }
     _add_errors(api, figures)
     _add_middleware(api, config)
@@ -86,11 +88,11 @@ def build_api(
     async def health() -> HealthOut:
         return HealthOut(ok=True, model=models[0].id, decoder=state(), tasks=sorted(config.encoders))
 
-    @api.get("/v1/models", response_model=ModelsOut, responses={401: {"model": ErrorOut}, 429: {"model": ErrorOut}})
+    @api.get("/v1/models", response_model=ModelsOut, responses={s: errors[s] for s in (401, 403, 429)})
     async def list_models() -> ModelsOut:
         return ModelsOut(data=models)
 
-    @api.get("/v1/models/{model}", response_model=ModelOut, responses={s: errors[s] for s in (401, 404, 429)})
+    @api.get("/v1/models/{model}", response_model=ModelOut, responses={s: errors[s] for s in (401, 403, 404, 429)})
     async def one_model(model: str) -> ModelOut:
         for known in models:
             if known.id == model:
@@ -99,9 +101,7 @@ def build_api(
 
     @api.post("/v1/chat/completions", response_model=CompletionOut, responses=errors)
     async def chat(request: Request) -> Response:
-        kind = request.headers.get("content-type", "application/json")
-        if "json" not in kind:
-            raise ChatError(400, f"the body must be application/json, not {kind}")
+        _check_json(request.headers.get("content-type", ""))
         with figures.request() as seen:
             async with asyncio.timeout(config.serve.limits.request_seconds):
                 turn = await service.begin(await request.body(), request.headers)
@@ -138,21 +138,21 @@ async def _stream(service: ChatService, turn: Turn, figures: Figures) -> Respons
     events = service.events(turn)
     first = asyncio.ensure_future(anext(events))
     try:
-        await asyncio.wait([first], timeout=10)
+        await asyncio.wait([first], timeout=_PATIENCE_SECONDS)
         if first.done():
             first.result()
     except BaseException:
         first.cancel()
         raise
-    return _EventStream(_sent(turn, first, events, figures))
+    return _EventStream(_sent(turn, first, events, figures), lambda: _closed(first, events))
 
 
 async def _sent(
     turn: Turn, first: asyncio.Future[bytes], events: AsyncIterator[bytes], figures: Figures
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     with figures.stream(turn):
         try:
-            while not (await asyncio.wait([first], timeout=10))[0]:
+            while not (await asyncio.wait([first], timeout=_PATIENCE_SECONDS))[0]:
                 yield _ALIVE
             yield first.result()
             async for event in events:
@@ -162,9 +162,16 @@ async def _sent(
         except Exception:
             _log.exception("a stream failed")
             yield sse(ChatError(500, "the answer could not be finished").body()) + DONE
-        finally:
-            first.cancel()
-            await events.aclose()  # type: ignore[attr-defined]
+
+
+async def _closed(first: asyncio.Future[bytes], events: AsyncIterator[bytes]) -> None:
+    """End the events, and with them what the decoder does for them. The wait for the first may be inside of them, and
+    has to leave before they can be closed."""
+    first.cancel()
+    await asyncio.wait([first])
+    if not first.cancelled():
+        first.exception()  # seen, should nobody have come to see it
+    await events.aclose()  # type: ignore[attr-defined]
 
 
 def _add_errors(api: FastAPI, figures: Figures) -> None:
@@ -199,19 +206,15 @@ def _add_errors(api: FastAPI, figures: Figures) -> None:
     api.add_exception_handler(Exception, of_anything)
 
 
-def _add_middleware(api: FastAPI, config: EndpointConfig) -> None:
-    local = config.serve.host in ("127.0.0.1", "::1", "localhost") and config.serve.keys is None
-    # Without keys any page that the user has open could ask; only pages of this machine may then.
-    origins = {"allow_origin_regex": r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"} if local else {}
-    api.add_middleware(
-        CORSMiddleware,
-        allow_origins=() if local else ("*",),
-        allow_methods=("*",),
-        allow_headers=("*",),
-        expose_headers=("x-request-id", "retry-after"),
-        **origins,  # type: ignore[arg-type]
-    )
+def _check_json(kind: str) -> None:
+    """A browser sends JSON for a page elsewhere only after it has asked; any other type it may send at once."""
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise ChatError(400, f"the content type must be application/json, not {kind[:100] or 'left out'}")
 
+
+def _add_middleware(api: FastAPI, config: EndpointConfig) -> None:
+    keyless = KeyRing(config.serve.limits, config.serve.keys).open
+    api.add_middleware(CORSMiddleware, **Visitors(config.serve, keyless).cors())
     api.add_middleware(_Marking)
 
 
@@ -232,20 +235,25 @@ class _Marking:
 
 
 class _EventStream(Response):
-    """A stream of events. Serve cancels the call when the client goes, so nobody watches for that here."""
+    """A stream of events. Serve cancels the call when the client goes, so nobody watches for that here. ``closed`` ends
+    what the events come from: a generator that was never begun, because the client went at once, ends nothing."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[bytes]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], closed: Callable[[], Awaitable[None]]) -> None:
         super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
         del self.headers["content-length"]
-        self._events = events
+        self._events, self._closed = events, closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for event in self._events:
-            await send({"type": "http.response.body", "body": event, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for event in self._events:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await self._events.aclose()
+            await self._closed()
 
 
 def _page_headers() -> dict[str, str]:

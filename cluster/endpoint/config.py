@@ -54,6 +54,9 @@ class ServeConfig(BaseModel):
     allow_urls: tuple[str, ...] = Field(
         (), description="networks (10.0.0.0/8) whose URLs may be fetched although they are not public"
     )
+    allow_hosts: tuple[str, ...] = Field(
+        (), description="host names besides localhost under which browsers may ask when there are no keys"
+    )
     idle_seconds: float = Field(300.0, ge=1, description="time without requests after which networks are unloaded")
     replicas: int = Field(1, ge=1, description="gateways")
     encoder_replicas: int = Field(1, ge=1, description="most replicas of one encoder")

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ _RELOAD_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 _SHORTEST = 8
 _HASHED = "sha256:"
+_COMMENT = re.compile(r"(?:^|\s)#")
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class KeyRing:
     changes.
 
     A line of the file is ``KEY [NAME]``, or ``sha256:HEX [NAME]`` for a key that shall not stand in a file; ``#``
-    starts a comment. Without any keys everybody is let in, as one client.
+    starts a comment at a line's start and after white space. Without any keys everybody is let in, as one client.
     """
 
     limits: EndpointLimits
@@ -130,7 +132,7 @@ class KeyRing:
         lines = self.environment.get(ENVIRONMENT, "").split(",")
         lines += self.file.read_text("utf-8").splitlines() if self.file is not None else []
         for number, line in enumerate(lines):
-            key, _, name = line.partition("#")[0].strip().partition(" ")
+            key, _, name = _COMMENT.split(line, 1)[0].strip().partition(" ")
             if not key:
                 continue
             name = name.strip() or f"key-{number + 1}"

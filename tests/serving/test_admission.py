@@ -36,15 +36,23 @@ def bearer(key: str) -> dict[str, str]:
 def test_keys_of_file_and_environment(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     hashed = hashlib.sha256(b"key-of-carol").hexdigest()
-    path.write_text(f"# people\nkey-of-alice alice\n\nkey-of-bob   # no name\nsha256:{hashed} carol\n")
+    path.write_text(
+        f"# people\nkey-of-alice alice\n\nkey-of-bob   # no name\nsha256:{hashed} carol\nkey#of#erin erin#1\n"
+    )
     keys = KeyRing(EndpointLimits(), path, {"INTERLACE_API_KEYS": "key-of-dave,"}, Clock())
     assert not keys.open
-    for key, name in (("key-of-alice", "alice"), ("key-of-carol", "carol"), ("key-of-dave", "key-1")):
+    for key, name in (
+        ("key-of-alice", "alice"),
+        ("key-of-carol", "carol"),
+        ("key-of-dave", "key-1"),
+        ("key#of#erin", "erin#1"),
+    ):
         assert keys.client(bearer(key)).name == name
     assert keys.client({"authorization": "key-of-alice"}).name == "alice"
     for headers in (
         {},
         bearer(""),
+        bearer("key"),
         bearer("key-of-alic"),
         bearer("key-of-alicee"),
         bearer(f"sha256:{hashed}"),
@@ -260,3 +268,52 @@ def test_only_the_page_and_health_are_open(tmp_path: Path) -> None:
         statuses[path] = exchange.status
     assert [path for path, status in statuses.items() if status == 200] == ["/", "/health", "/page/main.js"]
     assert os.fspath(tmp_path) not in str(exchange.error)
+
+
+def asked(config: ServeConfig, **headers: str) -> Exchange:
+    exchange = Exchange([b"{}"], headers=[(name.encode(), value.encode()) for name, value in headers.items()])
+    asyncio.run(Admission(echo, config)(exchange.scope, exchange.receive, exchange.send))
+    return exchange
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "LOCALHOST", "127.0.0.1:8000", "127.1.2.3", "[::1]:80", "box.lan"])
+def test_without_keys_this_machine_asks_under_every_name(host: str) -> None:
+    config = ServeConfig(allow_hosts=("box.lan",))
+    assert asked(config, host=host).status == 200
+    assert asked(config, host="localhost", origin=f"http://{host}").status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "box-lan", ""]
+)
+def test_without_keys_no_page_elsewhere_asks(host: str) -> None:
+    """Neither under a name of its own that leads here (DNS rebinding) nor from its own place."""
+    config = ServeConfig(allow_hosts=("box.lan",))
+    for headers in ({"host": host}, {"host": "localhost", "origin": f"https://{host}"}):
+        refused = asked(config, **headers)
+        assert refused.status == 403 and refused.error["code"] == "forbidden"
+        assert b"access-control-allow-origin" not in dict(refused.sent[0]["headers"])
+    assert asked(config, host="localhost", origin="null").status == 403
+    assert asked(config, host="localhost", origin="http://[::1").status == 403
+
+
+def test_keys_that_did_not_come_along_do_not_open_the_door() -> None:
+    """Those of INTERLACE_API_KEYS, where the endpoint joins a cluster whose processes have another environment."""
+    for host in ("0.0.0.0", "10.1.2.3", "::"):
+        assert asked(ServeConfig(host=host), host="localhost").status == 403
+    for host in ("localhost", "127.0.0.3", "::1", "0:0:0:0:0:0:0:1"):
+        assert asked(ServeConfig(host=host), host="localhost").status == 200
+
+
+def test_refusals_may_be_read_where_answers_may(tmp_path: Path) -> None:
+    """As the gateway's own: see CORSMiddleware."""
+    (tmp_path / "keys").write_text("key-of-alice")
+    keyed = ServeConfig(keys=tmp_path / "keys")
+    refused = asked(keyed, host="evil.example", origin="https://evil.example")
+    assert refused.status == 401 and dict(refused.sent[0]["headers"])[b"access-control-allow-origin"] == b"*"
+    assert b"access-control-allow-origin" not in dict(asked(keyed).sent[0]["headers"])
+    full = ServeConfig(limits=EndpointLimits(body_bytes=1024))
+    origin = "http://localhost:3000"
+    refused = asked(full, origin=origin, **{"content-length": "5000"})
+    assert refused.status == 413
+    assert dict(refused.sent[0]["headers"])[b"access-control-allow-origin"] == origin.encode()
