@@ -126,9 +126,13 @@ def _break(endpoint: Served, seconds: float) -> None:
     time.sleep(seconds / 3)
     server = psutil.Process(endpoint.process)
     for process in server.children(recursive=True):
-        if process.cmdline()[:1] and "ServeReplica:decoder" in process.cmdline()[0]:
+        try:
+            title = " ".join(process.cmdline()[:1])
+        except psutil.NoSuchProcess:  # it has ended since
+            continue
+        if "ServeReplica:decoder" in title:
             process.kill()
-            print(f"killed {process.cmdline()[0].strip()}", flush=True)
+            print(f"killed {title.strip()}", flush=True)
             break
     time.sleep(seconds / 3)
     os.kill(endpoint.process, signal.SIGHUP)

@@ -45,7 +45,7 @@ class Endpoint:
     def processes(self, name: str) -> list[psutil.Process]:
         """The processes of its Ray whose title has that name."""
         children = psutil.Process(self.process).children(recursive=True)
-        return [child for child in children if name in " ".join(child.cmdline()[:1])]
+        return [child for child in children if name in _title(child)]
 
     def call(
         self, path: str, body: Any = None, headers: dict[str, str] | None = None
@@ -130,6 +130,14 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _title(process: psutil.Process) -> str:
+    """Empty once it has ended, waited for or not."""
+    try:
+        return " ".join(process.cmdline()[:1])
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _listen(process: subprocess.Popen[str], said: list[str], ready: threading.Event) -> None:
