@@ -11,6 +11,9 @@ from decoder.protocol.formats import schema_text
 from decoder.protocol.request import CompletionRequest, Message, NamedTool
 from decoder.sequence import Sampling
 
+_NO_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": False}
+"""What a function takes whose definition leaves its parameters out, as the API has it."""
+
 
 def conversation(request: CompletionRequest, system: str, precontext: Sequence[Precontext]) -> ChatRequest:
     """What is asked of the decoder. ``system`` is all system turns without their directives."""
@@ -25,7 +28,7 @@ def conversation(request: CompletionRequest, system: str, precontext: Sequence[P
             Tool(
                 tool.function.name,
                 tool.function.description or "",
-                json.dumps(tool.function.parameters or {}, ensure_ascii=False),
+                json.dumps(_NO_ARGUMENTS if (given := tool.function.parameters) is None else given, ensure_ascii=False),
             )
             for tool in request.tools or ()
         ),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoder.protocol.attachments import attachments
+from decoder.protocol.conversation import conversation
 from decoder.protocol.directives import directives
 from decoder.protocol.errors import ChatError, from_failure
 from decoder.protocol.formats import is_empty_schema
@@ -118,6 +119,13 @@ def test_deep_nesting_is_refused() -> None:
 def test_precontext_of_the_request_is_accepted() -> None:
     for sent in (None, [], [{"name": "ocr", "result": {"text": "x"}}, {"toolName": "run_code", "input": {}}]):
         assert request(precontext=sent).messages == request().messages
+
+
+def test_a_function_without_parameters_takes_none() -> None:
+    functions = [{"name": "clock"}, {"name": "open", "parameters": {}}]
+    tools = [{"type": "function", "function": function} for function in functions]
+    clock, free = conversation(request(tools=tools), "", ()).tools
+    assert json.loads(clock.parameters)["additionalProperties"] is False and free.parameters == "{}"
 
 
 def asked(*messages: tuple[str, Any], **fields: Any) -> Any:
