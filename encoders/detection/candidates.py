@@ -56,11 +56,16 @@ def nothing() -> Candidates:
 class Detector(Protocol):
     """A network that finds what phrases name, or everything it knows."""
 
+    at_once: int  # pixels of images that it gains from seeing together; 0 where it gains nothing
+
     def load(self, device: str) -> None:
         """Load the networks. Raises `CheckpointError` when there are none."""
 
     def find(self, image: Image, queries: Sequence[str], *, vectors: bool) -> Candidates:
         """Boxes labelled with the queries, or with all that it knows where there are no queries."""
+
+    def find_all(self, images: Sequence[Image], queries: Sequence[str], *, vectors: bool) -> list[Candidates]:
+        """As `find` for every image by itself: what is found on one does not depend on the others."""
 
     def fingerprint(self) -> str:
         """Hash of its checkpoints."""

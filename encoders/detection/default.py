@@ -31,6 +31,8 @@ VOCABULARY = Path(__file__).with_name("vocabulary.txt")
 class DefaultDetector:
     """Finds elements and drawn things. ``interface`` chooses which of both it labels when nothing is asked for."""
 
+    at_once = 0  # a screen fills the cores by itself
+
     def __init__(self, text_encoder: str, *, interface: bool, floor: float, overlap: float, most: int) -> None:
         self._text_encoder, self._interface = text_encoder, interface
         self._floor, self._overlap, self._most = floor, overlap, most
@@ -80,6 +82,10 @@ class DefaultDetector:
         else:
             found = found.take([row for row, label in enumerate(found.labels) if label != "object"])
         return found.take(np.arange(min(len(found), self._most)))
+
+    def find_all(self, images: Sequence[Image], queries: Sequence[str], *, vectors: bool) -> list[Candidates]:
+        """See `Detector`."""
+        return [self.find(image, queries, vectors=vectors) for image in images]
 
     def elements(self, image: Image) -> Candidates:
         """Everything the finder sees, labelled with kinds, without suppressed doubles; no vectors."""

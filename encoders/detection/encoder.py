@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # these import torch, which a driver that only asks for the f
     from encoders.ocr.page_reader import PageReader
 
 GEOMETRY = 6  # of a feature row: x, y, width and height as shares of the page, area's root, confidence
+LEAST = 1_000_000  # pixels that an image counts for: the detectors' processors make as many of smaller ones
 SURE = 0.45  # a phrase's best match below this is no match
 
 
@@ -40,6 +41,9 @@ class _Part:
 
     def spend(self, stage: str, since: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
+
+
+_Opened: TypeAlias = tuple[_Part, OpenedPage]
 
 
 class _DetectionEncoder:
@@ -70,19 +74,13 @@ class _DetectionEncoder:
         if self._detector is None:
             raise RuntimeError("call load() before detecting")
         states = [_Part(part.queries) for part in parts]
-        for state, page in self._opened(parts, states):
-            started = time.perf_counter()
-            try:
-                assert page.image is not None
-                self._keep(state, page, self.detect(page.image, state.queries or None))
-            except Exception as error:  # a network may raise anything; the contract is a value
-                state.failures.append(_failure(error, self.name, page.page))
-            state.spend("detect", started)
+        for together in self._together(self._opened(parts, states)):
+            self._look(together)
         return [self._perception(state) for state in states]
 
     def detect(self, image: Image, queries: Sequence[str] | None = None) -> Candidates:
         """Detections on one image [h, w, 3]; ``queries`` in place of the config's. Empty phrases are left out."""
-        raise NotImplementedError
+        return self._detected([image], self._asked(queries))[0]
 
     def fingerprint(self) -> str:
         """Hash of checkpoints, queries and all that shapes a detection; not of threads or limits."""
@@ -125,7 +123,7 @@ class _DetectionEncoder:
             most=config.max_detections,
         )
 
-    def _opened(self, parts: Sequence[MediaInput], states: list[_Part]) -> Iterator[tuple[_Part, OpenedPage]]:
+    def _opened(self, parts: Sequence[MediaInput], states: list[_Part]) -> Iterator[_Opened]:
         """Every page of every part that opens; what does not is noted as a failure."""
         assert self._opener is not None
         for part, state in zip(parts, states):
@@ -140,6 +138,49 @@ class _DetectionEncoder:
                     state.failures.append(page.at(task=self.name))
                 elif page.image is not None:  # plain text has no picture to look at
                     yield state, page
+
+    def _together(self, opened: Iterator[_Opened]) -> Iterator[list[_Opened]]:
+        """Pages that follow each other, ask for the same, and have no more pixels than the detector takes at once."""
+        assert self._detector is not None
+        together: list[_Opened] = []
+        room = 0
+        for state, page in opened:
+            size = max(page.width * page.height, LEAST)
+            if together and (size > room or state.queries != together[0][0].queries):
+                yield together
+                together = []
+            room = (room if together else self._detector.at_once) - size
+            together.append((state, page))
+        if together:
+            yield together
+
+    def _look(self, together: Sequence[_Opened]) -> None:
+        """Detect on pages that ask for the same. Where one makes the others fail each is looked at by itself."""
+        started = time.perf_counter()
+        images = [page.image for _, page in together if page.image is not None]
+        try:
+            seen = self._detected(images, self._asked(together[0][0].queries or None))
+        except Exception as error:  # a network may raise anything; the contract is a value
+            if len(together) > 1:
+                for alone in together:
+                    self._look([alone])
+                return
+            state, page = together[0]
+            state.failures.append(_failure(error, self.name, page.page))
+        else:
+            for (state, page), found in zip(together, seen):
+                self._keep(state, page, found)
+        share = (time.perf_counter() - started) / len(together)
+        for state, _ in together:
+            state.seconds["detect"] = state.seconds.get("detect", 0.0) + share
+
+    def _asked(self, queries: Sequence[str] | None) -> tuple[str, ...]:
+        return self._queries if queries is None else tuple(query.strip() for query in queries if query.strip())
+
+    def _detected(self, images: Sequence[Image], asked: tuple[str, ...]) -> list[Candidates]:
+        assert self._detector is not None
+        found = self._detector.find_all(images, asked, vectors=self.config.features)
+        return [self._surest(each) for each in found]
 
     def _keep(self, state: _Part, page: OpenedPage, found: Candidates) -> None:
         for row, label in enumerate(found.labels):
@@ -179,12 +220,6 @@ class ObjectEncoder(_DetectionEncoder):
     def __init__(self, config: ObjectConfig) -> None:
         super().__init__(config)
 
-    def detect(self, image: Image, queries: Sequence[str] | None = None) -> Candidates:
-        """See `_DetectionEncoder.detect`."""
-        assert self._detector is not None
-        asked = self._queries if queries is None else tuple(query.strip() for query in queries if query.strip())
-        return self._surest(self._detector.find(image, asked, vectors=self.config.features))
-
 
 class GuiEncoder(_DetectionEncoder):
     """Finds interface elements: all of them with their kinds, or those that phrases name."""
@@ -197,15 +232,13 @@ class GuiEncoder(_DetectionEncoder):
         super().__init__(config)
         self._reader: PageReader | None = None
 
-    def detect(self, image: Image, queries: Sequence[str] | None = None) -> Candidates:
-        """See `_DetectionEncoder.detect`. OCR runs only when a phrase may name a text."""
+    def _detected(self, images: Sequence[Image], asked: tuple[str, ...]) -> list[Candidates]:
+        """With our own network phrases are pointed at. OCR runs only when a phrase may name a text."""
         from encoders.detection.default import DefaultDetector
 
-        assert self._detector is not None
-        asked = self._queries if queries is None else tuple(query.strip() for query in queries if query.strip())
         if not asked or not isinstance(self._detector, DefaultDetector):
-            return self._surest(self._detector.find(image, asked, vectors=self.config.features))
-        return self._surest(self.point(image, asked))
+            return super()._detected(images, asked)
+        return [self._surest(self.point(image, asked)) for image in images]
 
     def point(self, image: Image, queries: Sequence[str], *, text_encoder: bool = True) -> Candidates:
         """For each phrase the element it means: kind, text and drawing weighed together. Phrases that mean a kind

@@ -1,4 +1,4 @@
-"""Both encoders on real files with the default weights, and with other detectors in tiny."""
+"""Both encoders on real files with the default weights."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from encoders.base import MediaInput, Perception
-from encoders.checkpoints.errors import CheckpointError
 from encoders.detection.config import GuiConfig, ObjectConfig
 from encoders.detection.encoder import GEOMETRY, GuiEncoder, ObjectEncoder
-from encoders.detection.zero_shot import ZeroShotDetector
 from encoders.failures import FailureCategory
 from encoders.results import extent
-from tests.encoders import tiny_detectors
 
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 
@@ -159,31 +156,3 @@ def test_fingerprints_tell_phrases_and_checkpoints_apart_but_not_threads() -> No
     assert plain == ObjectEncoder(ObjectConfig(threads=2)).fingerprint()
     assert plain != ObjectEncoder(ObjectConfig(queries=("red car",))).fingerprint()
     assert plain != GuiEncoder(GuiConfig()).fingerprint()
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tiny")
-
-
-@pytest.mark.parametrize("name", ["grounding-dino", "mm-grounding-dino", "owlv2"])
-def test_zero_shot_detectors_of_transformers_are_drop_in(name: str, tiny: Path, tmp_path: Path) -> None:
-    folder = tiny_detectors.make(name, tiny / name)
-    config = ObjectConfig(checkpoint=folder, queries=("red car", "stamp"), min_confidence=0.0, max_detections=5)
-    encoder = ObjectEncoder(config)
-    encoder.load()
-    seen = encoder([file(form(), tmp_path / "a.png"), file(Image.new("RGB", (1, 1)), tmp_path / "b.png")])
-    assert [perception.status for perception in seen] == ["ok", "ok"], seen[1].failures
-    for detection in seen[0].result or ():
-        assert detection.label in config.queries
-        x0, y0, x1, y1 = extent(detection.quad)
-        assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 400
-    everything = encoder.detect(np.array(form()), ())
-    assert len(everything) <= 5
-    encoder.close()
-
-
-def test_what_is_no_detector_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(CheckpointError, match="zero-shot object detector"):
-        ZeroShotDetector(str(tmp_path), (), floor=0.3, overlap=0.5, most=5).load("cpu")

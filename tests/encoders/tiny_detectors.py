@@ -13,7 +13,7 @@ from transformers import (
     BertTokenizerFast,
     CLIPTextConfig,
     CLIPTokenizerFast,
-    DetrImageProcessor,
+    DetrImageProcessorPil,
     GroundingDinoConfig,
     GroundingDinoForObjectDetection,
     GroundingDinoImageProcessor,
@@ -22,7 +22,6 @@ from transformers import (
     MMGroundingDinoForObjectDetection,
     OmDetTurboConfig,
     OmDetTurboForObjectDetection,
-    OmDetTurboProcessor,
     Owlv2Config,
     Owlv2ForObjectDetection,
     Owlv2ImageProcessor,
@@ -104,13 +103,18 @@ def owl(folder: Path) -> None:
         "pad_token_id": 53,
     }
     config = Owlv2Config(text_config=text, vision_config=size | {"image_size": 64, "patch_size": 16}, projection_dim=32)
-    Owlv2ForObjectDetection(config).save_pretrained(folder)
+    network = Owlv2ForObjectDetection(config)
+    with torch.no_grad():  # torch's own start is so wide here that every box and score saturates
+        for part in (network.box_head, network.class_head.logit_scale, network.class_head.logit_shift):
+            for weight in part.parameters():
+                weight.mul_(0.1)
+    network.save_pretrained(folder)
     Owlv2Processor(Owlv2ImageProcessor(size={"height": 64, "width": 64}), clip(folder)).save_pretrained(folder)
 
 
 def omdet(folder: Path) -> None:
     text = CLIPTextConfig(
-        hidden_size=32,
+        hidden_size=48,
         intermediate_size=32,
         num_hidden_layers=1,
         num_attention_heads=2,
@@ -119,7 +123,7 @@ def omdet(folder: Path) -> None:
         bos_token_id=52,
         eos_token_id=53,
         pad_token_id=53,
-        projection_dim=32,
+        projection_dim=48,
     )
     config = OmDetTurboConfig(
         backbone_config=SwinConfig(
@@ -131,16 +135,16 @@ def omdet(folder: Path) -> None:
             out_indices=[2, 3, 4],
         ),
         text_config=text,
-        apply_layernorm_after_vision_backbone=True,
+        apply_layernorm_after_vision_backbone=False,  # for the layout of timm
         image_size=64,
         encoder_hidden_dim=32,
         decoder_hidden_dim=32,
         vision_features_channels=[32, 32, 32],
         encoder_in_channels=[32, 64, 128],
-        text_projection_in_dim=32,
-        text_projection_out_dim=32,
+        text_projection_in_dim=48,
+        text_projection_out_dim=48,
         task_encoder_hidden_dim=32,
-        class_embed_dim=32,
+        class_embed_dim=48,
         class_distance_type="cosine",
         num_queries=12,
         decoder_num_heads=2,
@@ -152,12 +156,12 @@ def omdet(folder: Path) -> None:
         csp_activation="silu",
         use_timm_backbone=False,
         disable_custom_kernels=True,
-        backbone=None,
-        use_pretrained_backbone=False,
     )
-    OmDetTurboForObjectDetection(config).save_pretrained(folder)
-    images = DetrImageProcessor(size={"height": 64, "width": 64})
-    OmDetTurboProcessor(images, clip(folder)).save_pretrained(folder)
+    network = OmDetTurboForObjectDetection(config)
+    torch.nn.init.normal_(network.language_backbone.text_projection)  # it starts as zero: all classes the same
+    network.save_pretrained(folder)
+    DetrImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
+    clip(folder).save_pretrained(folder)
 
 
 MAKERS: dict[str, Callable[[Path], Any]] = {
