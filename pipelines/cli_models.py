@@ -50,7 +50,8 @@ def list_() -> None:
         size = f"{row.size / 1e6:.0f} MB" if row.size else "-"
         variant = f"{row.variant} (default)" if row.default else row.variant
         millions = f"{row.parameters / 1e6:.1f} M"
-        table.add_row(row.role, variant, millions, size, row.licence, ", ".join(row.carriers), row.upstream)
+        carriers = ", ".join(row.carriers) or "Interlace"
+        table.add_row(row.role, variant, millions, size, row.licence, carriers, row.upstream)
     stdout().print(table)
 
 
@@ -66,5 +67,5 @@ def verify(names: Names = None) -> None:
         for file in row.damaged:
             console.print(f"         {file.path}: expected sha256 {file.expected}, found {file.found}", soft_wrap=True)
         if row.status == "damaged":
-            console.print(f"         mend it with: {row.advice}", soft_wrap=True)
+            console.print(f"         {row.advice}", soft_wrap=True)
     raise typer.Exit(1 if any(row.status == "damaged" for row in rows) else 0)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from encoders.checkpoints.home import files_under
-from encoders.checkpoints.lock import Lock, load_lock
-from encoders.checkpoints.pull import damage, split_name, variant_folder
+from encoders.checkpoints.lock import Lock, Variant, load_lock
+from encoders.checkpoints.pull import SHIPPED_ADVICE, damage, split_name, variant_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class CheckpointRow:
     parameters: int
     licence: str
     upstream: str
-    carriers: tuple[str, ...]  # name==version of the packages that it comes in
+    carriers: tuple[str, ...]  # name==version of the packages that it comes in; none where Interlace ships it
     conversion: str | None
     digest: str
 
@@ -47,13 +46,16 @@ class VerifyRow:
     status: str
     folder: Path
     damaged: tuple[DamagedFile, ...] = ()
+    shipped: bool = False
 
     @property
     def advice(self) -> str:
         """What the user can do about it; empty when all is well."""
         if self.status == "ok":
             return ""
-        return f"interlace models pull {self.role}:{self.variant}"
+        if self.shipped:
+            return SHIPPED_ADVICE
+        return f"mend it with: interlace models pull {self.role}:{self.variant}"
 
 
 def list_checkpoints(*, home: Path | None = None, lock: Lock | None = None) -> list[CheckpointRow]:
@@ -73,7 +75,7 @@ def list_checkpoints(*, home: Path | None = None, lock: Lock | None = None) -> l
                     default=name == checkpoint.default,
                     present=present,
                     folder=folder,
-                    size=sum(file.stat().st_size for file in files_under(folder).values()) if present else None,
+                    size=_size(folder, variant) if present else None,
                     parameters=checkpoint.parameters,
                     licence=checkpoint.licence,
                     upstream=checkpoint.upstream,
@@ -100,5 +102,9 @@ def verify(
         folder = variant_folder(role, name, variant, home)
         damaged = tuple(DamagedFile(*entry) for entry in damage(folder, variant)) if folder.is_dir() else ()
         status = "damaged" if damaged else "ok" if folder.is_dir() else "absent"
-        rows.append(VerifyRow(role, name, status, folder, damaged))
+        rows.append(VerifyRow(role, name, status, folder, damaged, shipped=bool(variant.shipped)))
     return rows
+
+
+def _size(folder: Path, variant: Variant) -> int:
+    return sum((folder / path).stat().st_size for path in variant.files if (folder / path).is_file())

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from encoders.checkpoints.errors import CheckpointError
 
 LOCK_FILE = Path(__file__).with_name("lock.toml")
+PACKAGE = Path(__file__).parents[1]
 
 
 class _Locked(BaseModel):
@@ -41,13 +42,14 @@ class Variant(_Locked):
 
     sources: tuple[Source, ...] = ()
     base: str | None = None  # the variant that it is converted from, when it has no sources of its own
+    shipped: str | None = None  # the folder below `encoders` where it lies beside its code, when it is one of ours
     conversion: str | None = None  # a name in `conversions.CONVERSIONS`; None leaves the sources as they are
     files: dict[str, str] = Field(default_factory=dict)  # path in the folder -> sha256
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> Variant:
-        if bool(self.sources) == bool(self.base):
-            raise ValueError("a variant has either sources or a base")
+        if [bool(self.sources), bool(self.base), bool(self.shipped)].count(True) != 1:
+            raise ValueError("a variant has either sources, or a base, or is shipped")
         return self
 
     @property

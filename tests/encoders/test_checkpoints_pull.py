@@ -253,7 +253,7 @@ def test_damage_is_found_and_repaired(index: Index) -> None:
     }
     found = {entry.path: entry.found for entry in rows["reader:onnx"].damaged}
     assert found == {"characters.json": "missing", "model.onnx": _sha256(b"another network")}
-    assert rows["reader:onnx"].advice == "interlace models pull reader:onnx"
+    assert rows["reader:onnx"].advice == "mend it with: interlace models pull reader:onnx"
 
     pull(["reader"], home=index.home, lock=index.lock)
     assert [row.status for row in verify(["reader"], home=index.home, lock=index.lock)] == ["ok"]
