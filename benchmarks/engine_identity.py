@@ -1,6 +1,6 @@
 """Whether an answer's tokens depend on what ran beside it: the same prompts alone, together, shuffled, and as chats.
 
-    python -m benchmarks.engine_identity [--prompts 500] [--dtype float32] [--new-tokens 8]
+    python -m benchmarks.engine_identity [--prompts 500] [--dtype float32] [--new-tokens 8] [--device cuda]
 
 Prompts are questions about generated letters, every fourth constrained to a JSON schema. Every way is compared with all
 prompts together: token by token, and log probabilities to the last bit. A different token is printed with how much
@@ -13,6 +13,7 @@ import argparse
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmarks.generated_letters import QUESTIONS, SCHEMA, letters
 from decoder.answer import Answerer, AnswerTask
@@ -42,10 +43,16 @@ def compare(name: str, ours: Sequence[Generation], reference: Sequence[Generatio
         bits += one.logprobs != other.logprobs
         if one.tokens != other.tokens:
             place = next((i for i, (a, b) in enumerate(zip(one.tokens, other.tokens)) if a != b), -1)
-            print(f"  prompt {index} parts at token {place}: {one.text!r} / {other.text!r}")
+            print(f"  prompt {index} parts at token {place} ({margin(other, place)}): {one.text!r} / {other.text!r}")
     print(f"{name:46}{len(ours) - tokens:6} of {len(ours)} same tokens, {len(ours) - bits:6} same bits"
           f"   ({seconds:.0f} s CPU)", flush=True)  # fmt: skip
     return tokens
+
+
+def margin(generation: Generation, place: int) -> str:
+    """By how much the likeliest token there led, when alternatives were asked for."""
+    best = generation.alternatives[place] if place < len(generation.alternatives) else ()
+    return f"the likeliest led by {best[0][1] - best[1][1]:.4f} nats" if len(best) > 1 else "margin unknown"
 
 
 def main() -> None:
@@ -54,20 +61,30 @@ def main() -> None:
     options.add_argument("--prompts", type=int, default=500)
     options.add_argument("--new-tokens", type=int, default=8)
     options.add_argument("--dtype", default="float32")
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--checkpoint", default="decoder")
+    options.add_argument("--sequences", type=int, default=32, help="most that run at once")
+    options.add_argument("--alone", type=int, help="of the prompts are asked one at a time; default: all")
     chosen = options.parse_args()
-    config = DecoderConfig(dtype=chosen.dtype, max_new_tokens=chosen.new_tokens)
+    config = DecoderConfig(
+        checkpoint=chosen.checkpoint,
+        dtype=chosen.dtype,
+        max_new_tokens=chosen.new_tokens,
+        max_sequences=chosen.sequences,
+    )
     engine = Engine(config)
-    engine.load()
+    engine.load(chosen.device)
     answerer = Answerer(config)
     asked = tasks(chosen.prompts, chosen.new_tokens)
-    requests = [prepared.request for prepared in map(answerer.prepare, asked) if prepared.request is not None]
+    prepared = [answerer.prepare(task).request for task in asked]
+    requests = [replace(request, top_logprobs=2) for request in prepared if request is not None]
     assert len(requests) == len(asked)
 
     def timed(batches: Sequence[Sequence[int]]) -> tuple[list[Generation], float]:
         started, found = time.process_time(), dict[int, Generation]()
         for batch in batches:
             found |= dict(zip(batch, engine.generate([requests[i] for i in batch]), strict=True))
-        return [found[i] for i in range(len(requests))], time.process_time() - started
+        return [found[i] for i in sorted(found)], time.process_time() - started
 
     order = list(range(len(requests)))
     reference, seconds = timed([order])
@@ -75,7 +92,8 @@ def main() -> None:
     shuffled = random.Random(1).sample(order, len(order))
     compare("all together, in another order", *_with(timed([shuffled]), reference))
     compare("seven at a time", *_with(timed([shuffled[i : i + 7] for i in range(0, len(order), 7)]), reference))
-    compare("one at a time", *_with(timed([[i] for i in order]), reference))
+    alone, seconds = timed([[i] for i in order[: chosen.alone]])
+    compare("one at a time", alone, reference[: len(alone)], seconds)
     chats = ChatAnswerer(engine)
     started = time.process_time()
     handles = []

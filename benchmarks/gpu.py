@@ -1,6 +1,6 @@
 """What the encoders do on a GPU, in one command on any machine with CUDA: parity, speed alone, and through Ray.
 
-    python -m benchmarks.gpu [--parts ocr,bare,ray,speech,mixed] [--documents 60] [--processes 1,15] [--json FILE]
+    python -m benchmarks.gpu [--parts ocr,bare,...] [--documents 60] [--processes 1,15] [--json FILE]
 
 Prints one table. Bare networks: the recorded inputs of a pass, played again with nothing around them. Bare encoder:
 `OcrEncoder` in processes without Ray, start-up apart. Through Ray: `interlace run --ocr always`, whole (from the start
@@ -148,6 +148,13 @@ def mixed(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> No
     found["mixed"] = result | {"assets": 2 * len(documents)}
 
 
+def decoder(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """The engine at several numbers of sequences, and `generate()`."""
+    from benchmarks import gpu_decoder
+
+    found["decoder"] = gpu_decoder.run("decoder", "bfloat16", (1, 16, 64, 256), (1, 16, 64), chosen.device)
+
+
 def rows(found: dict[str, Any]) -> list[Row]:
     """The table."""
     table = []
@@ -190,18 +197,22 @@ def rows(found: dict[str, Any]) -> list[Row]:
     for name, title in (("speech_encoder", "without"), ("speech_encoder_with_speakers", "with")):
         if "x_real_time" in found.get(name, {}):
             table += [Row(f"speech encoder, one process, {title} speakers", found[name]["x_real_time"], "x real time")]
+    for name, figures in found.get("decoder", {}).items():
+        if name.startswith("engine "):
+            count = name.removeprefix("engine ")
+            table += [Row(f"decoder, {count} sequences", figures[count]["answers_per_s"], "answers/s")]
     if run := found.get("mixed"):  # interlace ends with 1, and this bench with it, when the ledger does not balance
         table += [Row("assets of a mixed run, ledger balanced", run["assets"], f"in {run['seconds']:.0f} s")]
     return table
 
 
-PARTS = {"ocr": ocr, "bare": bare, "ray": ray, "speech": speech, "mixed": mixed}
+PARTS = {"ocr": ocr, "bare": bare, "ray": ray, "speech": speech, "mixed": mixed, "decoder": decoder}
 
 
 def main() -> None:
     """Run the parts asked for and print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--parts", default="ocr,bare,ray,speech,mixed")
+    options.add_argument("--parts", default="ocr,bare,ray,speech,mixed,decoder")
     options.add_argument("--device", default="cuda")
     options.add_argument("--parity-pages", type=int, default=6, help="clean ones, and as many scan-like")
     options.add_argument("--pages", type=int, default=16, help="for the bare networks")
@@ -226,7 +237,7 @@ def main() -> None:
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
     found: dict[str, Any] = {"machine": machine()}
     parts = chosen.parts.split(",")
-    if set(parts) != {"speech"}:
+    if not set(parts) <= {"speech", "decoder"}:
         found["truths"] = gpu_ocr.write_documents(folder / "in", chosen.documents, chosen.unique, available_cpus())
     for part in parts:
         started = time.perf_counter()

@@ -59,6 +59,7 @@ class ShapeProbe:
 
     def __init__(self) -> None:
         self.layers: dict[int, tuple[int, int, int]] = {}  # layer -> kv heads, key width, value width
+        self.group = 1  # most query heads that share a key head
 
     def attend(
         self,
@@ -71,6 +72,7 @@ class ShapeProbe:
     ) -> torch.Tensor:
         """Notes the shapes; the values it returns only have the right shape."""
         self.layers[layer] = (key.shape[1], key.shape[3], value.shape[3])
+        self.group = max(self.group, query.shape[1] // key.shape[1])
         return value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
 
 

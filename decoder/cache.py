@@ -19,12 +19,14 @@ class KeyValueCache:
         # Zeros on CUDA, where masked rows are multiplied by a weight of 0 and must not be NaN; on CPU rows that were
         # never written are never read, and memory that is never touched is never taken from the system.
         new = torch.zeros if device.type == "cuda" else torch.empty
-        self.places = places
+        self.places, self.dtype = places, dtype
+        self.spare = places  # one more, which is never read: the filling rows of a recorded pass write there
+        held = places + 1
         self.keys: dict[int, torch.Tensor] = {}
         self.values: dict[int, torch.Tensor] = {}
         for layer, (heads, key_width, value_width) in layers.items():
-            self.keys[layer] = new(heads, places, key_width, dtype=dtype, device=device)
-            self.values[layer] = new(heads, places, value_width, dtype=dtype, device=device)
+            self.keys[layer] = new(heads, held, key_width, dtype=dtype, device=device)
+            self.values[layer] = new(heads, held, value_width, dtype=dtype, device=device)
         self._free = [(0, places)]  # [start, stop) in order, never touching each other
 
     @property

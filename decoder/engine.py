@@ -3,14 +3,15 @@
 A step reads a chunk's worth of waiting prompts and writes one token of every running sequence (more when a schema
 forces them). On CPU the tokens of a sequence do not depend on what ran beside it: attention is per sequence
 (`attention`), a pass has no more rows than give each the same bits (`rows`), a prompt's chunks are cut at the same
-places whatever else is going on, and draws come from the sequence's own seed.
+places whatever else is going on, and draws come from the sequence's own seed. On CUDA it does not either, because all
+passes have the same shapes (`recorded`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,14 @@ from decoder.constrain import JsonConstraint, JsonGrammars
 from decoder.engine_figures import EngineFigures
 from decoder.handle import Handle, OnDelta, unread
 from decoder.model import CausalModel
+from decoder.passes import PassPlanner, Turn
 from decoder.prefixes import PrefixStore, block_names
 from decoder.running import RunningSequence
+from decoder.scores import Scores, scores_of
 from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
 from decoder.waiting import WaitingLine
 from encoders.checkpoints.resolve import resolve
 from encoders.failures import Failure, FailureCategory
-
-Turn = tuple[RunningSequence, int]  # whose next tokens are read, and how many
 
 
 class Engine:
@@ -70,7 +71,9 @@ class Engine:
                 f"kv_cache_bytes is {self.config.kv_cache_bytes}: raise it or lower prompt_tokens"
             )
         self._cache = KeyValueCache(model.layers, places, model.dtype, model.device)
+        model.record(self._cache, self.config.max_sequences)
         self._grammars = JsonGrammars(self.tokenizer, model.vocabulary, model.stop_tokens)
+        self._planner = PassPlanner(model, self.config)
         self._model = model
         self._thread = threading.Thread(target=self._run, name="decoder-engine", daemon=True)
         self._thread.start()
@@ -280,21 +283,21 @@ class Engine:
 
     def _step(self) -> None:
         self.figures.steps += 1
-        reading = [sequence for sequence in self._running if sequence.reading_prompt]
         writing = [(sequence, sequence.unread) for sequence in self._running if not sequence.reading_prompt]
-        chunks: list[Turn] = []
-        left = self.config.prefill_chunk
-        for sequence in sorted(reading, key=lambda sequence: sequence.handle.request.priority):
-            count = sequence.next_chunk(self.config.prefill_chunk)
-            if count > left:
-                break
-            chunks.append((sequence, count))
-            left -= count
-        for pack in _packs([*chunks, *writing], self._loaded.rows, self._loaded.head_rows, mixed=self._loaded.mixes):
-            self._forward(pack)
+        reading = self._planner.prompts([s for s in self._running if s.reading_prompt], bool(writing))
+        under_way: list[Callable[[], None]] = []
+        for pack, step in self._planner.passes(reading, writing):
+            under_way.append(self._forward(pack, step=step))
+            if not step:  # a step's results are looked at while the device is busy with the reading behind it
+                for results in under_way:
+                    results()
+                under_way.clear()
+        for results in under_way:
+            results()
 
-    def _forward(self, pack: list[Turn]) -> None:
-        """One pass over the next tokens of some sequences; those that are read to their end choose a token."""
+    def _forward(self, pack: list[Turn], *, step: bool) -> Callable[[], None]:
+        """One pass over the next tokens of some sequences. Call what is returned to have those that were read to their
+        end choose a token, before the next pass of the same kind."""
         spans, pieces, wanted, choosing = [], [], [], []
         start = 0
         for sequence, count in pack:
@@ -304,29 +307,42 @@ class Engine:
             if sequence.unread == 0:
                 wanted.append(start - 1)
                 choosing.append(sequence)
-        logits = self._loaded.forward(torch.cat(pieces), spans, wanted, self._cache)
+        logits = self._loaded.forward(torch.cat(pieces), spans, wanted, self._cache, step=step)
         for sequence, _ in pack:
-            if kept := sequence.keep.pop(sequence.position, None):
-                begin, name = kept
-                self._prefixes.put(name, self._cache.read(sequence.base + begin, sequence.position - begin))
-        for sequence, row in zip(choosing, logits, strict=True):
-            self._choose(sequence, row)
+            for stop in [stop for stop in sequence.keep if stop <= sequence.position]:
+                begin, name = sequence.keep.pop(stop)
+                self._prefixes.put(name, self._cache.read(sequence.base + begin, stop - begin))
+        for row, sequence in enumerate(choosing):
+            if sequence.wants_logits:
+                sequence.first_logits = logits[row].cpu().numpy()
+        scores = scores_of(logits, [sequence.allowed() for sequence in choosing])
+        return lambda: self._choose_all(choosing, scores())
 
-    def _choose(self, sequence: RunningSequence, logits: torch.Tensor) -> None:
+    def _choose_all(self, choosing: list[RunningSequence], scores: list[Scores]) -> None:
+        going = [(sequence, self._choose(sequence, row)) for sequence, row in zip(choosing, scores, strict=True)]
+        going = [(sequence, new) for sequence, new in going if new]
+        if not going:
+            return
+        embedded = self._loaded.embed_tokens([token for _, new in going for token in new])
+        for (sequence, _), embeddings in zip(going, embedded.split([len(new) for _, new in going])):
+            sequence.feed(embeddings)
+
+    def _choose(self, sequence: RunningSequence, scores: Scores) -> list[int]:
+        """Have the sequence choose; returns the tokens to read next, none at its end."""
         before = len(sequence.tokens)
         try:
-            finish = sequence.choose(logits, self._loaded.stop_tokens)
+            finish = sequence.choose(scores, self._loaded.stop_tokens)
         except DecoderError as error:
             self._leave(sequence, Finish.FAILED, str(error))
-            return
+            return []
         new = sequence.tokens[before:]
         self._tell(sequence, len(new))
         if finish is None and sequence.stream.stopped:
             finish = Finish.STOP
-        if finish is not None:
-            self._leave(sequence, finish)
-        else:
-            sequence.feed(self._loaded.embed_tokens(new))
+        if finish is None:
+            return new
+        self._leave(sequence, finish)
+        return []
 
     def _tell(self, sequence: RunningSequence, new: int) -> None:
         """Count new tokens, and hand on what can be read of them."""
@@ -369,19 +385,3 @@ class Engine:
     def _fail_running(self, error: Exception) -> None:
         for sequence in list(self._running):
             self._leave(sequence, Finish.FAILED, f"{type(error).__name__}: {error}")
-
-
-def _packs(turns: list[Turn], rows: int, spans: int, *, mixed: bool) -> list[list[Turn]]:
-    """Group turns into passes of at most ``rows`` rows and ``spans`` turns; a turn of more rows is alone, and so is
-    every turn of several rows where they are not ``mixed`` with single ones."""
-    packs: list[list[Turn]] = []
-    used = rows
-    for turn in turns:
-        count = turn[1]
-        alone = count > rows or (count > 1 and not mixed)
-        if not packs or alone or used + count > rows or len(packs[-1]) >= spans:
-            packs.append([])
-            used = rows if alone else 0
-        packs[-1].append(turn)
-        used += count
-    return packs

@@ -11,6 +11,8 @@ _SENTENCE = 8  # tokens; a shorter phrase must come three times to be a loop
 def repeats(tokens: Sequence[int]) -> int | None:
     """The length of a phrase that a text ends with twice over (three times when it is short), None when it does not."""
     for period in range(2, min(_LONGEST, len(tokens) // 2) + 1):
+        if tokens[-1 - period] != tokens[-1]:  # most are no loop, and this is asked for every token
+            continue
         times = 2 if period >= _SENTENCE else 3
         if len(tokens) < times * period:
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,16 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from decoder.attention import ATTENTION, CachedAttention, ShapeProbe, Span, attending
+from decoder.attention import ATTENTION, Attending, CachedAttention, ShapeProbe, Span, attending
 from decoder.cache import KeyValueCache
 from decoder.config import DecoderConfig
+from decoder.recorded import RecordedPass, Tiled, fuse_norms, on_device
 from decoder.rows import HEAD_ROWS, arrange
 from decoder.sequence import DecoderError, SequenceRequest, TextSegment
+
+READ_ROWS = 4096
+"""Rows of a recorded reading pass: enough to keep a large GPU busy, and not more."""
+_TILE_LANES = 64  # query rows times heads that a tile of a reading pass attends at once
 
 
 class CausalModel:
@@ -33,11 +40,15 @@ class CausalModel:
         text_config = model.config.get_text_config()
         self.max_positions: int | None = getattr(text_config, "max_position_embeddings", None)
         self.parameters: int = model.num_parameters()  # before a tied head gets its own copy
-        # On CUDA single tokens of many sequences are attended at once, which prompts beside them would prevent.
+        # On CUDA, in passes that are not recorded, single tokens of many sequences are attended at once, which prompts
+        # beside them would prevent.
         self.mixes = self.device.type == "cpu"
         self.head_rows = HEAD_ROWS
         self.rows = _arranged(model, config.threads) if self.mixes else HEAD_ROWS
-        self.layers = self._probe(text_config.num_hidden_layers)
+        probe = self._probe(text_config.num_hidden_layers)
+        self.layers, self._group = probe.layers, probe.group
+        self._reading: RecordedPass | None = None
+        self._writing: RecordedPass | None = None
 
     @property
     def bytes_per_token(self) -> int:
@@ -45,9 +56,35 @@ class CausalModel:
         elements = sum(heads * (keys + values) for heads, keys, values in self.layers.values())
         return elements * int(self.dtype.itemsize)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether passes are recorded: readings of up to `READ_ROWS` rows, and steps of one row a sequence."""
+        return self._writing is not None
+
+    def record(self, cache: KeyValueCache, sequences: int) -> None:
+        """On CUDA, record a reading pass and a step of up to ``sequences``; without triton or for a network that cannot
+        be recorded, passes stay as they are, and slow."""
+        if self.device.type != "cuda":
+            return
+        try:
+            from decoder.tiled_attention import TiledAttention
+
+            fuse_norms(self._model)
+            self.record_with(TiledAttention, cache, sequences)
+        except (ImportError, RuntimeError, NotImplementedError) as error:
+            self._reading = self._writing = None
+            warnings.warn(f"the decoder's passes cannot be recorded and will be slow: {error}", stacklevel=2)
+
+    @torch.inference_mode()
+    def record_with(self, attention: Tiled, cache: KeyValueCache, sequences: int) -> None:
+        """`record` with any attention over tiles; on CPU the passes are not recorded, but have the same shapes."""
+        make = partial(RecordedPass, self._network, attention, cache, self.width)
+        self._reading = make(rows=READ_ROWS, wanted=HEAD_ROWS, tile_rows=max(1, _TILE_LANES // self._group))
+        self._writing = make(rows=sequences, wanted=sequences, tile_rows=1)
+
     def embed_tokens(self, tokens: Sequence[int]) -> torch.Tensor:
         """Token ids [n] to embeddings [n, d_model]."""
-        embedded: torch.Tensor = self._embedding(torch.as_tensor(tokens, dtype=torch.long, device=self.device))
+        embedded: torch.Tensor = self._embedding(on_device(torch.as_tensor(tokens, dtype=torch.long), self.device))
         return embedded
 
     def check(self, request: SequenceRequest) -> None:
@@ -77,13 +114,22 @@ class CausalModel:
         )
 
     def forward(
-        self, embeddings: torch.Tensor, spans: Sequence[Span], wanted: Sequence[int], cache: KeyValueCache
+        self,
+        embeddings: torch.Tensor,
+        spans: Sequence[Span],
+        wanted: Sequence[int],
+        cache: KeyValueCache,
+        *,
+        step: bool,
     ) -> torch.Tensor:
-        """One pass over a pack: embeddings [t, d_model] to logits [len(wanted), vocabulary] float32.
+        """One pass over a pack: embeddings [t, d_model] to logits [n, vocabulary] float32, of which the first
+        ``len(wanted)`` count. ``step``: a pass that writes one token of each sequence and does nothing else.
 
         A matrix product of one row takes another path (gemv) in the CPU libraries than one of several, and ends in
         other last bits; so there are always at least two rows, here and at the head.
         """
+        if (recorded := self._writing if step else self._reading) is not None:
+            return recorded(embeddings, spans, wanted)
         positions = [span.position + i for span in spans for i in range(span.stop - span.start)]
         spans, wanted, count = list(spans), list(wanted), len(wanted)
         if len(positions) == 1:
@@ -91,17 +137,20 @@ class CausalModel:
             positions.append(0)
             spans.append(Span(None, 1, 2, 0))
         keep = (wanted or [0]) + [0] * (2 - max(count, 1))
-        with attending(CachedAttention(cache, spans)):
+        rows = torch.tensor([positions], device=self.device), torch.tensor(keep, device=self.device)
+        return self._network(embeddings[None], *rows, CachedAttention(cache, spans))[:count]
+
+    def _network(
+        self, embeddings: torch.Tensor, positions: torch.Tensor, wanted: torch.Tensor, attention: Attending
+    ) -> torch.Tensor:
+        with attending(attention):
             output = self._model(
-                inputs_embeds=embeddings[None],
-                position_ids=torch.tensor([positions], device=self.device),
-                use_cache=False,
-                logits_to_keep=torch.tensor(keep, device=self.device),
+                inputs_embeds=embeddings, position_ids=positions, use_cache=False, logits_to_keep=wanted
             )
-        logits: torch.Tensor = output.logits[0, :count]
+        logits: torch.Tensor = output.logits[0]
         return logits.float()
 
-    def _probe(self, layers: int) -> dict[int, tuple[int, int, int]]:
+    def _probe(self, layers: int) -> ShapeProbe:
         probe = ShapeProbe()
         with torch.inference_mode(), attending(probe):
             self._model(inputs_embeds=self.embed_tokens([0, 0])[None], use_cache=False)
@@ -110,7 +159,7 @@ class CausalModel:
                 f"{type(self._model).__name__} uses the engine's attention in {len(probe.layers)} of its {layers} "
                 "layers; only models with attention in every layer can run here"
             )
-        return probe.layers
+        return probe
 
 
 def chosen_dtype(name: str, device: torch.device) -> torch.dtype:

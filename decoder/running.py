@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from decoder.constrain import JsonConstraint
 from decoder.loops import doubtful, repeats
 from decoder.sampling import Sampler
+from decoder.scores import Scores
 from decoder.sequence import DecoderError, Delta, Finish
 from decoder.text_stream import TextStream
 
@@ -48,12 +49,8 @@ class RunningSequence:
         self._constraint = constraint
         self._sampler = Sampler(handle.request.sampling)
         self._pending = prompt  # embeddings [n, d_model] that are known but not read yet
+        self.unread = len(prompt)  # how many
         self.prompt_left = len(prompt)
-
-    @property
-    def unread(self) -> int:
-        """Known tokens that are not in the cache yet."""
-        return len(self._pending)
 
     @property
     def reading_prompt(self) -> bool:
@@ -66,29 +63,35 @@ class RunningSequence:
 
     def take_unread(self, count: int) -> torch.Tensor:
         """The next ``count`` embeddings, counted as read."""
-        taken, self._pending = self._pending[:count], self._pending[count:]
+        taken = self._pending
+        self.unread -= count
+        if self.unread:
+            taken, self._pending = taken[:count], taken[count:]
         self.position += count
         self.prompt_left = max(0, self.prompt_left - count)
         return taken
 
     def feed(self, embeddings: torch.Tensor) -> None:
         """Embeddings [n, d_model] of tokens that were just written, to be read in the next step."""
-        self._pending = embeddings
+        self._pending, self.unread = embeddings, len(embeddings)
 
-    def choose(self, logits: torch.Tensor, stop_tokens: frozenset[int]) -> Finish | None:
+    @property
+    def wants_logits(self) -> bool:
+        """Whether its request asks for the first token's logits, and they are still missing."""
+        return self.handle.request.first_logits and self.first_logits is None
+
+    def allowed(self) -> NDArray[np.bool_] | None:
+        """Which tokens [vocabulary] may come next, None for all."""
+        return self._constraint.allowed() if self._constraint is not None else None
+
+    def choose(self, scores: Scores, stop_tokens: frozenset[int]) -> Finish | None:
         """Append a token that is allowed, and those that it forces; or say why this is the end."""
         request, constraint = self.handle.request, self._constraint
-        if self.first_logits is None and request.first_logits:
-            self.first_logits = logits.cpu().numpy()
-        if constraint is not None:
-            allowed = torch.from_numpy(constraint.allowed()).to(logits.device)
-            logits = logits.masked_fill(~allowed, float("-inf"))
-        total = torch.logsumexp(logits, dim=-1)
-        if not torch.isfinite(total):
+        if not scores.finite:
             raise DecoderError("the decoder's logits are not finite")
-        token = self._sampler.choose(logits)
+        token = self._sampler.choose(scores)
         if token in stop_tokens:
-            self.end_logprob = float(logits[token] - total)
+            self.end_logprob = scores.logprob(token)
             return Finish.LENGTH if constraint is not None and constraint.closed_early else Finish.STOP
         if constraint is not None:
             taken = constraint.take(token)
@@ -96,9 +99,9 @@ class RunningSequence:
                 return Finish.LENGTH
             token = taken
         self.tokens.append(token)
-        self.logprobs.append(float(logits[token] - total))
+        self.logprobs.append(scores.logprob(token))
         if request.top_logprobs:
-            best = torch.topk(logits - total, request.top_logprobs)
+            best = torch.topk(scores.logits - scores.total, request.top_logprobs)
             pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
             self.alternatives.append(tuple(pair for pair in pairs if pair[1] > float("-inf")))
         if constraint is None:

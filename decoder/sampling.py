@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import torch
 
+from decoder.scores import Scores
 from decoder.sequence import Sampling
 
 
@@ -28,8 +29,11 @@ class Sampler:
     def _penalises(self) -> bool:
         return bool(self._sampling.frequency_penalty or self._sampling.presence_penalty)
 
-    def choose(self, logits: torch.Tensor) -> int:
-        """A token by logits [vocabulary]; those of tokens that are not allowed are minus infinity."""
+    def choose(self, scores: Scores) -> int:
+        """A token by its scores."""
+        if self.plain:
+            return scores.likeliest
+        logits = scores.logits
         if self._penalises and self._written:
             logits = logits.clone()
             written = torch.tensor(list(self._written), device=logits.device)
