@@ -17,6 +17,7 @@ from encoders.failures import FailureCategory
 from encoders.results import extent
 
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+EMAIL, SAVE = (60, 64, 380, 100), (60, 180, 170, 218)  # boxes on the form
 
 
 def form() -> Image.Image:
@@ -24,7 +25,7 @@ def form() -> Image.Image:
     image = Image.new("RGB", (640, 400), "white")
     pen, font = ImageDraw.Draw(image), ImageFont.truetype(FONT, 16)
     pen.text((60, 40), "Email", fill="black", font=font)
-    pen.rounded_rectangle((60, 64, 380, 100), 4, outline="#999", fill="white")
+    pen.rounded_rectangle(EMAIL, 4, outline="#999", fill="white")
     pen.rectangle((60, 130, 76, 146), outline="#555", width=1)
     pen.text((86, 128), "Remember me", fill="black", font=font)
     for x, name in ((60, "Save"), (190, "Cancel")):
@@ -69,8 +70,8 @@ def test_everything_on_a_form_has_kind_box_confidence_and_features(gui: GuiEncod
 
 @pytest.mark.parametrize(
     ("phrase", "inside"),
-    [("the Save button", (60, 180, 170, 218)), ("Cancel", (190, 180, 300, 218)),
-     ("the email field", (60, 64, 380, 100)), ("Remember me", (56, 126, 200, 150))],
+    [("the Save button", SAVE), ("Cancel", (190, 180, 300, 218)),
+     ("the email field", EMAIL), ("Remember me", (56, 126, 200, 150))],
 )  # fmt: skip
 def test_a_phrase_points_at_the_element_that_it_names(
     gui: GuiEncoder, phrase: str, inside: tuple[float, float, float, float]

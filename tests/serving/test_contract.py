@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
 import pytest
 
+from tests.encoders.test_detection_encoder import EMAIL, SAVE, form
 from tests.serving.conftest import KEY, Endpoint, until
 from tests.serving.site import TOTAL, data_uri, file_part, image_part, pdf, receipt
 from tests.serving.sounds import tone
@@ -178,6 +180,29 @@ def test_12_detections_have_their_own_keys_or_are_refused(endpoint: Endpoint) ->
             assert f"task '{task}' is not available on this server; it has: ocr" in error(answer)["message"]
 
 
+def test_phrases_are_pointed_at_on_a_screenshot(endpoint: Endpoint) -> None:
+    out = io.BytesIO()
+    form().save(out, "PNG")
+    asking = {"type": "text", "text": "Find the Save button and the email field"}
+    system = {"role": "system", "content": "<task>gui_detection</task>"}
+    body = ok(endpoint.chat(messages=[system, {"role": "user", "content": [asking, image_part(out.getvalue())]}]))
+    content = json.loads(body["choices"][0]["message"]["content"])
+    assert content["name"] == "gui_detection" and content["result"].keys() == {"gui_elements"}
+    assert body["precontext"][0]["name"] == "gui_detection" and body["precontext"][0]["result"] == content["result"]
+    elements = content["result"]["gui_elements"]
+    assert {element["type"] for element in elements} == {"Save button", "email field"}
+    for element in elements:
+        bounds = element["bounds"]
+        low, high = bounds["top_left"], bounds["bottom_right"]
+        assert bounds["top_right"] == {"x": high["x"], "y": low["y"]}
+        assert bounds["bottom_left"] == {"x": low["x"], "y": high["y"]}
+        assert abs(bounds["width"] - (high["x"] - low["x"])) <= 1
+        assert abs(bounds["height"] - (high["y"] - low["y"])) <= 1
+        x, y = (low["x"] + high["x"]) / 2, (low["y"] + high["y"]) / 2
+        left, top, right, bottom = SAVE if element["type"] == "Save button" else EMAIL
+        assert left < x < right and top < y < bottom and bounds["width"] > (right - left) / 2
+
+
 def test_13_files_that_cannot_be_read_are_never_5xx(endpoint: Endpoint) -> None:
     import pymupdf
 
@@ -200,8 +225,6 @@ def test_13_files_that_cannot_be_read_are_never_5xx(endpoint: Endpoint) -> None:
 
 
 def _huge_png() -> bytes:
-    import io
-
     from PIL import Image
 
     out = io.BytesIO()
