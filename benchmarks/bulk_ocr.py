@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class Measured:
     steady: float = 0.0
     first_row: float = 0.0  # seconds after the start
     last_row: float = 0.0
+    shared_error: float = 0.0  # on the pages of this repeat that everybody read
 
 
 def make_pages(folder: Path, count: int) -> tuple[list[Path], list[Lines]]:
@@ -224,15 +226,17 @@ def bench(pages: int, baseline_pages: int, repeats: int, kept: Path | None) -> d
 def _measure(name: str, paths: list[Path], known: list[Lines], folder: Path, first: int, count: int) -> Measured:
     source = paths[0].parent
     result: dict[str, Any]
+    shared = slice(first, first + count)
     if name == "pipeline":
         result = time_pipeline(source, folder / "out")
     elif name == "bare encoders":
         result = time_bare(paths)
     else:
-        known = known[first : first + count]
+        known, shared = known[first : first + count], slice(None)
         result = time_rapidocr(source, name.endswith("shipped"), first, count)
     read = len(result["lines"])
     found = Measured(result["seconds"], read / result["seconds"], character_error(result["lines"], known))
+    found.shared_error = character_error(result["lines"][shared], known[shared])
     found.lost = len(known) - read
     if "steady" in result:
         start, last, before = result["steady"]
@@ -260,9 +264,10 @@ def table(measured: dict[str, list[Measured]]) -> str:
         rows.append(floor_and_goal(title, [a.whole / b.whole for a, b in zip(ours, other)], floor, goal, unit="x"))
     apart = [a.steady / b.steady for a, b in zip(ours, bare)]
     rows.append(floor_and_goal("against bare encoders, start-up apart", apart, 0.92, 0.97, unit="x"))
-    least = min(one.error for name, found in measured.items() if name.startswith("Rapid") for one in found)
-    worst = max(one.error for one in ours)
-    rows.append(f"{MARKS[worst > least]} character error: {worst:.3%} (wanted no higher than RapidOCR's {least:.3%})")
+    least = min(mean(one.shared_error for one in found) for name, found in measured.items() if name.startswith("Rapid"))
+    own = mean(one.shared_error for one in ours)
+    wanted = f"(wanted no higher than RapidOCR's {least:.4%})"
+    rows.append(f"{MARKS[own > least]} character error on the pages that all read: {own:.4%} {wanted}")
     rows.append(must_be_zero("pages lost", sum(one.lost for one in ours)))
     return "\n".join(rows)
 
