@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
+from botocore.exceptions import ClientError
+
 ACCESS_KEY, SECRET_KEY = "testkey", "testsecret"
 
 
@@ -67,6 +70,7 @@ def s3_server(folder: Path) -> Iterator[str]:
     try:
         _wait_for_http(endpoint, process)
         os.environ.update(variables)
+        _wait_for_identities(endpoint)
         yield endpoint
     finally:
         process.kill()  # it drains for half a minute when asked politely, and its data is thrown away anyway
@@ -86,3 +90,15 @@ def _wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError("the S3 server did not answer within 30 s")
+
+
+def _wait_for_identities(url: str) -> None:
+    """It answers before it has read who may ask: until then every key is unknown."""
+    client = boto3.client("s3", endpoint_url=url)
+    for _ in range(300):
+        try:
+            client.list_buckets()
+            return
+        except ClientError:
+            time.sleep(0.1)
+    raise AssertionError("the S3 server did not learn its keys within 30 s")
