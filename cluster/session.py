@@ -83,6 +83,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
         # start of Python and leave the workers idle that Ray starts ahead.
         with _native_stderr_to_null(), _environment(WORKER_ENVIRONMENT):
             ray.init(
+                address="local",  # without it Ray joins whatever cluster somebody else started on this machine
                 num_cpus=int(resources.cpus),
                 num_gpus=int(resources.gpus),
                 object_store_memory=int(config.object_store_gib * 2**30),

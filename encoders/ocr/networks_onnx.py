@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,18 @@ def _onnxruntime(graph: bytes, threads: int) -> Run:
     return lambda batch: session.run(None, {name: batch})  # type: ignore[no-any-return]
 
 
-def _openvino(graph: bytes, threads: int) -> Run:
+@functools.cache
+def _openvino_core() -> Any:
+    """The one core of this process, never let go of: each sets a signal stack for the thread that makes it and frees it
+    when it ends, so that of two that end in the order of their making the second puts back the stack that the first has
+    freed, and the next signal ends the process."""
     import openvino
 
-    core = openvino.Core()
+    return openvino.Core()
+
+
+def _openvino(graph: bytes, threads: int) -> Run:
+    core = _openvino_core()
     settings: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -43,3 +45,23 @@ def test_the_engine_follows_the_device() -> None:
     assert choose_engine("auto", "cuda:1") == choose_engine("onnxruntime", "cuda") == "torch"
     assert choose_engine("onnxruntime", "cpu") == "onnxruntime"
     assert choose_engine("auto", "cpu") in ("onnxruntime", "openvino")
+
+
+_ENGINES_THAT_GO = """
+import gc, os, signal
+from onnx import TensorProto, helper
+from encoders.ocr.networks_onnx import _openvino
+x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+first, second = _openvino(model, 1), _openvino(model, 1)
+del first; gc.collect()
+del second; gc.collect()
+signal.signal(signal.SIGINT, lambda number, frame: print("the signal arrived"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_a_signal_arrives_after_engines_have_gone() -> None:
+    ended = subprocess.run([sys.executable, "-c", _ENGINES_THAT_GO], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "the signal arrived\n"), ended.stderr
