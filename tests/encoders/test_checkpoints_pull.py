@@ -7,8 +7,10 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from encoders.checkpoints import (
     resolve,
     verify,
 )
+from encoders.checkpoints.carriers import _bytes_under
 from encoders.checkpoints.lock import Lock, load_lock
 from encoders.checkpoints.relock import files_of
 
@@ -265,6 +268,29 @@ def test_without_an_index_the_error_says_what_is_needed(index: Index, monkeypatc
         resolve("alone", home=index.home, lock=index.lock)
     with pytest.raises(CheckpointError, match="interlace models pull alone:plain"):
         resolve("alone", home=index.home, lock=index.lock, offline=True)
+
+
+def test_bytes_are_counted_while_pip_removes_its_folders(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for number in range(20):
+                (tmp_path / str(number) / "deep").mkdir(parents=True)
+                (tmp_path / str(number) / "deep" / "file").write_bytes(b"12")
+            for number in range(20):
+                shutil.rmtree(tmp_path / str(number))
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        counts = [_bytes_under(tmp_path)]
+        while len(counts) < 500 or not max(counts):  # until both have had their turns
+            counts.append(_bytes_under(tmp_path))
+    finally:
+        ended.set()
+        thread.join()
+    assert max(counts) in range(2, 41) and _bytes_under(tmp_path) == 0
 
 
 def test_a_home_that_cannot_be_written_is_named(index: Index, tmp_path: Path) -> None:
