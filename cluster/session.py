@@ -43,6 +43,14 @@ def local_resources(config: ClusterConfig) -> Resources:
     return Resources(config.num_cpus or available_cpus(), gpus)
 
 
+def expected_resources(config: ClusterConfig) -> Resources:
+    """What a run is planned with before Ray starts. Of a cluster that it will join nothing is known yet; pools of fixed
+    sizes are taken to fit there, and are checked once it is joined."""
+    here = local_resources(config)
+    fixed = sum(config.actors.values()) if os.environ.get("RAY_ADDRESS") else 0
+    return Resources(max(here.cpus, fixed), here.gpus)
+
+
 def _gpus_of_the_driver() -> int:
     """GPUs as the driver lists them; in a sandbox that hides its list, their device files."""
     listed = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cluster.pools import PoolPlan, Resources, plan_pools
-from cluster.session import available_cpus, local_resources, ray_session
+from cluster.session import available_cpus, expected_resources, ray_session
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch, form_branches, work_of
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
@@ -254,9 +254,9 @@ class Run:
             )
 
     def plan(self, manifest: Manifest) -> PoolPlan:
-        """The pool plan for a manifest on the machine at hand."""
+        """The pool plan for a manifest, before Ray is started."""
         answers = manifest.count("new", "unchanged") if self.question else 0
-        resources = local_resources(self.settings.cluster)
+        resources = expected_resources(self.settings.cluster)
         return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
 
     # -- the work ---------------------------------------------------------------------------------------------
