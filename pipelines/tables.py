@@ -1,7 +1,8 @@
 """The three tables and their Arrow schemas: one place, explicit, in plain types that any engine reads.
 
 Delta has no float16, and a column that is empty everywhere loses its type unless it is cast, so every file is
-written through one of these schemas. `objects`, `gui_elements` and `soft_tokens` are null until their encoder ran.
+written through one of these schemas. `objects` and `gui_elements` are null until their encoder ran; `soft_tokens` is
+null in every row, because nothing stores soft tokens yet.
 """
 
 from __future__ import annotations
