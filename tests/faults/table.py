@@ -16,8 +16,9 @@ HEAD = ("fault", "injected", "parts", "lost", "duplicated", "redone", "s to reco
 class FaultRow:
     """One kind of fault: how often it was injected, over how many parts, and what became of them in all.
 
-    ``redone`` counts parts that were read more than once, ``seconds`` is the longest time from the command that
-    resumes to the end of the run; None where nothing had to recover.
+    ``redone`` counts readings of parts beyond the first. ``seconds`` is the longest time from the command that resumes
+    to the end of the run, or, where a run goes on by itself, until what had been in hand was in hand again; None where
+    nothing had to recover.
     """
 
     fault: str
@@ -34,6 +35,7 @@ class FaultTable:
 
     def __init__(self) -> None:
         self.rows: list[FaultRow] = []
+        self.notes: list[str] = []  # figures that are no count of parts, a line each
 
     def add(self, row: FaultRow) -> None:
         """One more injection; those of one kind are one line, with sums and the longest recovery."""
@@ -64,6 +66,7 @@ class FaultTable:
         for row in cells:
             first, *rest = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
             yield "  ".join([first, *rest])
+        yield from self.notes
 
 
 def _cell(value: object) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from pipelines.ledger import read_ledger
 from pipelines.storage import Storage
+from pipelines.tables import read_table
 from tests.faults.arming import Faults
-from tests.faults.drivers import Driver, Job
+from tests.faults.drivers import Driver, InlineRetry, Job
 from tests.faults.lakes import Rows, assert_equal, lake_rows, parts_redone, write_archive
 from tests.faults.table import FaultTable
 
@@ -111,3 +113,34 @@ def test_a_run_publishes_on_its_way(
     assert_equal(expected, job.out)
     assert len(faults.log("delta.committed", "parts")) >= 4
     fault_table.measure("publishes during a run", expected, job.out, parts_redone(faults))
+
+
+def test_a_resumed_run_keeps_to_its_manifest_and_leaves_what_failed_to_retry(faults: Faults, tmp_path: Path) -> None:
+    source, log = write_archive(tmp_path / "in", {"a.pdf": 5, "b.pdf": 1}), tmp_path / "log"
+    job = Job(str(source), str(tmp_path / "out"))
+    faults.arm("ocr.read", "raise", "MemoryError")
+    faults.arm("storage.created", "kill", match="*/commits/*", nth=2)
+    assert Driver(job, log, faults.environment).wait() == -signal.SIGKILL
+    failed = faults.log("ocr.read")[0].detail
+    write_archive(source, {"new.pdf": 3})
+    faults.clear()
+
+    def read() -> list[tuple[str, str]]:
+        """Asset and id of the parts that were read since this was last asked."""
+        ids = [hit.detail for hit in faults.log("ocr.read")]
+        faults.clear()
+        rows = read_table(job.out, "parts").to_table(columns=["part_id", "uri"]).to_pylist()
+        names = {row["part_id"]: Path(row["uri"]).name for row in rows}
+        return [(names[part], part) for part in ids]
+
+    job.run(log)
+    resumed = read()
+    assert {name for name, _ in resumed} == {"a.pdf", "b.pdf"} and failed not in {part for _, part in resumed}
+    assert "files that arrived since wait for the next run" in log.read_text()
+    job.run(log)
+    assert [name for name, _ in read()] == ["new.pdf", "new.pdf"]
+    Job(None, job.out, InlineRetry, options={"now": True}).run(log)
+    assert read() == [("a.pdf", failed)]
+    fresh = Job(str(source), str(tmp_path / "fresh"))
+    fresh.run(log)
+    assert_equal(lake_rows(fresh.out), job.out)

@@ -37,9 +37,18 @@ class Driver:
             text=True,
         )
 
-    def begin(self, source: Path | str, out: Path | str, settings: dict[str, Any] | None = None, **config: Any) -> None:
+    def begin(
+        self,
+        source: Path | str,
+        out: Path | str,
+        settings: dict[str, Any] | None = None,
+        *,
+        real: bool = False,
+        **config: Any,
+    ) -> None:
+        """Run with two pools that open everything and read nothing, configured so; or with the real encoders."""
         assert self._process.stdin is not None
-        task = {"source": str(source), "out": str(out), "settings": settings or {}, "config": config}
+        task = {"source": str(source), "out": str(out), "settings": settings or {}, "real": real, "config": config}
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
 
@@ -68,20 +77,22 @@ def main() -> None:
     os._exit(0)  # see pipelines.cli.main
 
 
-def _run(source: str, out: str, settings: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def _run(source: str, out: str, settings: dict[str, Any], real: bool, config: dict[str, Any]) -> dict[str, Any]:
     from pipelines.progress import Progress
     from pipelines.run import Run
     from pipelines.settings import load_settings
     from tests.faults.openings import PAGES, SOUNDS
     from tests.faults.openings.config import OpeningsConfig
 
-    # Batches of a second or so, so that there are several for every actor.
-    fixed = {"cluster.num_cpus": CPUS, "cluster.batch_seconds": 2}
-    fixed |= {"cluster.actors.ocr": 2, "cluster.actors.speech_to_text": 2}
+    fixed: dict[str, Any] = {"cluster.num_cpus": CPUS}
+    if not real:  # batches of a second or so, so that there are several for every actor
+        fixed |= {"cluster.batch_seconds": 2, "cluster.actors.ocr": 2, "cluster.actors.speech_to_text": 2}
     loaded = load_settings(None, {**fixed, **settings}, {}).settings
     told = io.StringIO()
-    run = Run(loaded, [source], out, Progress(Console(file=told, width=400)), {"ocr": PAGES, "speech_to_text": SOUNDS})
-    run.configs = {task: OpeningsConfig(**config) for task in run.configs}
+    entries = None if real else {"ocr": PAGES, "speech_to_text": SOUNDS}
+    run = Run(loaded, [source], out, Progress(Console(file=told, width=400)), entries)
+    if not real:
+        run.configs = {task: OpeningsConfig(**config) for task in run.configs}
     outcome = run.execute()
     return {
         "balanced": outcome.ledger.balanced,
