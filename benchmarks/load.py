@@ -3,8 +3,9 @@
 python -m benchmarks.load [--clients 200] [--seconds 120] [--tokens 24]
 
 First the bare engine at its best batch, for comparison; then the endpoint under load: goodput, latencies of accepted
-requests, what was refused, who was served, memory over time; last, the same load, not streaming, while a decoder's
-replica is killed and the gateway restarts (a new one comes up, the old one drains): no accepted request may be lost.
+requests, what was refused, who was served, memory over time; last, the same load, not streaming and with pictures to
+read from every tenth client, while the decoder's, the encoder's and the gateway's replicas are killed and the gateway
+restarts (a new one comes up, the old one drains): no accepted request may be lost.
 Exit 1 when something is lost, somebody is never served, or an error other than 429 is seen.
 """
 
@@ -12,6 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
+import contextlib
+import io
 import os
 import signal
 import threading
@@ -19,12 +23,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import psutil
+from PIL import Image, ImageDraw
 
 from benchmarks.endpoint_client import Asked, Served, ask, bare, chat_body, served
 from decoder.config import DecoderConfig
+
+_READERS = 10  # every so many clients one sends pictures
 
 
 @dataclass(slots=True)
@@ -64,7 +72,7 @@ def main() -> None:
         breaker.start()
         load = asyncio.run(_press(endpoint, chosen.clients, chosen.seconds, chosen.tokens, stream=False))
         breaker.join(60)
-        well &= _tell("with a killed replica and a rolling restart", load, chosen.clients, best)
+        well &= _tell("with killed replicas and a rolling restart", load, chosen.clients, best)
     raise SystemExit(0 if well else 1)
 
 
@@ -94,7 +102,10 @@ async def _client(
     while time.perf_counter() < end or not load.served[number]:
         turn += 1
         try:
-            asked = await ask(session, endpoint.url, chat_body(number + 1000 * turn, tokens, stream), tries=1)
+            draws = not stream and number % _READERS == 0
+            name = number + 1000 * turn
+            body = _picture_body(name) if draws else chat_body(name, tokens, stream)
+            asked = await ask(session, endpoint.url, body, tries=1)
         except aiohttp.ClientError as error:
             load.trouble[type(error).__name__] += 1
             continue
@@ -122,21 +133,30 @@ async def _watch(endpoint: Served, load: Load) -> None:
 
 
 def _break(endpoint: Served, seconds: float) -> None:
-    """After a third of the time kill the decoder's replica, after two thirds roll the gateway out anew."""
-    time.sleep(seconds / 3)
-    server = psutil.Process(endpoint.process)
-    for process in server.children(recursive=True):
-        try:
-            title = " ".join(process.cmdline()[:1])
-        except psutil.NoSuchProcess:  # it has ended since
-            continue
-        if "ServeReplica:decoder" in title:
-            process.kill()
-            print(f"killed {title.strip()}", flush=True)
-            break
-    time.sleep(seconds / 3)
+    """Kill a replica of each kind, then roll the gateway out anew, at even distances."""
+    for name in ("ServeReplica:decoder", "endpoint:ocr", "endpoint:gateway"):
+        time.sleep(seconds / 5)
+        for process in psutil.Process(endpoint.process).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has ended since
+                if name in (title := " ".join(process.cmdline()[:1]).strip()):
+                    process.kill()
+                    print(f"killed {title}", flush=True)
+                    break
+    time.sleep(seconds / 5)
     os.kill(endpoint.process, signal.SIGHUP)
     print("asked for a rolling restart of the gateway", flush=True)
+
+
+def _picture_body(number: int) -> dict[str, Any]:
+    """An OCR task over a picture that nobody else sends, so that the encoder reads each."""
+    image = Image.new("RGB", (260, 60), "white")
+    ImageDraw.Draw(image).text((20, 20), f"number {number}", fill="black", font_size=24)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    parts = [{"type": "text", "text": f"number {number}"}, {"type": "image_url", "image_url": {"url": url}}]
+    messages = [{"role": "system", "content": "<task>ocr</task>"}, {"role": "user", "content": parts}]
+    return {"model": "interlace", "messages": messages, "stream": False}
 
 
 def _tell(what: str, load: Load, clients: int, best: float) -> bool:

@@ -14,7 +14,6 @@ import secrets
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
@@ -41,7 +40,7 @@ _OPEN_PATHS = ("/", "/health", "/page/")
 BODY = "interlace.body"
 """Where a scope carries a short body."""
 _SHORT = 64 << 10
-_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, None)  # seconds between tries
+_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between tries
 _DRAINED, _DRAIN_SECONDS = 256 << 20, 10.0
 # Headers by which a client could switch off what protects the server, or pretend to be admitted.
 _DROPPED = frozenset({_PASS, _REFUSED, b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
@@ -138,16 +137,18 @@ class Admission:
         kept = [(name, value) for name, value in scope["headers"] if name not in _DROPPED]
         if self._token:
             kept += [(_PASS, self._token), (_REFUSED, json.dumps(self.refused).encode())]
-        for wait in _WAITS:
-            lost = ChatError(503, "no replica could answer; try again", retry_after=2)
-            last = partial(self._refuse, scope, lost, receive, send) if wait is None else None
-            watched = _Watched(send, last)
+        client = _Client(receive)
+        for wait in (*_WAITS, None):
+            answer = _Answer(send)
             # A short body goes along with the scope: the replica would come back to the proxy for it.
             short = {BODY: body} if len(body) <= _SHORT else {}
-            await self._app({**scope, "headers": kept, **short}, replay(body, receive), watched)
-            if not watched.lost or wait is None:
+            await self._app({**scope, "headers": kept, **short}, replay(body, client), answer)
+            if answer.begun or client.gone:
                 return
-            await asyncio.sleep(wait)  # the replacement is on its way
+            if wait is not None:
+                await asyncio.sleep(wait)  # the replacement is on its way
+        lost = ChatError(503, "no replica could answer; try again", retry_after=2)
+        await self._refuse(scope, lost, receive, send)
 
     def passes(self, scope: Scope) -> bool:
         """Whether this request was admitted by a proxy with the same token."""
@@ -191,24 +192,39 @@ class _Room:
         return kind is _Gone
 
 
-class _Watched:
-    """Holds back an answer that is Serve's and not the gateway's, so that the request can be tried again. ``last``
-    answers instead of it when it was the last try."""
+class _Client:
+    """What the client sends, and whether it has gone."""
 
-    def __init__(self, send: Send, last: Callable[[], Awaitable[None]] | None) -> None:
-        self._send, self._last = send, last
-        self.lost = False
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.gone = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.gone |= message["type"] == "http.disconnect"
+        return message
+
+
+class _Answer:
+    """Lets through what the gateway answers, from its first piece of a body on. What Serve says or leaves unsaid when
+    a replica died is none: of most deaths it tells nothing at all, and a bare 500 comes from the HTTP server."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self.begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             marked = any(name.lower() == MARK for name, _ in message["headers"])
-            self.lost = message["status"] >= 500 and not marked
-            if self.lost and self._last is not None:
-                self.lost = False
-                await self._last()
-                self._send = _nowhere
-        if not self.lost:
-            await self._send(message)
+            self._start = message if marked or message["status"] < 500 else None
+            return
+        if not self.begun:
+            if self._start is None:
+                return
+            self.begun = True
+            await self._send(self._start)
+        await self._send(message)
 
 
 async def respond(send: Send, error: ChatError, *, close: bool = False) -> None:
@@ -238,10 +254,6 @@ async def _drain(receive: Receive) -> None:
                 left -= len(message.get("body", b"")) + 1
                 if not message.get("more_body", False):  # the end of the body, or of the connection
                     return
-
-
-async def _nowhere(message: Message) -> None:
-    """Where the rest of a held-back answer goes."""
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

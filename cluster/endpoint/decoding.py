@@ -12,6 +12,8 @@ from cluster.decoder_app import DecoderHandle, DecoderResources
 from cluster.decoder_lease import DecoderLease, ensure_decoder
 from decoder.config import DecoderConfig
 
+_FIGURES_SECONDS = 2.0  # who scrapes figures waits for 10
+
 
 class DecoderAccess:
     """Hands out the decoder while it is used. A warm one is started at once and kept."""
@@ -55,9 +57,17 @@ class DecoderAccess:
             self._used = time.monotonic()
 
     async def figures(self) -> dict[str, object] | None:
-        """What runs and waits in the decoder; None while it sleeps."""
+        """What runs and waits in the decoder; None while it sleeps, nothing while it does not answer."""
+        from ray.exceptions import RayError
+
         lease = self._lease
-        return None if lease is None else await lease.handle.figures_async()
+        if lease is None:
+            return None
+        try:
+            async with asyncio.timeout(_FIGURES_SECONDS):
+                return await lease.handle.figures_async()
+        except (TimeoutError, RayError):  # it is being replaced, say, which the gateway's figures should outlive
+            return {}
 
     async def close(self) -> None:
         """Give the lease back."""

@@ -98,6 +98,7 @@ class Figures:
             self._refused.labels(status).set(count)
         found = await self._decoder()
         self._awake.set(found is not None)
+        self._engine.clear()
         for name, value in (found or {}).items():
             if isinstance(value, int | float):
                 self._engine.labels(name).set(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +77,7 @@ class Perceiver:
         if media.modality == "audio":
             raise bad_request("body", f"{media.media_type} has no pages")
         item = MediaInput(media.part_id, media.part_id, media.media_type, data=data, start=page - 1, stop=page)
-        found: bytes | Failure = await self._encoders[task].picture.remote(item)
+        found: bytes | Failure = await self._answered(task, lambda: self._encoders[task].picture.remote(item))
         if isinstance(found, Failure):
             raise from_failure(found, "page")
         return found
@@ -176,27 +176,30 @@ class Perceiver:
             return _missing(opened.media.attachment, error)
 
     async def _asked(self, media: Media, task: str, queries: tuple[str, ...]) -> Reading:
-        from ray.exceptions import RayActorError
-
         name = media.attachment.name or media.part_id
         known = (task, media.digest, media.media_type, queries)
         if known in self._readings:  # the files of earlier turns come again with every turn
             self._readings.move_to_end(known)
             return self._readings[known]
         item = MediaInput(media.part_id, name, media.media_type, data=media.data, queries=queries)
+        reading: Reading = await self._answered(task, lambda: self._encoders[task].read.remote(item))
+        if reading.perception.result is None:
+            raise from_failure(_worst(reading.perception.failures), media.attachment.field)
+        if not reading.perception.failures:  # a page that failed may be read the next time
+            self._readings[known] = reading
+            if len(self._readings) > _KEPT:
+                self._readings.popitem(last=False)
+        return reading
+
+    async def _answered(self, task: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """What a replica returns; when it dies, what the next one does."""
+        from ray.exceptions import RayActorError
+
         for wait in (*PATIENCE, 0.0):
             try:
-                reading: Reading = await self._encoders[task].read.remote(item)
+                return await ask()
             except RayActorError:
-                await asyncio.sleep(wait)  # its replica died; Serve notices, and starts another one
-                continue
-            if reading.perception.result is None:
-                raise from_failure(_worst(reading.perception.failures), media.attachment.field)
-            if not reading.perception.failures:  # a page that failed may be read the next time
-                self._readings[known] = reading
-                if len(self._readings) > _KEPT:
-                    self._readings.popitem(last=False)
-            return reading
+                await asyncio.sleep(wait)  # Serve notices, and starts another one
         raise ChatError(503, f"the replicas of {task} died while they read this file", retry_after=5)
 
 

@@ -215,31 +215,51 @@ class _Slow:
         await echo(scope, receive, send)
 
 
-def test_what_a_dying_replica_left_is_asked_again_but_not_what_the_gateway_says() -> None:
+@pytest.mark.parametrize("left", [0, 1, 2], ids=["nothing", "a beginning", "a bare 500"])
+def test_what_a_dying_replica_left_is_asked_again(left: int) -> None:
+    """Serve itself says nothing at all when a replica dies with a request; see `get_http_response_status` there."""
     calls: list[bytes] = []
 
     async def dying(scope: Any, receive: Any, send: Any) -> None:
         calls.append((await receive())["body"])
-        if len(calls) < 3:
-            await send({"type": "http.response.start", "status": 500, "headers": []})
-            await send({"type": "http.response.body", "body": b"Internal Server Error"})
-        else:
+        if len(calls) > 2:
             await send({"type": "http.response.start", "status": 200, "headers": [(MARK, b"1")]})
             await send({"type": "http.response.body", "body": b"ok"})
+        elif left:
+            marks = [(MARK, b"1")] if left == 1 else []
+            await send({"type": "http.response.start", "status": 200 if left == 1 else 500, "headers": marks})
+        if len(calls) <= 2 and left == 2:
+            await send({"type": "http.response.body", "body": b"Internal Server Error"})
 
     exchange = Exchange([b"question"])
     asyncio.run(door(dying)(exchange.scope, exchange.receive, exchange.send))
     assert exchange.status == 200 and calls == [b"question"] * 3
+    assert [message.get("body") for message in exchange.sent] == [None, b"ok"]
+
+
+def test_what_the_gateway_says_is_not_asked_again() -> None:
+    calls: list[bytes] = []
 
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         calls.append(b"own")
         await send({"type": "http.response.start", "status": 503, "headers": [(MARK, b"1")]})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    calls.clear()
     exchange = Exchange([b"question"])
     asyncio.run(door(failing)(exchange.scope, exchange.receive, exchange.send))
     assert exchange.status == 503 and calls == [b"own"]
+
+
+def test_a_client_that_went_is_not_asked_for_again() -> None:
+    calls: list[bytes] = []
+
+    async def cancelled(scope: Any, receive: Any, send: Any) -> None:
+        calls.append((await receive())["body"])
+        assert (await receive())["type"] == "http.disconnect"
+
+    exchange = Exchange([b"question"])
+    asyncio.run(door(cancelled)(exchange.scope, exchange.receive, exchange.send))
+    assert exchange.sent == [] and calls == [b"question"]
 
 
 def test_headers_that_would_switch_protection_off_are_dropped() -> None:
