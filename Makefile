@@ -57,7 +57,8 @@ bench: models  ## every figure of the README, measured here
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock
 	@$(BIN)/python -m benchmarks
 
-load: models  ## 200 clients at the endpoint for minutes, with a killed replica and a rolling restart
+load: models  ## the endpoint's long tests, then 200 clients for minutes, with killed replicas and a rolling restart
+	@$(BIN)/python -m pytest tests/serving -m full
 	@$(BIN)/python -m benchmarks.load
 
 lock:  ## write requirements.lock anew from the ranges in pyproject.toml
