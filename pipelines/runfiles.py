@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -154,7 +155,7 @@ class RunFiles:
     def _read(self, path: str) -> CommitRecord:
         value = self.storage.read_json(path)
         files = tuple(DataFile(**item) for item in value["files"])
-        parts = tuple((part, uri, status) for part, uri, status in value["parts"])
+        parts = tuple((part, uri, sys.intern(status)) for part, uri, status in value["parts"])
         return CommitRecord(value["key"], parts, tuple(value["answers"]), files)
 
 
