@@ -15,7 +15,7 @@ export TOKENIZERS_PARALLELISM ?= false
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
-system:  ## Debian packages: tesseract with its languages, fonts; chromium, node and npm for tests
+system:  ## Debian packages: tesseract with its languages, fonts; chromium, prometheus, node and npm for tests
 	@bash cluster/system.sh
 
 $(VENV)/.installed: requirements.lock pyproject.toml

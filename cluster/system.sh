@@ -2,12 +2,12 @@
 # Debian packages that Interlace uses. Installs what is missing when run as root, and says what to type otherwise.
 set -euo pipefail
 # tesseract reads the scripts that PP-OCRv6 lacks (encoders/ocr/tesseract.py has the same list, and a test compares).
-# The fonts are for pages that tests and benchmarks render; chromium opens the report in tests.
+# The fonts are for pages that tests and benchmarks render; chromium opens the report, prometheus scrapes a run in tests.
 packages=(
   tesseract-ocr
   tesseract-ocr-script-{cyrl,grek,arab,hebr,deva,beng,guru,gujr,taml,telu,knda,mlym,thai,geor,armn,hang,viet}
   fonts-dejavu-core fonts-liberation fonts-noto-core fonts-noto-cjk
-  chromium
+  chromium prometheus
 )
 # The npm client of the chat API is driven by one test; node may be here from elsewhere.
 command -v npm >/dev/null || packages+=(nodejs npm)
@@ -27,4 +27,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "== Debian packages: ${missing[*]}"
 apt-get update -qq
+# Debian starts a server as soon as it is installed; the tests start a prometheus of their own.
+masked=()
+if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" prometheus "* ]]; then masked=(prometheus.service); fi
+if [ ${#masked[@]} -gt 0 ]; then systemctl mask --quiet "${masked[@]}"; fi
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+if [ ${#masked[@]} -gt 0 ]; then systemctl unmask --quiet "${masked[@]}"; systemctl disable --quiet "${masked[@]}"; fi

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from cluster.pools import PoolPlan, Work
 from encoders.registry import EncoderEntry
+from pipelines.runfiles import RunFiles
 
 MAX_PARTS = 256  # of one batch: many tiny images are still journalled and committed in bounded steps
 SHRINK = 8  # first and last batches are this much smaller than those between
@@ -79,3 +80,22 @@ def work_of(parts: pa.Table, entries: Mapping[str, EncoderEntry]) -> list[Work]:
         units = parts["units"].filter(pc.is_in(parts["modality"], value_set=pa.array(entry.modalities)))
         work.append(Work(task, len(units), float(pc.sum(units).as_py() or 0), entry.unit))
     return work
+
+
+def left_parts(files: RunFiles) -> pa.Table:
+    """The parts that no commit names."""
+    done = [pa.array([part for part, _, _ in record.parts], pa.string()) for record in files.commits()]
+    manifest = files.manifest(["part_id", "modality", "units", "batch"])
+    return manifest.filter(pc.invert(pc.is_in(manifest["part_id"], value_set=pa.chunked_array(done, pa.string()))))
+
+
+def remaining_branches(files: RunFiles, batches: set[int]) -> list[Branch]:
+    """The branches of a frozen run, with only these batches."""
+    first = 0
+    branches = []
+    for tasks, modalities, count in files.state()["branches"]:
+        own = tuple(number for number in range(first, first + count) if number in batches)
+        if own:
+            branches.append(Branch(tuple(tasks), tuple(modalities), own))
+        first += count
+    return branches

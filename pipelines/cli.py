@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from encoders.failures import InterlaceError
 from encoders.redaction import redact
-from pipelines import cli_lake, cli_models
+from pipelines import cli_lake, cli_models, cli_watch
 from pipelines.cli_options import ConfigFile, Out, PasswordFile, Prompt, Schema, Set, Wait, load
 from pipelines.consoles import stderr, stdout
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_lake.app)
+app.add_typer(cli_watch.app)
 app.add_typer(cli_models.app, name="models")
 
 Sources = Annotated[list[str], typer.Argument(help="folders, globs, files, s3://bucket/prefix, or @FILE with uris")]
@@ -99,14 +100,15 @@ def run(
     settings: Set = [],  # noqa: B006  typer copies defaults
 ) -> None:
     """Read every asset of SOURCES into tables under OUT. Run it again to resume, or to read what is new."""
+    from pipelines.log_lines import progress_for
     from pipelines.passwords import Passwords
-    from pipelines.progress import Progress
     from pipelines.run import Run
 
     flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict, query)
     flags |= {"run.publish_every": publish_every, "run.prune": prune}
     loaded = load(config, settings, flags)
-    job = Run(loaded.settings, sources, out, Progress(stderr()), wait=wait, passwords=Passwords.read(passwords))
+    progress = progress_for(loaded.settings.run.log, stderr())
+    job = Run(loaded.settings, sources, out, progress, wait=wait, passwords=Passwords.read(passwords))
     cli_lake.finish(job, strict=loaded.settings.run.strict)
 
 
@@ -126,18 +128,6 @@ def plan(
 
     loaded = load(config, settings, _flags(tasks, None, prompt, None, limit, sample))
     print_forecast(stdout(), stderr(), loaded.settings, sources, out)
-
-
-@app.command(epilog="Example: interlace status ./lake")
-def status(out: Out) -> None:
-    """Print the ledger of OUT; exit 1 when it does not balance."""
-    from pipelines.ledger import read_ledger
-    from pipelines.storage import Storage
-    from pipelines.summary import print_ledger
-
-    ledger = read_ledger(Storage(out))
-    print_ledger(stdout(), ledger)
-    raise typer.Exit(0 if ledger.balanced else 1)
 
 
 @app.command(epilog="Example: interlace search ./lake 'total amount'")

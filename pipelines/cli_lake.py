@@ -32,11 +32,12 @@ def ask(
 ) -> None:
     """Answer another question from what the tables hold. No asset is opened."""
     from pipelines.ask import Ask
-    from pipelines.progress import Progress
+    from pipelines.log_lines import progress_for
 
     flags = {"run.prompt": prompt, "run.answer_schema": str(schema) if schema else None}
     loaded = load(config, settings, flags)
-    finish(Ask(loaded.settings, out, Progress(stderr()), wait=wait), strict=False)
+    progress = progress_for(loaded.settings.run.log, stderr())
+    finish(Ask(loaded.settings, out, progress, wait=wait), strict=False)
 
 
 @app.command(epilog="Example: interlace retry ./lake --category password_required --passwords passwords.tsv")
@@ -54,8 +55,8 @@ def retry(
     settings: Set = [],  # noqa: B006
 ) -> None:
     """Read failed parts again, with the settings of the last run, and replace their rows."""
+    from pipelines.log_lines import progress_for
     from pipelines.passwords import Passwords
-    from pipelines.progress import Progress
     from pipelines.retry import PASSING, Retry, last_settings
     from pipelines.storage import Storage
 
@@ -65,7 +66,7 @@ def retry(
     job = Retry(
         loaded.settings,
         out,
-        Progress(stderr()),
+        progress_for(loaded.settings.run.log, stderr()),
         categories=wanted,
         max_attempts=max_attempts,
         now=now or bool(category),

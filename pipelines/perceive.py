@@ -29,6 +29,7 @@ from ray.data.datasource import Datasource, ReadTask
 from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch
+from pipelines.queues import QueueWatch
 from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack_table
 
 AHEAD = 16  # batches that wait between the source and its pool
@@ -97,6 +98,7 @@ def perceive(
     settings = DataContext.get_current()
     settings.target_max_block_size = 1  # byte: every row is a batch and a block of its own, however small
     settings.set_config(ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [*ENABLED_BACKPRESSURE_POLICIES, ReadAhead])
+    settings.custom_execution_callback_classes = [QueueWatch]
     streams = []
     for branch in branches:
         stream = ray.data.read_datasource(

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from cluster.pools import PoolPlan, Work
+from pipelines.figures import PoolFigures, RunFigures
+
+if TYPE_CHECKING:
+    from pipelines.run import Outcome
 
 LINE_SECONDS = 10.0
-
-
-@dataclass(slots=True)
-class PoolProgress:
-    """How far one pool is."""
-
-    work: Work
-    actors: str
-    parts: int = 0
-    units: float = 0.0
-    busy: float = 0.0
-    failures: int = 0
-
-
-@dataclass(slots=True)
-class _State:
-    pools: dict[str, PoolProgress]
-    started: float = field(default_factory=time.monotonic)
-    parts: int = 0
-    total: int = 0
-    answers: int = 0
-    categories: Counter[str] = field(default_factory=Counter)
 
 
 class Progress:
@@ -68,31 +47,27 @@ class Progress:
             yield count
 
     @contextmanager
-    def running(self, work: Sequence[Work], plan: PoolPlan) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
-        """While parts stream through the pools; call the value with the parts that `WritingStage` tells."""
-        actors = {pool.task: f"{pool.actors}-{pool.max_actors}" for pool in plan.pools}
-        state = _State({item.task: PoolProgress(item, actors.get(item.task, "")) for item in work if item.parts})
-        state.total = len({(item.task, item.parts) for item in work}) and max((item.parts for item in work), default=0)
+    def running(self, figures: RunFigures) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
+        """While parts stream through the pools and ``figures`` advances; call the value with the parts of a batch."""
         stop = threading.Event()
 
-        def advance(rows: list[dict[str, Any]]) -> None:
+        def told(rows: Sequence[Mapping[str, Any]]) -> None:
             for row in rows:
-                _advance(state, row)
                 if row["note"]:
                     self.note(row["note"])
 
         if self.console.is_terminal:
-            with Live(get_renderable=lambda: _table(state), console=self.console, refresh_per_second=2):
-                yield advance
+            with Live(get_renderable=lambda: pool_table(figures), console=self.console, refresh_per_second=2):
+                yield told
             return
-        lines = threading.Thread(target=self._lines, args=(state, stop), daemon=True)
+        lines = threading.Thread(target=self._lines, args=(figures, stop), daemon=True)
         lines.start()
         try:
-            yield advance
+            yield told
         finally:
             stop.set()
             lines.join()
-            self.console.print(_line(state), soft_wrap=True, highlight=False)
+            self.console.print(progress_line(figures), soft_wrap=True, highlight=False)
 
     @contextmanager
     def answering(self, total: int) -> Iterator[Callable[[int], None]]:
@@ -107,65 +82,64 @@ class Progress:
                     status.update(f"{text}: {done[0]}")
                 elif time.monotonic() - told[0] > LINE_SECONDS or done[0] >= total:
                     told[0] = time.monotonic()
-                    self.console.print(f"[{_clock(told[0] - started)}] {done[0]}/{total} answers", markup=False)
+                    self.console.print(f"[{clock(told[0] - started)}] {done[0]}/{total} answers", markup=False)
 
             yield advance
 
-    def _lines(self, state: _State, stop: threading.Event) -> None:
+    def ended(self, outcome: Outcome) -> None:
+        """How it ended; the summary that every command prints says it to people."""
+
+    def _lines(self, figures: RunFigures, stop: threading.Event) -> None:
         while not stop.wait(LINE_SECONDS):
-            self.console.print(_line(state), soft_wrap=True, highlight=False)
+            self.console.print(progress_line(figures), soft_wrap=True, highlight=False)
 
 
-def _advance(state: _State, row: dict[str, Any]) -> None:
-    state.categories.update(row["categories"])
-    state.answers += row["answered"]
-    for pool in state.pools.values():
-        audio = row["modality"] == "audio"
-        if (pool.work.unit == "seconds") != audio:
-            continue
-        pool.parts += 1
-        pool.units += row["audio_seconds"] if audio else row["pages"]
-        pool.busy += sum(stage["seconds"] for stage in row["seconds"])
-        pool.failures += bool(row["categories"])
+def seconds_left(figures: RunFigures, pool: PoolFigures, now: float | None = None) -> float | None:
+    """Time left at the rate so far, by units; None until something is done."""
+    elapsed = figures.elapsed(now)
+    return (pool.units_expected - pool.units) * elapsed / pool.units if pool.units else None
 
 
-def _left(state: _State, pool: PoolProgress) -> str:
-    """Time left at the rate so far, by units; unknown until something is done."""
-    if not pool.units:
+def clock(seconds: float | None) -> str:
+    """3:07, 1:12:40, or … when it is not known."""
+    if seconds is None:
         return "…"
-    rate = pool.units / (time.monotonic() - state.started)
-    return _clock(max(0.0, pool.work.units - pool.units) / rate)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
 
-def _units(pool: PoolProgress, value: float) -> str:
-    return f"{value / 60:.1f} min of audio" if pool.work.unit == "seconds" else f"{value:.0f} pages"
+def _read(pool: PoolFigures) -> str:
+    return f"{pool.audio_seconds / 60:.1f} min of audio" if pool.unit == "seconds" else f"{pool.pages} pages"
 
 
-def _table(state: _State) -> Table:
+def rate(figures: RunFigures, pool: PoolFigures, now: float | None = None) -> str:
+    """Since the run began."""
+    elapsed = figures.elapsed(now) or 1e-9
+    if pool.unit == "seconds":
+        return f"{pool.audio_seconds / elapsed:.1f}x real time"
+    return f"{pool.pages / elapsed:.2f} pages/s"
+
+
+def pool_table(figures: RunFigures) -> Table:
+    """One line for each pool."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("pool", "actors", "parts", "read", "rate", "failures", "left"):
         table.add_column(name, justify="left" if name == "pool" else "right")
-    elapsed = time.monotonic() - state.started
-    for task, pool in state.pools.items():
-        rate = pool.units / elapsed if elapsed else 0.0
-        shown = f"{rate:.1f}x real time" if pool.work.unit == "seconds" else f"{rate:.2f} pages/s"
-        parts = f"{pool.parts}/{pool.work.parts}"
-        table.add_row(task, pool.actors, parts, _units(pool, pool.units), shown, str(pool.failures), _left(state, pool))
-    table.caption = f"{_clock(elapsed)} elapsed" + (f", {state.answers} answers" if state.answers else "")
+    for task, pool in figures.pools.items():
+        parts, failed = f"{pool.parts}/{pool.parts_expected}", str(pool.parts_failed)
+        left = clock(seconds_left(figures, pool))
+        table.add_row(task, pool.actors_planned, parts, _read(pool), rate(figures, pool), failed, left)
+    answers = f", {figures.answers} answers" if figures.answers else ""
+    table.caption = f"{clock(figures.elapsed())} elapsed{answers}"
     return table
 
 
-def _line(state: _State) -> str:
-    elapsed = time.monotonic() - state.started
+def progress_line(figures: RunFigures) -> str:
+    """The same in one line."""
     pools = [
-        f"{task} {pool.parts}/{pool.work.parts} parts, {_units(pool, pool.units)}, {_left(state, pool)} left"
-        for task, pool in state.pools.items()
+        f"{task} {pool.parts}/{pool.parts_expected} parts, {_read(pool)}, {clock(seconds_left(figures, pool))} left"
+        for task, pool in figures.pools.items()
     ]
-    answers = [f"{state.answers} answers"] if state.answers else []
-    failures = [f"failures: {', '.join(f'{n} {c}' for c, n in state.categories.items())}"] if state.categories else []
-    return f"[{_clock(elapsed)}] " + "; ".join(pools + answers + failures)
+    answers = [f"{figures.answers} answers"] if figures.answers else []
+    named = ", ".join(f"{number} {category}" for category, number in figures.categories.items())
+    return f"[{clock(figures.elapsed())}] " + "; ".join(pools + answers + ([f"failures: {named}"] if named else []))

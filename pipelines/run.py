@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cluster.pools import PoolPlan, Resources, plan_pools
+from cluster.pools import PoolPlan, Resources, Work, plan_pools
 from cluster.session import available_cpus, expected_resources, ray_session
 from encoders.registry import EncoderEntry
-from pipelines.batches import Branch, form_branches, work_of
+from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
+from pipelines.figures import RunFigures
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
 from pipelines.formats import migrate
 from pipelines.known import known_assets
 from pipelines.lease import LEASE_SECONDS, Lease
 from pipelines.ledger import Ledger, read_ledger
+from pipelines.live import Live
 from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, select
 from pipelines.passwords import Passwords
 from pipelines.progress import Progress
@@ -88,6 +90,8 @@ class Run:
         self.configs = {task: settings.encoder(task) for task in self.entries}
         self.lease = Lease(self.storage, self.verb, wait=wait, seconds=lease_seconds, note=progress.note)
         self._stop = StopRequest()
+        self._live = Live()
+        self._figures: RunFigures | None = None
         self._held = ExitStack()
         self._resources: Resources | None = None
         self._decoder_lease: DecoderHandle | None = None
@@ -98,7 +102,7 @@ class Run:
         that came before the manifest was frozen, or for a second one while the last publish went on."""
         started = time.monotonic()
         self.storage.check_writable()
-        with self.lease, self._stop:
+        with self.lease, self._stop, self._live:
             fingerprints = self.fingerprints()
             self._take_over()
             files = self._resume(fingerprints) or self._begin(fingerprints)
@@ -113,7 +117,9 @@ class Run:
                 raise StorageError(f"{broken}; what was committed before is kept") from error
         ledger = read_ledger(self.storage)
         nothing_new = published is None and not interrupted
-        return Outcome(files.run_id, ledger, interrupted, nothing_new, time.monotonic() - started)
+        outcome = Outcome(files.run_id, ledger, interrupted, nothing_new, time.monotonic() - started)
+        self.progress.ended(outcome)
+        return outcome
 
     @cached_property
     def earlier(self) -> list[RunFiles]:
@@ -147,6 +153,8 @@ class Run:
 
     def _end(self, files: RunFiles, interrupted: bool) -> Published | None:
         """The last publish. A signal in it changes nothing: all work is done, and so is the run a moment later."""
+        if self._figures is not None and interrupted:
+            self._figures.ended = "interrupted"
 
         def wait() -> None:
             self.progress.note("the last publish is under way and ends the run; again to stop at once")
@@ -262,10 +270,10 @@ class Run:
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
         """Read every part that is not committed yet. Ray is not started when there is none."""
-        left = _left(files)
+        left = left_parts(files)
         if not left.num_rows:
             return
-        branches = _remaining(files, set(pc.unique(left["batch"]).to_pylist()))
+        branches = remaining_branches(files, set(pc.unique(left["batch"]).to_pylist()))
         work = work_of(left, self.entries)
         resources = self._ray()
         plan = plan_pools(work, resources, self.settings.cluster, answers=left.num_rows if self.question else 0)
@@ -277,9 +285,11 @@ class Run:
 
         every = self.settings.run.publish_every
         due = time.monotonic() + (every or 0) * 60
-        with self.progress.running(work, plan) as advance, self._stop.draining(drain):
+        figures = self._telling(files, work, plan)
+        with self.progress.running(figures) as told, self._stop.draining(drain):
             for rows in self._stream(files, attempt, branches, plan):
-                advance(rows)
+                figures.advance(rows)
+                told(rows)
                 self.lease.check()
                 if every and time.monotonic() >= due:
                     publish(files, self.lease)
@@ -325,11 +335,23 @@ class Run:
         if not missing:
             return
         resources = self._ray()
-        decoder = self._decoder(plan_pools([], resources, self.settings.cluster, answers=len(missing)))
+        plan = plan_pools([], resources, self.settings.cluster, answers=len(missing))
+        decoder = self._decoder(plan)
+        figures = self._telling(files, (), plan)
+        figures.answers_expected = figures.answers + len(missing)
         with self.progress.answering(len(missing)) as advance:
             for rows in answer_tables(self.storage, missing, self.question, decoder, files.run_id):
                 files.commit(answer_files(rows))
+                figures.answers += len(rows)
                 advance(len(rows))
+
+    def _telling(self, files: RunFiles, work: Sequence[Work], plan: PoolPlan) -> RunFigures:
+        """What this attempt has done; from the first call on it is told to whoever watches."""
+        if self._figures is None:
+            self._figures = RunFigures.begin(files.run_id, self.verb)
+            self._figures.plan(work, plan)
+            self._live.begin(files, self._figures)
+        return self._figures
 
     def _ray(self) -> Resources:
         """Start or join Ray, once, until the run ends."""
@@ -350,24 +372,6 @@ class Run:
             share = DecoderResources(num_gpus=pool.num_gpus) if pool else None
             self._decoder_lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
         return self._decoder_lease
-
-
-def _left(files: RunFiles) -> pa.Table:
-    """The parts that no commit names."""
-    done = [pa.array([part for part, _, _ in record.parts], pa.string()) for record in files.commits()]
-    manifest = files.manifest(["part_id", "modality", "units", "batch"])
-    return manifest.filter(pc.invert(pc.is_in(manifest["part_id"], value_set=pa.chunked_array(done, pa.string()))))
-
-
-def _remaining(files: RunFiles, batches: set[int]) -> list[Branch]:
-    first = 0
-    branches = []
-    for tasks, modalities, count in files.state()["branches"]:
-        own = tuple(number for number in range(first, first + count) if number in batches)
-        if own:
-            branches.append(Branch(tuple(tasks), tuple(modalities), own))
-        first += count
-    return branches
 
 
 def _failed_row(listed: dict[str, Any], run_id: str, earlier_attempts: int) -> dict[str, Any]:

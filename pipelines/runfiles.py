@@ -66,6 +66,15 @@ class RunFiles:
         self._state = self._state or self.storage.read_json(f"{self.folder}/run.json") or {}
         return self._state
 
+    def write_live(self, data: bytes) -> None:
+        """Replace what the run tells of itself while it works; see `pipelines.live`."""
+        self.storage.write_notice(f"{self.folder}/live.json", data)
+
+    def live(self) -> dict[str, Any] | None:
+        """What it told last; None when it never did."""
+        value: dict[str, Any] | None = self.storage.read_json(f"{self.folder}/live.json")
+        return value
+
     # -- manifest ---------------------------------------------------------------------------------------------
     def freeze(self, manifest: Manifest) -> None:
         """Write listing and batches; a run exists once its run.json is written after this.

@@ -10,7 +10,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
@@ -47,6 +47,9 @@ class RunConfig(BaseModel):
     prune: bool = Field(False, description="remove the rows of assets that are gone from the sources")
     stall_seconds: float = Field(
         600.0, gt=0, description="end a worker that makes no progress for so long, and read its parts again"
+    )
+    log: Literal["text", "json"] = Field(
+        "text", description="progress for people, or JSON lines with run_id and part_id"
     )
     strict: bool = Field(False, description="exit 1 when any part failed")
     price_per_gpu_hour: float = Field(2.5, ge=0, description="for the cost that interlace plan prints")

@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cluster.gpu_busy import GpuMeter
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.fault_points import fault_point
@@ -63,9 +64,11 @@ class PerceiveStage:
         self._most: int | None = None  # parts at once, since memory ran out over more
         self._encoder = entry.build(config)
         self._encoder.load(device)
+        self._gpu = GpuMeter.of(device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A packed batch, as the manifest has it or as an earlier pool left it, with what this encoder reads."""
+        started = time.perf_counter()
         rows = unpack(block)
         if not rows or (rows[0].get("status") is None and self._files.stopping(self._context.attempt)):
             return pack([])  # what an earlier pool has read already goes on
@@ -82,6 +85,9 @@ class PerceiveStage:
         attempts = {r["part_id"]: (r.get("earlier_attempts") or 0) + strikes[r["part_id"]] + 1 for r in rows}
         made = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
         made[0]["note"] = self._note(rows, strikes)
+        busy = self._gpu.take() if self._gpu else None
+        call = {"task": self._entry.task, "seconds": time.perf_counter() - started, "gpu_busy": busy}
+        made[0]["calls"] = [*(rows[0].get("calls") or ()), call]
         return pack(made)
 
     def _killer(self, row: dict[str, Any], strikes: Strikes) -> Failure:
@@ -197,6 +203,8 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+_CALLS = pa.list_(pa.struct({"task": pa.string(), "seconds": pa.float64(), "gpu_busy": pa.float64()}))
+
 STREAM = pa.schema(
     [
         *PARTS,
@@ -206,10 +214,11 @@ STREAM = pa.schema(
         pa.field("earlier_attempts", pa.int32()),
         pa.field("answer", pa.struct(list(ANSWERS))),
         pa.field("note", pa.string()),
+        pa.field("calls", _CALLS),
     ]
 )
 """A part between stages: a row of `parts`, what the manifest says of it, its answer when it was asked for, and on the
-first row of a batch what happened to its workers."""
+first row of a batch what happened to its workers, and how long each pool took over it."""
 
 PACKED = pa.schema({"parts": pa.large_binary()})
 
@@ -249,7 +258,7 @@ class WritingStage:
         self._watch = StallWatch(context.stall_seconds)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A packed batch to its parts' (part_id, modality, status, pages, seconds, category, stage seconds), packed."""
+        """A packed batch to what became of its parts, packed."""
         return pack_table(rows_to_table(self._write(self._stage(block)), PROGRESS))
 
     def _write(self, block: pa.Table) -> list[dict[str, Any]]:
@@ -269,14 +278,15 @@ class WritingStage:
                 {
                     "part_id": row["part_id"],
                     "uri": row["uri"],
-                    "modality": row["modality"],
                     "status": row["status"],
+                    "units": row["units"],
                     "pages": len(pages or ()),
                     "audio_seconds": speech["duration"] if speech else 0.0,
-                    "categories": [failure["category"] for failure in row["failures"]],
+                    "failures": [{name: failure[name] for name in ("task", "category")} for failure in row["failures"]],
                     "answered": row["part_id"] in answered,
                     "seconds": row["seconds"],
                     "note": row["note"],
+                    "calls": row["calls"],
                 }
             )
         return rows
@@ -286,13 +296,14 @@ PROGRESS = pa.schema(
     {
         "part_id": pa.string(),
         "uri": pa.string(),
-        "modality": pa.string(),
         "status": pa.string(),
+        "units": pa.float64(),
         "pages": pa.int32(),
         "audio_seconds": pa.float64(),
-        "categories": pa.list_(pa.string()),
+        "failures": pa.list_(pa.struct({"task": pa.string(), "category": pa.string()})),
         "answered": pa.bool_(),
         "seconds": PARTS.field("seconds").type,
         "note": pa.string(),
+        "calls": _CALLS,
     }
 )

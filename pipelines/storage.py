@@ -157,6 +157,19 @@ class Storage:
                 _partial(path, data).replace(path)
             fault_point("storage.written", self.below(path))
 
+    def write_notice(self, path: str, data: bytes) -> None:
+        """Write a small file that nothing depends on: readers see all of it or nothing, but it may be lost with the
+        machine, and no fault is injected into it."""
+        with told("write", self.shown(path)):
+            if self.remote:
+                with self.filesystem.open_output_stream(path) as stream:
+                    stream.write(data)
+            else:
+                target = Path(path)
+                partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+                partial.write_bytes(data)
+                partial.replace(target)
+
     def write_if_absent(self, path: str, data: bytes) -> bool:
         """Create a file; False when it exists already with other contents. Atomic against other writers.
 

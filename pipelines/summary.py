@@ -40,8 +40,8 @@ def query_line(storage: Storage) -> str:
     )
 
 
-def print_ledger(console: Console, ledger: Ledger) -> None:
-    """The four accounts, and what is wrong with them."""
+def ledger_table(ledger: Ledger) -> Table:
+    """The four accounts."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for name in ("listed", "", *TERMS):
@@ -50,7 +50,12 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
         sign = "=" if account.balanced else "[red]≠[/red]"
         values = [f"{account.terms[term]:.0f}" for term in TERMS]
         table.add_row(account.unit.replace("_", " "), f"{account.listed:.0f}", sign, *values)
-    console.print(table)
+    return table
+
+
+def print_ledger(console: Console, ledger: Ledger) -> None:
+    """The four accounts, and what is wrong with them."""
+    console.print(ledger_table(ledger))
     if ledger.categories:
         named = ", ".join(f"{count} {category}" for category, count in ledger.categories.most_common())
         console.print(f"failures: {named}", soft_wrap=True)

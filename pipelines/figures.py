@@ -1,0 +1,154 @@
+"""What a run has done so far, by pool: the one source of its progress, its log lines, `status --watch` and metrics."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from threading import Lock
+from typing import Any
+
+from cluster.pools import PoolPlan, Work
+
+SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 600.0)
+FILL = (0.125, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+@dataclass(slots=True)
+class Spread:
+    """How values are spread: how many up to each bound, those over the last one, and their sum."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.bounds = tuple(self.bounds)  # JSON has lists alone
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float) -> None:
+        """One more."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    @property
+    def mean(self) -> float | None:
+        """None of nothing."""
+        number = sum(self.counts)
+        return self.total / number if number else None
+
+
+@dataclass(slots=True)
+class PoolFigures:
+    """One pool. Units are pages, or seconds of audio; ``pages`` and ``audio_seconds`` are what was really read."""
+
+    unit: str
+    parts_expected: int
+    units_expected: float
+    batch_units: float  # how much a full batch holds
+    actors_planned: str
+    parts: int = 0
+    parts_failed: int = 0  # not read, or not whole
+    units: float = 0.0  # of the manifest, of the parts that are done
+    pages: int = 0
+    audio_seconds: float = 0.0
+    batch_seconds: Spread = field(default_factory=lambda: Spread(SECONDS))  # of an actor, fetching included
+    batch_fill: Spread = field(default_factory=lambda: Spread(FILL))
+    gpu_busy: float | None = None  # share of the last batch's time; None without a GPU
+    waiting: int = 0  # batches before the pool
+    in_hand: int = 0  # batches that its actors have
+    actors: int = 0
+    actors_starting: int = 0
+    failures: dict[str, int] = field(default_factory=dict)  # by category
+
+
+@dataclass(slots=True)
+class RunFigures:
+    """One attempt at a run. Written by the driver's main thread; `snapshot` may be called from any."""
+
+    run_id: str
+    verb: str
+    started: float  # seconds since 1970
+    pools: dict[str, PoolFigures] = field(default_factory=dict)
+    answers: int = 0
+    answers_expected: int = 0
+    updated: float = 0.0  # when this was told last
+    ended: str = ""  # finished | interrupted | failed; empty while it works
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @classmethod
+    def begin(cls, run_id: str, verb: str) -> RunFigures:
+        """Nothing was done yet."""
+        return cls(run_id, verb, time.time())
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> RunFigures:
+        """The inverse of `snapshot`."""
+        pools = {task: PoolFigures(**pool) for task, pool in value["pools"].items()}
+        for pool in pools.values():
+            for name in ("batch_seconds", "batch_fill"):
+                setattr(pool, name, Spread(**getattr(pool, name)))
+        return cls(**{**value, "pools": pools})
+
+    def plan(self, work: Sequence[Work], plan: PoolPlan) -> None:
+        """What is to be read, and by which pools."""
+        with self._lock:
+            for item in work:
+                if item.parts:
+                    pool = plan.pool(item.task)
+                    actors = f"{pool.actors}-{pool.max_actors}" if pool.actors != pool.max_actors else f"{pool.actors}"
+                    self.pools[item.task] = PoolFigures(item.unit, item.parts, item.units, pool.batch_units, actors)
+
+    def advance(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """One batch was committed: what `WritingStage` tells of its parts."""
+        if not rows:
+            return
+        with self._lock:
+            calls = rows[0]["calls"] or ()
+            units = sum(row["units"] for row in rows)
+            self.answers += sum(row["answered"] for row in rows)
+            for call in calls:
+                pool = self.pools[call["task"]]
+                pool.parts += len(rows)
+                pool.units += units
+                pool.parts_failed += sum(row["status"] != "ok" for row in rows)
+                pool.pages += sum(row["pages"] for row in rows)
+                pool.audio_seconds += sum(row["audio_seconds"] for row in rows)
+                pool.batch_seconds.add(call["seconds"])
+                pool.batch_fill.add(units / pool.batch_units)
+                pool.gpu_busy = call["gpu_busy"]
+            for failure in (failure for row in rows for failure in row["failures"]):
+                task = failure["task"] if failure["task"] in self.pools else calls[0]["task"] if calls else ""
+                if task:
+                    failures = self.pools[task].failures
+                    failures[failure["category"]] = failures.get(failure["category"], 0) + 1
+
+    def queues(self, seen: Mapping[str, Mapping[str, int]]) -> None:
+        """What waits before the pools and what they have in hand, as `pipelines.queues` sees it."""
+        with self._lock:
+            for task, numbers in seen.items():
+                if task in self.pools:
+                    for name, value in numbers.items():
+                        setattr(self.pools[task], name, value)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All of it as JSON, as of now."""
+        with self._lock:
+            pools = {task: asdict(pool) for task, pool in self.pools.items()}
+            names = ("run_id", "verb", "started", "answers", "answers_expected", "ended")
+            return {name: getattr(self, name) for name in names} | {"pools": pools, "updated": time.time()}
+
+    @property
+    def categories(self) -> dict[str, int]:
+        """Failures by category over all pools."""
+        with self._lock:
+            found: dict[str, int] = {}
+            for pool in self.pools.values():
+                for category, number in pool.failures.items():
+                    found[category] = found.get(category, 0) + number
+            return found
+
+    def elapsed(self, now: float | None = None) -> float:
+        """Seconds since the attempt began."""
+        return max(0.0, (time.time() if now is None else now) - self.started)
