@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import linear
 
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
 from decoder.loops import doubtful, repeats
 from decoder.prefixes import block_names
-from decoder.rows import alike_rows
+from decoder.rows import Lay, PackedLinear, alike_rows, as_stored, inputs_first
 from decoder.sequence import DecoderError, Delta, Finish, Overloaded, Priority, Sampling, SequenceRequest, TextSegment
 from decoder.text_stream import TextStream
 from tests.decoder.test_engine import some_requests
@@ -155,12 +154,15 @@ def test_a_character_waits_for_its_bytes_and_a_stop_for_its_end() -> None:
     assert shown[:5] == ["n", "", "é", " ", ""]
 
 
-def test_rows_that_are_alike_are_counted_as_products_say() -> None:
-    weight = torch.randn(48, 32)
-    rows = alike_rows([(weight, 64)])
-    random = torch.randn(64, 32)
+@pytest.mark.parametrize("lay", [PackedLinear, inputs_first, as_stored])
+def test_rows_that_are_alike_are_counted_as_products_say(lay: Lay) -> None:
+    linear = torch.nn.Linear(32, 48).requires_grad_(False)
+    rows, random = alike_rows([(linear.weight, 64)], lay), torch.randn(64, 32)
+    truth = linear(random)
+    laid = lay(linear)
+    assert torch.allclose(laid(random), truth, atol=1e-5)
     for count in range(2, rows + 1):
-        assert torch.equal(linear(random[:count], weight)[:2], linear(random[:2], weight))
+        assert torch.equal(laid(random[:count])[:2], laid(random[:2]))
 
 
 @pytest.mark.parametrize("sampling", [Sampling(1.0, seed=-1), Sampling(1.0, seed=1 << 80), Sampling(5e-324, top_p=0.9)])
