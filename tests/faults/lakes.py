@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,12 @@ def parts_redone(faults: Faults) -> int:
     """How many times a part was read again, as counted at the place where encoders are called."""
     read = Counter(part for hit in faults.log("*.read") for part in hit.detail.split())
     return read.total() - len(read)
+
+
+def seconds_to_recover(faults: Faults) -> float:
+    """How long it took until the last part that was read again was in hand again."""
+    times: dict[str, list[float]] = {}
+    for hit in faults.log("*.read"):
+        for part in hit.detail.split():
+            times.setdefault(part, []).append(hit.time)
+    return max(max(after - before for before, after in pairwise(seen)) for seen in times.values() if len(seen) > 1)

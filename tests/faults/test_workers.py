@@ -7,7 +7,6 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pipelines.tables import read_table
 from tests.decoder.tiny import save_tiny
 from tests.encoders.media_files import noise, sound
 from tests.faults.arming import Faults, wait_until
+from tests.faults.lakes import parts_redone, seconds_to_recover
 from tests.faults.table import FaultRow, FaultTable
 from tests.faults.workers import Driver
 
@@ -63,19 +63,6 @@ def reads(faults: Faults, task: str = "*") -> Counter[str]:
     return Counter(part for hit in faults.log(f"{task}.read") for part in hit.detail.split())
 
 
-def redone(faults: Faults) -> int:
-    return sum(count - 1 for count in reads(faults).values())
-
-
-def recovery(faults: Faults) -> float:
-    """Seconds until the last part that was read again was in hand again."""
-    times: dict[str, list[float]] = {}
-    for hit in faults.log("*.read"):
-        for part in hit.detail.split():
-            times.setdefault(part, []).append(hit.time)
-    return max(max(after - before for before, after in pairwise(seen)) for seen in times.values() if len(seen) > 1)
-
-
 @pytest.mark.full
 def test_one_worker_dies(
     driver: Driver, archive: Path, undisturbed: Rows, tmp_path: Path, fault_table: FaultTable
@@ -88,8 +75,10 @@ def test_one_worker_dies(
     assert result["balanced"] and rows(tmp_path) == undisturbed
     assert "a worker of ocr died over" in result["notes"]
     largest = max(len(hit.detail.split()) for hit in faults.log("ocr.read"))
-    assert 0 < redone(faults) <= 2 * largest
-    fault_table.add(FaultRow("one worker killed", 1, len(undisturbed), 0, 0, redone(faults), recovery(faults)))
+    assert 0 < parts_redone(faults) <= 2 * largest
+    fault_table.add(
+        FaultRow("one worker killed", 1, len(undisturbed), 0, 0, parts_redone(faults), seconds_to_recover(faults))
+    )
 
 
 def test_every_worker_of_every_pool_dies_in_flight(
@@ -113,8 +102,10 @@ def test_every_worker_of_every_pool_dies_in_flight(
     assert result["balanced"] and rows(tmp_path) == undisturbed
     assert writer.hits >= 2
     largest = max(len(hit.detail.split()) for hit in faults.log("*.read"))
-    assert 0 < redone(faults) <= 4 * 2 * largest
-    fault_table.add(FaultRow("all workers killed", 5, len(undisturbed), 0, 0, redone(faults), recovery(faults)))
+    assert 0 < parts_redone(faults) <= 4 * 2 * largest
+    fault_table.add(
+        FaultRow("all workers killed", 5, len(undisturbed), 0, 0, parts_redone(faults), seconds_to_recover(faults))
+    )
 
 
 def test_several_killers_in_one_batch_cost_one_worker_each_and_one(
@@ -137,7 +128,7 @@ def test_several_killers_in_one_batch_cost_one_worker_each_and_one(
     # In each batch one death finds out that there are killers, and one more finds each of them.
     assert dead <= sum(1 + len(killers & batch) for batch in batches if killers & batch)
     assert max(reads(faults).values()) <= STRIKES + len(killers)
-    fault_table.add(FaultRow("parts that kill", 3, 12, 0, 0, redone(faults), recovery(faults)))
+    fault_table.add(FaultRow("parts that kill", 3, 12, 0, 0, parts_redone(faults), seconds_to_recover(faults)))
 
 
 def test_memory_that_runs_out_halves_the_batch(
@@ -151,7 +142,9 @@ def test_memory_that_runs_out_halves_the_batch(
     sizes = [len(hit.detail.split()) for hit in faults.log("ocr.read")]
     assert sizes[0] > 1 and sizes[1] == sizes[0] // 2
     assert set(sizes[sizes.index(1) :]) == {1}  # what fitted is remembered
-    fault_table.add(FaultRow("memory runs out", sum(n > 1 for n in sizes), len(undisturbed), 0, 0, redone(faults)))
+    fault_table.add(
+        FaultRow("memory runs out", sum(n > 1 for n in sizes), len(undisturbed), 0, 0, parts_redone(faults))
+    )
 
 
 @pytest.mark.full
@@ -173,7 +166,7 @@ def test_work_that_stands_still_is_named_ended_and_set_aside(
     assert re.match(r"no progress for \d+ s, 2 times", failure["message"]) and failure["task"] == "ocr"
     assert re.search(r"a worker of ocr made no progress for \d+ s and was ended over", result["notes"])
     assert str(source / "2.txt") in result["notes"]
-    fault_table.add(FaultRow("work that stands still", 2, 6, 0, 0, redone(faults), recovery(faults)))
+    fault_table.add(FaultRow("work that stands still", 2, 6, 0, 0, parts_redone(faults), seconds_to_recover(faults)))
 
 
 @pytest.mark.full
@@ -200,7 +193,7 @@ def test_the_decoder_dies_in_mid_batch(driver: Driver, tmp_path: Path, fault_tab
     first, second = dict.fromkeys(hit.pid for hit in hits)
     died = max(hit.time for hit in hits if hit.pid == first)
     seconds = min(hit.time for hit in hits if hit.pid == second) - died
-    assert redone(faults) == 0  # nothing is read again for want of an answer
+    assert parts_redone(faults) == 0  # nothing is read again for want of an answer
     fault_table.add(FaultRow("decoder killed in mid-batch", 1, LETTERS, 0, 0, 0, seconds))
 
 
