@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cluster.pools import plan_pools
 from cluster.service_times import ServiceTime
-from cluster.session import local_resources
+from cluster.session import expected_resources, local_resources
 from pipelines.batches import work_of
 from pipelines.progress import Progress
 from pipelines.run import Run
@@ -29,7 +29,7 @@ def print_forecast(
     manifest = run.scan()
     answers = manifest.count("new", "unchanged") if run.question else 0
     service = measured_times(Storage(out)) if out else {}
-    resources = local_resources(settings.cluster)
+    resources = expected_resources(settings.cluster)
     plan = plan_pools(
         work_of(manifest.parts, run.entries), resources, settings.cluster, answers=answers, service=service
     )
