@@ -48,15 +48,10 @@ STEPS = {
 }
 """What the driver has done when it dies -> the fault point, what it is reached with, and the how manieth time."""
 QUICK = {
-    "lease taken",
     "manifest written",
-    "run exists",
     "parts read",
-    "rows written",
     "record",
-    "rows of assets written",
     "publish planned",
-    "rows that stay written",
     "after the commit to parts",
     "before the commit to assets",
     "second publish half done",

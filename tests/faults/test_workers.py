@@ -108,6 +108,7 @@ def test_every_worker_of_every_pool_dies_in_flight(
     )
 
 
+@pytest.mark.full
 def test_several_killers_in_one_batch_cost_one_worker_each_and_one(
     driver: Driver, tmp_path: Path, fault_table: FaultTable
 ) -> None:
@@ -131,6 +132,7 @@ def test_several_killers_in_one_batch_cost_one_worker_each_and_one(
     fault_table.add(FaultRow("parts that kill", 3, 12, 0, 0, parts_redone(faults), seconds_to_recover(faults)))
 
 
+@pytest.mark.full
 def test_memory_that_runs_out_halves_the_batch(
     driver: Driver, archive: Path, undisturbed: Rows, tmp_path: Path, fault_table: FaultTable
 ) -> None:
