@@ -46,6 +46,7 @@ BENCHES = (
           ("--pages", "10"), ("--pages", "2", "--languages", "ru", "ar", "hi", "ko", "th", "he")),
     Bench("detection", "interface elements and drawn things that training never saw", "detection",
           (), ("--pages", "12", "--only", "elements", "scenes", "speed")),
+    Bench("chat_routing", "which specialists a plain chat wakes, over written prompts", "chat_routing"),
     Bench("parity", "OCR engines against ONNX Runtime", "ocr_parity"),
     Bench("speech_wer", "word error of generated speech, faster-whisper beside it", "speech_wer",
           ("--voices", "heart"), ("--voices", "heart")),

@@ -2,7 +2,9 @@
 
     python -m benchmarks.detection [--data benchmarks/detection_data] [--pages 40] [--only elements scenes]
 
-The screens are of UI kits (Spectre, Primer) and with icons (Lucide) that were kept out of training whole; the scenes
+The screens are of UI kits and with icons that were kept out of training whole. Those of Daisy and Chota with Phosphor
+icons (`later`) were made after all rules of the detector and read once: theirs are the figures to expect. On those of
+Spectre and Primer with Lucide icons three rules of pointing were learned. The scenes
 show categories that no training drawing showed (drawn by Fluent, Twemoji and Noto, the last a set kept out whole).
 Photographs are development data; the default weights have seen none. Figures:
   element AP50   mean over kinds of the average precision at an overlap of 0.5; "any kind": boxes alone
@@ -33,6 +35,8 @@ from encoders.results import Line, extent
 
 DATA = Path("benchmarks/detection_data")
 PHOTOS = Path("../shared/data/dev/photos")
+LATER = "-- screens of Daisy and Chota with Phosphor icons, to which nothing was fitted"
+EARLIER = "-- screens of Spectre and Primer with Lucide icons, on which three rules of pointing were learned"
 FIELDS = ("text field", "text area", "dropdown", "check box", "radio button", "switch", "slider")
 PRESSED = ("button", "link", "tab", "menu item")
 
@@ -40,7 +44,9 @@ PRESSED = ("button", "link", "tab", "menu item")
 class Remembering(GuiEncoder):
     """Reads every image once, however often it is asked."""
 
-    lines: dict[int, list[Line]] = {}  # noqa: RUF012
+    def __init__(self, config: GuiConfig) -> None:
+        super().__init__(config)
+        self.lines: dict[int, list[Line]] = {}
 
     def _read(self, image: Any) -> list[Line]:
         if id(image) not in self.lines:
@@ -256,8 +262,11 @@ def main() -> None:
     options.add_argument("--device", default="cpu", help="of the speed figure: cpu or cuda")
     options.add_argument("--only", nargs="*", default=["elements", "pointing", "scenes", "photos", "speed"])
     chosen = options.parse_args()
-    if {"elements", "pointing"} & set(chosen.only):
-        screens = load_screens(chosen.data, chosen.pages)
+    for folder, about in ((chosen.data / "later", LATER), (chosen.data, EARLIER)):
+        if not {"elements", "pointing"} & set(chosen.only):
+            break
+        print(about)
+        screens = load_screens(folder, chosen.pages)
         if "elements" in chosen.only:
             encoder = GuiEncoder(GuiConfig(min_confidence=0.1))
             encoder.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def passages(precontext: Sequence[Precontext]) -> list[Passage]:
         elif isinstance(entry.result, Speech):
             found += _turns(entry.result, entry.soft)
         else:
-            found += [_object(item, index, entry.soft) for index, item in enumerate(entry.result)]
+            found += _detections(entry.name, entry.result, entry.soft, pages > 1)
     return found
 
 
@@ -90,7 +91,18 @@ def _turn(chunks: Sequence[Chunk], turn: Sequence[int], soft: SoftTokens | None)
     return Passage(f"[{minutes}:{seconds:02d}{speaker}] {text}", "", soft.of(1, turn) if soft is not None else None)
 
 
-def _object(item: Detection, index: int, soft: SoftTokens | None) -> Passage:
-    left, top, right, bottom = (round(edge) for edge in extent(item.quad))
-    vectors = soft.of(item.page, [index]) if soft is not None else None
-    return Passage(f"{item.label} at ({left}, {top}) to ({right}, {bottom})", f"Page {item.page}", vectors)
+_FOUND = {"gui_detection": "Interface elements found"}
+
+
+def _detections(name: str, items: Sequence[Detection], soft: SoftTokens | None, paged: bool) -> Iterator[Passage]:
+    """How many of what were found, none included, and a line for each: label, box in pixels, confidence."""
+    counts = ", ".join(f"{count} {label}" for label, count in Counter(item.label for item in items).items())
+    yield Passage(f"{_FOUND.get(name, 'Objects found')}: {counts or 'none'}")
+    paged = paged or len({item.page for item in items}) > 1
+    on_page: Counter[int] = Counter()
+    for item in items:
+        left, top, right, bottom = (round(edge) for edge in extent(item.quad))
+        text = f"{item.label} at ({left}, {top}) to ({right}, {bottom}), confidence {item.confidence:.2f}"
+        vectors = soft.of(item.page, [on_page[item.page]]) if soft is not None else None
+        on_page[item.page] += 1
+        yield Passage(text, f"Page {item.page}" if paged else "", vectors)

@@ -20,13 +20,14 @@ from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult, Speech
 from encoders.speech.matching import match_speakers
 from pipelines.question import Question
-from pipelines.rows import page_of, speech_of
+from pipelines.rows import detection_of, page_of, speech_of
 from pipelines.stages import RunContext, pack, unpack
 from pipelines.storage import Storage, told
 from pipelines.tables import ANSWERS, PARTS, read_rows, read_table, rows_to_table
 
 CALLS = 4  # batches under way at the decoder: the next is prepared while one is written
 BATCH_ASSETS = 16
+DETECTED = {"object_detection": "objects", "gui_detection": "gui_elements"}  # task to column of `parts`
 
 
 class AnswerStage:
@@ -105,6 +106,9 @@ def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
         if row["pages"]:
             pages = tuple(page_of(page) for page in row["pages"])
             found.append(Precontext("ocr", DocumentResult(pages), row["part_id"]))
+        for name, column in DETECTED.items():
+            if row[column] is not None:
+                found.append(Precontext(name, tuple(map(detection_of, row[column])), row["part_id"]))
     for (part_id, _), speech in zip(spoken, matched, strict=True):
         found.append(Precontext("speech_to_text", speech, part_id))
     return tuple(found)
@@ -137,7 +141,7 @@ def answer_tables(
 
 def whole_assets(storage: Storage, uris: set[str]) -> Iterator[list[dict[str, Any]]]:
     """The rows of `parts` of each asset, in order of range; memory holds a few assets at a time."""
-    columns = ["part_id", "uri", "etag", "range_start", "pages", "speech"]
+    columns = ["part_id", "uri", "etag", "range_start", "pages", "speech", *DETECTED.values()]
     parts = read_table(storage, "parts")
     todo = iter(sorted(uris))
     while some := list(islice(todo, BATCH_ASSETS)):

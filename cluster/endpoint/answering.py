@@ -21,6 +21,7 @@ from decoder.protocol.queries import DETECTIONS, queries
 from decoder.protocol.request import CompletionRequest, read_request
 from decoder.protocol.response import DONE, Reply
 from decoder.protocol.results import task_content
+from decoder.protocol.routing import Route, route
 from decoder.sequence import DecoderError, DecoderUnavailable
 
 _LARGE_BODY = 256 << 10  # bytes; a longer body is parsed outside the event loop
@@ -76,8 +77,7 @@ class ChatService:
         if found.task is not None or not wanted.bypass:
             files = await asyncio.to_thread(attachments, request) if len(body) > _LARGE_BODY else attachments(request)
             if files or found.task is not None:
-                looked_for = queries(request) if found.task in DETECTIONS else ()
-                perceived = await self.perceiver(files, found.task, looked_for)
+                perceived = await self.perceiver(files, found.task, _route(request, found.task))
         reply = Reply(request.model, precontext=perceived.items, active_parameters=perceived.parameters)
         turn = Turn(request, wanted, found, perceived, reply, started)
         if found.called is not None:
@@ -145,3 +145,11 @@ class ChatService:
             turn.first_token = time.monotonic() - turn.started
         describe(turn.reply, turn.request, result)
         turn.reply.active_parameters = {**turn.perceived.parameters, **self._decoder.parameters}
+
+
+def _route(request: CompletionRequest, task: str | None) -> Route:
+    """Who looks for what: a detection task for the phrases of the last user turn, a chat for what its words ask."""
+    if task is None:
+        return route(request)
+    looked_for = {task: queries(request)} if task in DETECTIONS else {}
+    return Route(images=looked_for, documents=looked_for)

@@ -47,7 +47,6 @@ class EncoderReplica:
         self._opener = MediaOpener(config.opening, opening)
         # A page that is read from its text layer has no pixels unless they are asked for.
         self._pictures = MediaOpener(config.opening.model_copy(update={"ocr": "always"}), opening)
-        self._parameters = self._encoder.parameters()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=task)
         self._batched = serve.batch(self._batch, max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
 
@@ -77,13 +76,15 @@ class EncoderReplica:
         looked = [self._look(item) for item in items]
         fit = [item for item, found in zip(items, looked, strict=True) if not isinstance(found, Failure)]
         perceptions = iter(self._perceive(fit))
+        parameters = self._encoder.parameters()  # some networks are loaded when they are first needed
         readings = []
         for found in looked:
             if isinstance(found, Failure):
                 readings.append(Reading(Perception(None, failures=(found,)), {}))
             else:
                 bare = replace(next(perceptions), features=np.zeros((0, 0), np.float16), spans=())
-                readings.append(Reading(bare, self._parameters, found))
+                took = {name: n for name, n in parameters.items() if name in (bare.networks or parameters)}
+                readings.append(Reading(bare, took, found))
         return readings
 
     def _look(self, item: MediaInput) -> float | Failure:

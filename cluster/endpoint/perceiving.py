@@ -17,6 +17,7 @@ from decoder.precontext import Precontext
 from decoder.protocol.attachments import REJECTED, Attachment
 from decoder.protocol.errors import ChatError, bad_request, from_failure
 from decoder.protocol.results import precontext_item, task_result
+from decoder.protocol.routing import Route
 from encoders.base import MediaInput
 from encoders.failures import Failure
 from encoders.media import sniff
@@ -46,10 +47,11 @@ class Media:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Opened:
-    """A file and the encoder that reads it."""
+    """A file, and an encoder that looks at it for these phrases (none: for everything)."""
 
     media: Media
     task: str
+    queries: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class Perceiver:
     async def picture(self, data: bytes, page: int) -> bytes:
         """One page of a document or image as WebP, in the pixels that results refer to. Raises `ChatError`."""
         media = _typed(Attachment("body", "", data=data), data)
-        task = self._task(media, None)
+        task = self._first(media)
         if media.modality == "audio":
             raise bad_request("body", f"{media.media_type} has no pages")
         item = MediaInput(media.part_id, media.part_id, media.media_type, data=data, start=page - 1, stop=page)
@@ -82,18 +84,17 @@ class Perceiver:
             raise from_failure(found, "page")
         return found
 
-    async def __call__(
-        self, attachments: Sequence[Attachment], task: str | None, queries: tuple[str, ...] = ()
-    ) -> Perceived:
-        """Read all files with the task's encoder, or each with the one that reads its kind. ``queries`` is what a
-        detector looks for. Raises `ChatError`, but tells of a URL in a text that cannot be read or is one too many."""
+    async def __call__(self, attachments: Sequence[Attachment], task: str | None, route: Route) -> Perceived:
+        """Read all files with the task's encoder, or each with those that the route names for its kind; with the first
+        one that is registered for its kind when it names none. Raises `ChatError`, but tells of a URL in a text that
+        cannot be read or is one too many."""
         parts = sum(not item.in_text for item in attachments)
         if parts > self._limits.files:
             raise ChatError(413, f"{parts} files; at most {self._limits.files} are read", field="messages")
         if task is not None and not attachments:
             raise bad_request("messages", f"task {task} needs a file or an URL, and there is none")
         with self._room() as grow:
-            return await self._perceived(attachments, task, queries, grow)
+            return await self._perceived(attachments, task, route, grow)
 
     @contextmanager
     def _room(self) -> Iterator[Callable[[int], None]]:
@@ -115,20 +116,17 @@ class Perceiver:
             self._fetched -= held
 
     async def _perceived(
-        self,
-        attachments: Sequence[Attachment],
-        task: str | None,
-        queries: tuple[str, ...],
-        grow: Callable[[int], None],
+        self, attachments: Sequence[Attachment], task: str | None, route: Route, grow: Callable[[int], None]
     ) -> Perceived:
         taken, left = _chosen(attachments, self._limits.files)
-        opened = await _together([self._open(attachments[index], task, grow) for index in taken])
-        outcomes = await _together([self._read(one, queries) for one in opened])
+        opened = await _together([self._open(attachments[index], task, route, grow) for index in taken])
+        looks = [(index, one) for index, several in zip(taken, opened, strict=True) for one in several]
+        outcomes = await _together([self._read(one) for _, one in looks])
         perceived, missing = Perceived(), list[dict[str, Any]]()
-        for index, one, outcome in zip(taken, opened, outcomes, strict=True):
+        for (index, one), outcome in zip(looks, outcomes, strict=True):
             if isinstance(outcome, Reading):
-                _add(perceived, one.media, index, one.task, outcome)
-            else:
+                _add(perceived, one, index, outcome, route.because if task is None else ())
+            elif outcome not in missing:  # what cannot be read is told of once, not by every specialist
                 missing.append(outcome)
         perceived.items += missing
         if left:
@@ -138,8 +136,10 @@ class Perceiver:
             raise bad_request("messages", str(perceived.items[0]["result"]["message"]))
         return perceived
 
-    async def _open(self, item: Attachment, task: str | None, grow: Callable[[int], None]) -> _Opened | dict[str, Any]:
-        """The file and who reads it, or what is told of it instead."""
+    async def _open(
+        self, item: Attachment, task: str | None, route: Route, grow: Callable[[int], None]
+    ) -> list[_Opened | dict[str, Any]]:
+        """The file with each specialist that looks at it, or what is told of it instead."""
         try:
             data = item.data
             if data is None:
@@ -148,30 +148,44 @@ class Perceiver:
             elif len(data) > self._limits.file_bytes:
                 raise ChatError(413, f"the file is larger than {self._limits.file_bytes} bytes", field=item.field)
             media = _typed(item, data)
-            return _Opened(media, self._task(media, task))
+            return [_Opened(media, name, queries) for name, queries in self._specialists(media, task, route)]
         except ChatError as error:
-            return _missing(item, error)
+            return [_missing(item, error)]
 
-    def _task(self, media: Media, task: str | None) -> str:
-        """Which encoder reads it: the one that was asked for, else the first that is registered for its kind."""
+    def _specialists(self, media: Media, task: str | None, route: Route) -> list[tuple[str, tuple[str, ...]]]:
+        """Who looks at a file, each with its phrases: whoever was asked for, or those of the route that look at its
+        kind, or the first that is registered for it."""
+        asked = route.of(media.modality)
         if task is not None:
             if media.modality not in ENCODERS[task].modalities:
                 kinds = " and ".join(f"{kind}s" for kind in ENCODERS[task].modalities)
                 raise bad_request(
                     media.attachment.field, f"{task} reads {kinds}, and this is {media.media_type} ({media.modality})"
                 )
-            return task
+            return [(task, asked.get(task, ()))]
+        first = self._first(media)
+        if media.media_type in _TEXTS:  # there is nothing to look at
+            return [(first, ())]
+        fit = [
+            (name, queries)
+            for name, queries in asked.items()
+            if name in self._encoders and media.modality in ENCODERS[name].modalities
+        ]
+        return fit or [(first, ())]
+
+    def _first(self, media: Media) -> str:
+        """The first encoder that is registered for the file's kind."""
         for name, entry in ENCODERS.items():
             if media.modality in entry.modalities and name in self._encoders:
                 return name
         raise bad_request(media.attachment.field, f"nothing here reads {media.media_type}")
 
-    async def _read(self, opened: _Opened | dict[str, Any], queries: tuple[str, ...]) -> Reading | dict[str, Any]:
+    async def _read(self, opened: _Opened | dict[str, Any]) -> Reading | dict[str, Any]:
         """What its encoder reads in it, or what is told of it instead."""
         if not isinstance(opened, _Opened):
             return opened
         try:
-            return await self._asked(opened.media, opened.task, queries)
+            return await self._asked(opened.media, opened.task, opened.queries)
         except ChatError as error:
             return _missing(opened.media.attachment, error)
 
@@ -248,14 +262,19 @@ def _worst(failures: Sequence[Failure]) -> Failure:
     return next((failure for failure in failures if failure.page is None), failures[0])
 
 
-def _add(perceived: Perceived, media: Media, file: int, task: str, reading: Reading) -> None:
-    result = reading.perception.result
+def _add(perceived: Perceived, opened: _Opened, file: int, reading: Reading, because: tuple[str, ...]) -> None:
+    media, task, result = opened.media, opened.task, reading.perception.result
     assert result is not None
     shaped = task_result(task, result, media.media_type, _plain_text(media))
     if isinstance(result, tuple) and media.modality == "document":
         shaped["pages"] = [{"page": p.page, "width": p.width, "height": p.height} for p in reading.perception.pages]
+    item = precontext_item(task, shaped, media.part_id, file, reading.perception.failures)
+    if opened.queries:
+        item["queries"] = list(opened.queries)
+    if because:
+        item["because"] = list(because)
     perceived.results.append(shaped)
-    perceived.items.append(precontext_item(task, shaped, media.part_id, file, reading.perception.failures))
+    perceived.items.append(item)
     perceived.entries.append(Precontext(task, result, media.part_id))
     perceived.parameters |= reading.parameters
 

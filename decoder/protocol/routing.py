@@ -1,13 +1,14 @@
 """Which specialists a plain chat needs: from the user's words alone, by stated words and no network.
 
-A question about text needs OCR, one that asks where, how many or whether there are things needs the object detector, one
-about an element of an interface the GUI detector, and one may ask for several. `routing.toml` states the words, in
-eleven languages. Rules, for each clause of the turn:
+A question about text needs OCR, one that asks where, how many or whether there are things needs the object detector,
+one about an element of an interface the GUI detector, and one may ask for several. `routing.toml` states the words,
+in eleven languages. Rules, for each clause of the turn:
 
 1. something is to be pressed, or an element of an interface is asked for: `gui_detection`
 2. a mark of documents (stamp, signature, chart), a thing of the detector's vocabulary, or "objects": `object_detection`
 3. something written, or anything on a page with writing: `ocr`
-4. what there is to see at all, or a thing that is none of these: both; a needless reading costs less than a lost one
+4. what there is to see at all, a thing that is none of these, or one that is only spoken of: both; a needless reading
+   costs less than a lost one
 5. no clause says anything: the turn before decides, and without any, `ocr`
 
 Phrases to look for are taken from English questions, since the phrase encoder knows English; elements that are listed
@@ -46,11 +47,12 @@ _TARGETS = tuple(
     for ask in (
         r"how many|count|number of",
         r"where(?:'s|\s+(?:is|are)|\s+(?:do|can|could|would|should)\s+i\s+(?:see|find))",
-        r"locate|find|detect|locali[sz]e|segment|highlight|outline|circle|spot|identify|enumerate|show|point (?:to|at|out)",
-        r"(?:positions?|locations?|coordinates?|bounding box(?:es)?|bbox(?:es)?) (?:of|for|around)",
-        r"(?:is|are) there",
+        r"locate|find|detect|locali[sz]e|segment|highlight|outline|circle|mark|spot|identify|enumerate|show",
+        r"point (?:to|at|out)",
+        r"(?:positions?|locations?|coordinates?|box(?:es)?|bbox(?:es)?) (?:of|for|around)",
+        r"(?:is|are) there|there (?:is|are)",
         r"(?:do|can|could) you (?:see|spot|recogni[sz]e)",
-        r"(?:does|do) (?:the|this|these|that) \w+ (?:show|contain|include|have|depict)",
+        r"(?:does|do) (?:the|this|these|that)(?: \w+){1,3} (?:show|contain|include|have|depict|bear|carry)",
     )
 )
 _PRESSED = re.compile(
@@ -65,7 +67,8 @@ _KIND_FOR = re.compile(
 )
 _NAMED = re.compile(
     r"\b(?:the|a|an|my)\s+(?P<target>(?:(?!the\b|a\b|an\b|in\b|into\b|on\b|from\b)[\w\"'-]+\s+){0,4}"
-    r"(?:button|box|checkbox|field|input|bar|menu|tab|icon|link|switch|toggle|slider|dropdown|dialog)s?)\b",
+    r"(?:button|box|checkbox|field|input|menu|tab|icon|link|switch|toggle|slider|dropdown|dialog|"
+    r"(?:search|address|menu|navigation|tool|side) ?bar)s?)\b",
     re.I,
 )
 _DEED = re.compile(
@@ -82,6 +85,8 @@ _DETERMINER = re.compile(
 _HEAD = re.compile(
     r"\s+(?:with|wearing|holding|of|to|for|behind|under|near|next|beside|between|riding|sitting|standing)\b.*"
 )
+_WORD = re.compile(r"[a-z]{3,}", re.I)
+_AFTER = re.compile(r"\s(?:at|of|in|on|with|without|showing|over)\s.*")
 _STATED = {"signed": "signature", "stamped": "stamp"}
 
 
@@ -129,6 +134,8 @@ def _add(found: Route, clause: str) -> None:
     asks, scene = says["asks"], says["scene"]
     target = _target(clause) if asks else ""
     element, mark, written = (_meanings()[name].search(target or clause) for name in ("elements", "marks", "texts"))
+    if says["acts"] and not element:
+        element = _NAMED.search(clause)
     if says["press"] or (element and (asks or says["acts"] or (says["lists"] and not says["reads"]))):
         _need(found, GUI, _elements(clause, target), says["press"] or element)
     elif says["marked"]:
@@ -155,6 +162,12 @@ def _add(found: Route, clause: str) -> None:
         _need(found, OCR, (), asks)
     elif says["texts"] or says["reads"]:
         _need(found, OCR, (), says["reads"] or says["texts"])
+    elif order := _order().match(clause):
+        _need(found, GUI, filter(None, [_bare(_ON_SCREEN.sub("", clause))]), order)
+        _need(found, OCR, (), order)
+    elif spoken := tuple(word for word in _WORD.findall(clause) if _is_seen(word)):
+        _need(found, OBJECTS, spoken, _WORD.search(spoken[0]))
+        _need(found, OCR, (), _WORD.search(spoken[0]))
 
 
 def _need(found: Route, task: str, phrases: Iterable[str], why: re.Match[str] | None, *, pages: bool = False) -> None:
@@ -233,7 +246,12 @@ def _tables() -> dict[str, dict[str, str]]:
 @cache
 def _meanings() -> dict[str, re.Pattern[str]]:
     """One pattern for each table of words."""
-    return {name: _pattern(languages) for name, languages in _tables().items() if name != "names"}
+    return {name: _pattern(languages) for name, languages in _tables().items() if name not in ("names", "orders")}
+
+
+@cache
+def _order() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_tables()['orders']['en']})\b", re.IGNORECASE)
 
 
 def _pattern(languages: Mapping[str, str]) -> re.Pattern[str]:
@@ -247,5 +265,5 @@ def _pattern(languages: Mapping[str, str]) -> re.Pattern[str]:
 def _seen() -> frozenset[str]:
     """Last words of what the detector's vocabulary and `routing.toml` name, without what is read as often."""
     names = _tables()["names"]
-    ends = {name.split()[-1] for name in everything(interface=False)}
+    ends = {_AFTER.sub("", name).split()[-1] for name in everything(interface=False)}
     return frozenset((ends | set(names["seen"].split())) - set(names["read"].split()))

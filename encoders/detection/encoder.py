@@ -21,6 +21,7 @@ from encoders.results import Detection, Line, Page, extent, quad
 
 if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
     from encoders.detection.candidates import Candidates, Detector, Image
+    from encoders.detection.grounding import Wanted
     from encoders.ocr.page_reader import PageReader
 
 GEOMETRY = 6  # of a feature row: x, y, width and height as shares of the page, area's root, confidence
@@ -38,6 +39,7 @@ class _Part:
     features: list[NDArray[np.float16]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)
 
     def spend(self, stage: str, since: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
@@ -158,8 +160,9 @@ class _DetectionEncoder:
         """Detect on pages that ask for the same. Where one makes the others fail each is looked at by itself."""
         started = time.perf_counter()
         images = [page.image for _, page in together if page.image is not None]
+        asked = self._asked(together[0][0].queries or None)
         try:
-            seen = self._detected(images, self._asked(together[0][0].queries or None))
+            seen = self._detected(images, asked)
         except Exception as error:  # a network may raise anything; the contract is a value
             if len(together) > 1:
                 for alone in together:
@@ -171,7 +174,9 @@ class _DetectionEncoder:
             for (state, page), found in zip(together, seen):
                 self._keep(state, page, found)
         share = (time.perf_counter() - started) / len(together)
+        networks = self._networks(asked)
         for state, _ in together:
+            state.networks |= networks
             state.seconds["detect"] = state.seconds.get("detect", 0.0) + share
 
     def _asked(self, queries: Sequence[str] | None) -> tuple[str, ...]:
@@ -181,6 +186,13 @@ class _DetectionEncoder:
         assert self._detector is not None
         found = self._detector.find_all(images, asked, vectors=self.config.features)
         return [self._surest(each) for each in found]
+
+    def _networks(self, asked: tuple[str, ...]) -> set[str]:
+        """Those that a page takes; of our own, only the finder where every element is reported by its kind."""
+        names = set(self.parameters())
+        if self.interface and not asked and not self.config.features and "namer" in names:
+            names -= {"namer", "text_embedding"}
+        return names
 
     def _keep(self, state: _Part, page: OpenedPage, found: Candidates) -> None:
         for row, label in enumerate(found.labels):
@@ -202,7 +214,8 @@ class _DetectionEncoder:
                 item = counts.get(detection.page, 0)
                 counts[detection.page] = item + 1
                 spans.append(FeatureSpan(item, at, at + 1, detection.page))
-        return Perception(result, rows, tuple(spans), tuple(state.failures), state.seconds, tuple(state.pages))
+        failures, pages, networks = tuple(state.failures), tuple(state.pages), frozenset(state.networks)
+        return Perception(result, rows, tuple(spans), failures, state.seconds, pages, networks)
 
     def _surest(self, found: Candidates) -> Candidates:
         rows = [
@@ -231,6 +244,7 @@ class GuiEncoder(_DetectionEncoder):
     def __init__(self, config: GuiConfig) -> None:
         super().__init__(config)
         self._reader: PageReader | None = None
+        self._reading: dict[str, int] = {}  # parameters of the OCR networks
 
     def _detected(self, images: Sequence[Image], asked: tuple[str, ...]) -> list[Candidates]:
         """With our own network phrases are pointed at. OCR runs only when a phrase may name a text."""
@@ -254,7 +268,7 @@ class GuiEncoder(_DetectionEncoder):
             found.vectors = detector.look(image, found)
         phrases = [parse(query) for query in queries]
         lines: list[Line] = []
-        if self.config.read_text and any(wanted.may_name_text for wanted in phrases):
+        if self._reads(phrases):
             lines = self._read(image)
         found = _with_texts(found, lines)
         inside, beside = element_texts(found, lines)
@@ -294,7 +308,22 @@ class GuiEncoder(_DetectionEncoder):
             scripts.load(self._device)
             networks = load_networks(self.config.ocr, self._device)
             self._reader = PageReader(networks, scripts, TesseractReader(), self.config.ocr)
+            self._reading = {**networks.parameters(), "script": scripts.parameters()}
         return self._reader.read([image])[0].lines
+
+    def _reads(self, phrases: Sequence[Wanted]) -> bool:
+        """Whether OCR is needed: a phrase may name a text."""
+        return self.config.read_text and any(wanted.may_name_text for wanted in phrases)
+
+    def _networks(self, asked: tuple[str, ...]) -> set[str]:
+        from encoders.detection.grounding import parse
+
+        names = super()._networks(asked)
+        return names if self._reads([parse(query) for query in asked]) else names - self._reading.keys()
+
+    def parameters(self) -> dict[str, int]:
+        """As the base's, and of the OCR networks once a phrase has needed them."""
+        return {**super().parameters(), **self._reading}
 
     def fingerprint(self) -> str:
         """As the base's; the reading of texts only counts when phrases may need it."""
@@ -308,7 +337,7 @@ class GuiEncoder(_DetectionEncoder):
     def close(self) -> None:
         """Free the networks and end the opening child."""
         super().close()
-        self._reader = None
+        self._reader, self._reading = None, {}
 
 
 def _with_texts(found: Candidates, lines: Sequence[Line]) -> Candidates:

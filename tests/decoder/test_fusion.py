@@ -79,9 +79,11 @@ def test_one_huge_paragraph_is_cut_at_sentences(fusion: Fusion) -> None:
 def test_recordings_and_objects_say_when_who_and_where(fusion: Fusion) -> None:
     heard = Precontext("speech_to_text", speech(("SPEAKER_00", "good morning"), ("SPEAKER_01", "the total is nine")))
     seen = Precontext("object_detection", (Detection("ship", quad(1, 2, 30, 40), 0.9),))
-    text = text_of(fusion, fusion.prompt("Who speaks?", None, [heard, seen]))
+    none = Precontext("gui_detection", ())
+    text = text_of(fusion, fusion.prompt("Who speaks?", None, [heard, seen, none]))
     assert "[0:00 SPEAKER_00] good morning\n[0:02 SPEAKER_01] the total is nine\n" in text
-    assert "ship at (1, 2) to (30, 40)" in text
+    assert "Objects found: 1 ship\nship at (1, 2) to (30, 40), confidence 0.90\n" in text
+    assert "Interface elements found: none" in text
 
 
 @pytest.mark.parametrize(("mode", "soft", "words"), [("text", 0, True), ("soft", 3, False), ("both", 3, True)])

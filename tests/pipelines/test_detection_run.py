@@ -8,9 +8,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
+from pipelines.answers import precontext_of, whole_assets
 from pipelines.progress import Progress
 from pipelines.run import Run
 from pipelines.settings import load_settings
+from pipelines.storage import Storage
 from pipelines.tables import read_table
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -52,3 +54,6 @@ def test_detections_reach_the_tables_with_their_pages(tmp_path: Path) -> None:
     assert rows["window.png"]["objects"] is not None
     assert [page["page"] for page in rows["two.pdf"]["pages"]] == [1, 2]
     assert rows["two.pdf"]["gui_elements"] is None  # interfaces are looked for in images
+    [[part]] = whole_assets(Storage(str(tmp_path / "out")), {rows["window.png"]["uri"]})
+    asked = {entry.name: entry.result for entry in precontext_of([part])}  # what a question about it is answered from
+    assert asked.keys() >= {"object_detection", "gui_detection"} and len(asked["gui_detection"]) == 2  # type: ignore[arg-type]

@@ -203,6 +203,31 @@ def test_phrases_are_pointed_at_on_a_screenshot(endpoint: Endpoint) -> None:
         assert left < x < right and top < y < bottom and bounds["width"] > (right - left) / 2
 
 
+def test_a_chat_wakes_the_specialists_that_its_words_need(endpoint: Endpoint) -> None:
+    out = io.BytesIO()
+    form().save(out, "PNG")
+    reading = {"ocr_recognition", "script"}  # networks of OCR
+
+    def chat(text: str) -> tuple[list[Any], set[str]]:
+        body = ok(endpoint.chat([{"type": "text", "text": text}, image_part(out.getvalue())], max_tokens=2))
+        assert body["usage"]["prompt_tokens"] > 40 and any("tiny" in name for name in body["active_parameters"])
+        return body["precontext"], set(body["active_parameters"])
+
+    [seen], networks = chat("Where is the Save button?")
+    assert (seen["name"], seen["queries"], seen["because"]) == ("gui_detection", ["Save button"], ["button"])
+    [element] = seen["result"]["gui_elements"]
+    assert element["type"] == "Save button" and element["bounds"]["top_left"]["y"] > SAVE[1] - 10
+    assert {"finder", "namer", "text_embedding"} | reading <= networks
+    [seen], networks = chat("How many check boxes are there?")
+    assert [item["type"] for item in seen["result"]["gui_elements"]] == ["check boxes"]
+    assert "finder" in networks and not reading & networks, "no phrase names a text"
+    (boxes, text), networks = chat("How many dogs are there, and what is written below?")
+    assert (boxes["name"], boxes["queries"], text["name"]) == ("object_detection", ["dogs"], "ocr")
+    assert "Remember me" in text["result"]["extracted_text"] and {"namer"} | reading <= networks
+    [text], networks = chat("What is the address?")
+    assert text["name"] == "ocr" and "finder" not in networks
+
+
 def test_13_files_that_cannot_be_read_are_never_5xx(endpoint: Endpoint) -> None:
     import pymupdf
 

@@ -14,6 +14,7 @@ from cluster.endpoint.fetch import Fetcher
 from cluster.endpoint.perceiving import Perceived, Perceiver
 from decoder.protocol.attachments import Attachment
 from decoder.protocol.errors import ChatError
+from decoder.protocol.routing import Route
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult
@@ -52,7 +53,7 @@ def perceive(reader: Reader, *requests: list[Attachment], task: str | None = Non
     async def ask() -> Perceived:
         async with Fetcher() as fetcher:
             perceiver = Perceiver({"ocr": reader}, fetcher, EndpointLimits(files=files))
-            return [await perceiver(request, task) for request in requests][-1]
+            return [await perceiver(request, task, Route()) for request in requests][-1]
 
     return asyncio.run(ask())
 

@@ -19,7 +19,14 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from pipelines.train.detection.documents import PAPER, document
-from pipelines.train.detection.drawings import HELD_OUT_ICONS, Drawing, drawings, held_out_categories, is_held_out
+from pipelines.train.detection.drawings import (
+    HELD_OUT_ICONS,
+    Drawing,
+    drawings,
+    held_out_categories,
+    is_held_out,
+    later_icons,
+)
 from pipelines.train.detection.kits import KITS
 from pipelines.train.detection.pages import VIEWPORTS, interface
 
@@ -88,13 +95,18 @@ def main() -> None:
     options.add_argument("--pages", type=int, default=400)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--unseen", action="store_true", help="held-out kits and icons, interfaces only")
+    options.add_argument(
+        "--later", action="store_true", help="with --unseen: the kits and icons kept for the last reading"
+    )
     options.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
     options.add_argument("--quality", type=int, default=72)
     options.add_argument("--browser", default="/usr/bin/chromium")
     chosen = options.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     icons, pictures = chosen_drawings(chosen.packages, chosen.unseen)
-    kits = [kit for kit in KITS if kit.held_out == chosen.unseen]
+    if chosen.later:
+        icons = later_icons(chosen.packages)
+    kits = [kit for kit in KITS if kit.held_out == chosen.unseen and kit.later == chosen.later]
     started = time.monotonic()
     with (
         sync_playwright() as playwright,

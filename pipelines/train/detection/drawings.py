@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 HELD_OUT_ICONS = "lucide"
+LATER_ICONS = "phosphor"  # of the screens of kits that are marked so
 HELD_OUT_EMOJI = "noto"
 HELD_OUT_SHARE = 0.12  # of the categories of things
 _THINGS = (3, 4, 5, 6, 7)  # emojibase groups: animals and nature, food, travel, activities, objects
@@ -47,6 +48,11 @@ def drawings(packages: Path) -> Iterator[Drawing]:
         ("iconify-json-noto-*", HELD_OUT_EMOJI),
     ):
         yield from _emoji(packages, package, source)
+
+
+def later_icons(packages: Path) -> list[Drawing]:
+    """The icons that were kept for the last reading: no training and no check has any of them."""
+    return list(_folders(packages, "phosphor-icons-core-*/assets/regular", LATER_ICONS))
 
 
 @cache

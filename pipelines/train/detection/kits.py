@@ -19,6 +19,7 @@ class Kit:
     classes: dict[str, str] = field(default_factory=dict)
     hidden_inputs: str = ""
     held_out: bool = False
+    later: bool = False  # read once, after all rules of the detector were made
 
     def style(self, packages: Path) -> str:
         """The stylesheet's text."""
@@ -98,4 +99,15 @@ KITS = (
         "menu": "menu", "menu.item": "menu-item", "badge": "Label", "card": "Box", "card.body": "Box-body", "alert": "flash flash-warn", "nav": "Header",
         "group": "BtnGroup",
     }, held_out=True),
+    Kit("daisy", "daisyui-*/daisyui.css", {
+        "button": "btn", "button.primary": "btn btn-primary", "button.outline": "btn btn-outline", "button.danger": "btn btn-error", "input": "input",
+        "select": "select", "textarea": "textarea", "check": "checkbox", "radio": "radio", "range": "range", "switch": "toggle", "switch.box": "label",
+        "label": "label", "field": "fieldset", "nav": "navbar bg-base-200", "tabs": "tabs tabs-border", "tab": "tab", "tab.active": "tab tab-active",
+        "menu": "menu bg-base-200", "badge": "badge badge-primary", "card": "card card-border bg-base-100", "card.body": "card-body", "table": "table",
+        "progress.native": "progress progress-primary", "alert": "alert alert-warning", "group": "join",
+    }, held_out=True, later=True),
+    Kit("chota", "chota-*/dist/chota.min.css", {
+        "button": "button", "button.primary": "button primary", "button.outline": "button outline", "button.danger": "button error", "nav": "nav",
+        "tabs": "tabs", "tab.active": "active", "badge": "tag is-small", "card": "card", "table": "striped", "alert": "card",
+    }, held_out=True, later=True),
 )  # fmt: skip
