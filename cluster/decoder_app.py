@@ -264,11 +264,27 @@ class DecoderHandle:
         from ray import serve
 
         if not self._handle:  # made where it is used: a handle belongs to its process
-            self._handle.append(serve.get_app_handle(self.application))
+            handle = serve.get_app_handle(self.application)
+            # Requests are sent from the loop that asks where there is one for ever, as in a replica. Elsewhere loops
+            # come and go, or there is none, whatever the cluster's environment says.
+            if not handle.is_initialized:
+                handle._init(_run_router_in_separate_loop=not _in_a_replica())
+            self._handle.append(handle)
         return self._handle[0]
 
     def __reduce__(self) -> tuple[type[DecoderHandle], tuple[str, float]]:
         return DecoderHandle, (self.application, self.timeout)
+
+
+def _in_a_replica() -> bool:
+    from ray import serve
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        serve.get_replica_context()
+    except RayServeException:
+        return False
+    return True
 
 
 @contextmanager
