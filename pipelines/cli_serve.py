@@ -18,9 +18,11 @@ from pipelines.consoles import stderr
 from pipelines.settings import SettingsTree, UsageError
 
 # For all replicas and proxies of the cluster: replicas share a loop with Serve (what computes does so in a thread of
-# its own), proxies speak gRPC with them. See `cluster.endpoint.gateway` for what concerns the gateway alone.
+# its own), proxies speak gRPC with them and send from the loop that listens. See `cluster.endpoint.gateway` for what
+# concerns the gateway alone.
 _FAST = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_PROXY_USE_GRPC": "1",
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
     "RAY_SERVE_LOG_TO_STDERR": "0",

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 APPLICATION = "endpoint"
-# Fewer hops between the gateway and its replicas. For the gateway alone: with these, handles outside of event loops are
-# forbidden, and runs on the same cluster use such handles.
+# Fewer hops between the gateway and its replicas, also on a cluster that was started without them. gRPC is for the
+# gateway alone: runs on the same cluster send references, which it cannot carry.
 _QUICK = {"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0", "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1"}
 
 
