@@ -103,12 +103,11 @@ def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
     spoken = [(row["part_id"], speech_of(row["speech"])) for row in parts if row["speech"]]
     matched: Sequence[Speech] = match_speakers([speech for _, speech in spoken])
     for row in parts:
-        if row["pages"]:
-            pages = tuple(page_of(page) for page in row["pages"])
+        seen = {name: row[column] for name, column in DETECTED.items() if row[column] is not None}
+        pages = tuple(page_of(page) for page in row["pages"] or ())
+        if any(page.text for page in pages) or (pages and not seen):  # detectors leave pages without text
             found.append(Precontext("ocr", DocumentResult(pages), row["part_id"]))
-        for name, column in DETECTED.items():
-            if row[column] is not None:
-                found.append(Precontext(name, tuple(map(detection_of, row[column])), row["part_id"]))
+        found += [Precontext(name, tuple(map(detection_of, items)), row["part_id"]) for name, items in seen.items()]
     for (part_id, _), speech in zip(spoken, matched, strict=True):
         found.append(Precontext("speech_to_text", speech, part_id))
     return tuple(found)

@@ -56,4 +56,4 @@ def test_detections_reach_the_tables_with_their_pages(tmp_path: Path) -> None:
     assert rows["two.pdf"]["gui_elements"] is None  # interfaces are looked for in images
     [[part]] = whole_assets(Storage(str(tmp_path / "out")), {rows["window.png"]["uri"]})
     asked = {entry.name: entry.result for entry in precontext_of([part])}  # what a question about it is answered from
-    assert asked.keys() >= {"object_detection", "gui_detection"} and len(asked["gui_detection"]) == 2  # type: ignore[arg-type]
+    assert asked.keys() == {"object_detection", "gui_detection"} and len(asked["gui_detection"]) == 2  # type: ignore[arg-type]
