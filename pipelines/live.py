@@ -44,9 +44,10 @@ class Live:
         if self._thread is None or self._figures is None:
             return
         self._stop.set()
-        self._thread.join()
+        self._thread.join(EVERY)  # a store that is gone may hold it longer, and nobody waits for that
         self._figures.ended = self._figures.ended or ("failed" if error else "finished")
-        self._tell()
+        if not isinstance(error, StorageError):
+            self._tell()
 
     def _tell_until_the_end(self) -> None:
         while not self._stop.wait(EVERY):
