@@ -69,6 +69,8 @@ BENCHES = (
           ("--dtype", "bfloat16"), ("--dtype", "bfloat16", "--requests", "8", "--repeats", "1")),
     Bench("identity", "the same prompts alone, together, shuffled and as chats", "engine_identity",
           (), ("--prompts", "24")),
+    Bench("served_identity", "the same letters through a batch run and through the endpoint", "served_identity",
+          (), ("--letters", "20")),
     Bench("calibration", "how sure the decoder's values are, and how often right", "answer_calibration",
           (), ("--letters", "20")),
     Bench("endpoint", "time to first token over an instant engine, goodput over the bare one", "endpoint",
