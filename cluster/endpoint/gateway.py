@@ -69,7 +69,22 @@ class _Guarded:
             await self._admission(scope, receive, send)
             return
         body = scope.pop(BODY, None)
-        await self._api(scope, receive if body is None else replay(body, receive), send)
+        if body is not None:
+            _leave_unfetched(receive)
+            receive = replay(body, receive)
+        await self._api(scope, receive, send)
+
+
+def _leave_unfetched(receive: Any) -> None:
+    """Keep Serve from asking the proxy for messages, an actor call before the request's own work: the body came along,
+    and when the client goes Serve cancels the whole call."""
+
+    async def nothing(_: Any) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    if hasattr(receive, "_receive_asgi_messages"):
+        receive._receive_asgi_messages = nothing
 
 
 def endpoint_application(config: EndpointConfig) -> Application:
