@@ -24,7 +24,7 @@ from tests.faults.poison import Poison, good, poison
 from tests.faults.table import FaultRow, FaultTable
 
 NEIGHBOURS = 40
-CPU_SECONDS = 6.0  # of one part; unlike a limit on wall time it does not depend on who else is at work here
+CPU_SECONDS = 10.0  # of one part; unlike a limit on wall time it does not depend on who else is at work here
 LIMITS = {"ocr.limits.cpu_seconds": CPU_SECONDS, "speech_to_text.limits.cpu_seconds": CPU_SECONDS}
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
