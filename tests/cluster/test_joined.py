@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cluster.session import code_to_send
@@ -56,9 +58,12 @@ def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
             assert head.poll() is None, (folder / "log").read_text()
             time.sleep(0.1)
         yield environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
-    finally:
-        head.terminate()
-        head.wait(60)
+    finally:  # at once: asked kindly, it takes half a minute
+        everything = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+        for process in everything:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        head.wait()
 
 
 def start(source: Path, out: Path, decoder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:

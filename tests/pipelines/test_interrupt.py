@@ -33,7 +33,7 @@ def wait_for_commits(out: Path, count: int, process: subprocess.Popen[str]) -> N
     raise AssertionError("no batch was committed within three minutes")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.full)])
 def test_an_ended_run_is_finished_by_the_same_command(tmp_path: Path, number: signal.Signals) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()

@@ -19,6 +19,7 @@ from cluster.endpoint.fetch import Fetcher
 from cluster.endpoint.perceiving import Perceiver
 from decoder.protocol.attachments import Attachment
 from decoder.protocol.errors import ChatError
+from decoder.protocol.routing import Route
 
 ALLOWED = "127.0.0.2/32"  # the test's own server; 127.0.0.1 and everything else private stays forbidden
 
@@ -187,12 +188,12 @@ def test_all_requests_together_fetch_no_more_than_there_is_room_for(site: str) -
             with perceiver._room() as other:
                 other(1000)
                 with pytest.raises(ChatError, match="too much is being fetched") as caught:
-                    await perceiver(here, "ocr")
+                    await perceiver(here, "ocr", Route())
                 assert caught.value.status == 429 and caught.value.retry_after
                 with pytest.raises(ChatError, match="more than 1024 bytes"):
                     other(100)
             with pytest.raises(ChatError, match="speech_to_text reads"):  # the room is free again
-                await perceiver(here, "speech_to_text")
+                await perceiver(here, "speech_to_text", Route())
 
     asyncio.run(ask())
 

@@ -46,6 +46,13 @@ def writing(endpoint: Endpoint, number: int) -> Ask:
     return lambda: endpoint.chat(f"list {number}", response_format=form, max_tokens=90)
 
 
+def told(endpoint: Endpoint) -> dict[str, Any]:
+    """What an open question is answered, to the last digit; all but the answer's number and hour."""
+    status, body, _ = endpoint.chat("tell me of ports", max_tokens=12, logprobs=True, top_logprobs=2)
+    assert status == 200 and len(body["choices"][0]["logprobs"]["content"]) == 12
+    return {name: value for name, value in body.items() if name not in ("id", "created")}
+
+
 def killed_under(endpoint: Endpoint, asks: list[Ask], holding: list[str], killed: list[str]) -> list[Any]:
     """Answers to requests that were inside of replicas when some were killed. ``holding`` stand still meanwhile, so
     that none of the requests can have ended before."""
@@ -72,10 +79,12 @@ def killed_under(endpoint: Endpoint, asks: list[Ask], holding: list[str], killed
 def test_a_killed_encoder_and_a_killed_decoder_are_asked_again(endpoint: Endpoint) -> None:
     asks = [reading(endpoint, n) for n in range(4)] + [writing(endpoint, n) for n in range(4)]
     assert [ask()[0] for ask in (reading(endpoint, 99), writing(endpoint, 99))] == [200, 200]
+    before = told(endpoint)
     both = ["endpoint:ocr", "ServeReplica:decoder"]
     answers = killed_under(endpoint, asks, both, both)
     assert [json.loads(text)["result"]["extracted_text"] for text in answers[:4]] == [f"number {n}" for n in range(4)]
     assert [json.loads(text) for text in answers[4:]] == [["word"] * 9] * 4
+    assert told(endpoint) == before  # of another process, the same bytes
 
 
 def test_a_killed_gateway_is_asked_again(endpoint: Endpoint) -> None:
