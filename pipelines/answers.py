@@ -16,11 +16,13 @@ from cluster.decoder_app import DecoderHandle
 from decoder.answer import Answer, Answerer, AnswerTask
 from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Generation, SequenceRequest
+from encoders.adapters.soft import SoftTokens
 from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult, Speech
 from encoders.speech.matching import match_speakers
 from pipelines.question import Question
 from pipelines.rows import detection_of, page_of, speech_of
+from pipelines.soft_tokens import soft_of
 from pipelines.stages import RunContext, pack, unpack
 from pipelines.storage import Storage, told
 from pipelines.tables import ANSWERS, PARTS, read_rows, read_table, rows_to_table
@@ -100,17 +102,22 @@ class Asker:
 def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
     """What the specialists read in an asset, from its rows of `parts`; voices carry one label over all of them."""
     found: list[Precontext] = []
-    spoken = [(row["part_id"], speech_of(row["speech"])) for row in parts if row["speech"]]
+    spoken = [(row, speech_of(row["speech"])) for row in parts if row["speech"]]
     matched: Sequence[Speech] = match_speakers([speech for _, speech in spoken])
     for row in parts:
         seen = {name: row[column] for name, column in DETECTED.items() if row[column] is not None}
         pages = tuple(page_of(page) for page in row["pages"] or ())
         if any(page.text for page in pages) or (pages and not seen):  # detectors leave pages without text
-            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"]))
-        found += [Precontext(name, tuple(map(detection_of, items)), row["part_id"]) for name, items in seen.items()]
-    for (part_id, _), speech in zip(spoken, matched, strict=True):
-        found.append(Precontext("speech_to_text", speech, part_id))
+            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"], _soft(row, "ocr")))
+        for name, items in seen.items():
+            found.append(Precontext(name, tuple(map(detection_of, items)), row["part_id"], _soft(row, name)))
+    for (row, _), speech in zip(spoken, matched, strict=True):
+        found.append(Precontext("speech_to_text", speech, row["part_id"], _soft(row, "speech_to_text")))
     return tuple(found)
+
+
+def _soft(row: dict[str, Any], task: str) -> SoftTokens | None:
+    return soft_of(row.get("soft_tokens"), task)  # a decoder that reads text alone does not ask for the column
 
 
 def unanswered(storage: Storage, question: Question, listed: set[str]) -> set[str]:
@@ -131,16 +138,18 @@ def answer_tables(
 ) -> Iterator[list[dict[str, Any]]]:
     """Answer assets from what the tables hold, without opening any; yields rows of `answers` as they come."""
     asker = Asker(question, decoder, run_id)
-    assets = whole_assets(storage, uris)
+    assets = whole_assets(storage, uris, soft=question.config.mode != "text")
     with ThreadPoolExecutor(CALLS) as pool:
         while window := list(islice(assets, BATCH_ASSETS * CALLS)):
             batches = [window[start : start + BATCH_ASSETS] for start in range(0, len(window), BATCH_ASSETS)]
             yield from pool.map(asker.ask, batches)
 
 
-def whole_assets(storage: Storage, uris: set[str]) -> Iterator[list[dict[str, Any]]]:
-    """The rows of `parts` of each asset, in order of range; memory holds a few assets at a time."""
+def whole_assets(storage: Storage, uris: set[str], *, soft: bool = False) -> Iterator[list[dict[str, Any]]]:
+    """The rows of `parts` of each asset, in order of range, with their soft tokens when asked for; memory holds a few
+    assets at a time."""
     columns = ["part_id", "uri", "etag", "range_start", "pages", "speech", *DETECTED.values()]
+    columns += ["soft_tokens"] if soft else []
     parts = read_table(storage, "parts")
     todo = iter(sorted(uris))
     while some := list(islice(todo, BATCH_ASSETS)):

@@ -94,6 +94,12 @@ def run(
     prune: Annotated[
         bool | None, typer.Option("--prune", help="remove the rows of assets that are gone from SOURCES")
     ] = None,
+    keep_soft_tokens: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-soft-tokens", help="store what the adapters make of each part (run.adapters.TASK=CHECKPOINT)"
+        ),
+    ] = None,
     passwords: PasswordFile = None,
     wait: Wait = False,
     config: ConfigFile = None,
@@ -105,7 +111,7 @@ def run(
     from pipelines.run import Run
 
     flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict, query)
-    flags |= {"run.publish_every": publish_every, "run.prune": prune}
+    flags |= {"run.publish_every": publish_every, "run.prune": prune, "run.keep_soft_tokens": keep_soft_tokens}
     loaded = load(config, settings, flags)
     progress = progress_for(loaded.settings.run.log, stderr())
     job = Run(loaded.settings, sources, out, progress, wait=wait, passwords=Passwords.read(passwords))

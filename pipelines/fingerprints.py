@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from encoders.checkpoints.resolve import checkpoint_digest
 from encoders.registry import ENCODERS, EncoderEntry
 from pipelines.settings import RunConfig, SettingsTree
 
@@ -23,6 +24,9 @@ def perception_fingerprints(
     A modality that no active encoder reads is absent: its assets are skipped.
     """
     encoders = {task: entry.build(configs[task]).fingerprint() for task, entry in entries.items()}
+    for task in entries:
+        if task in run.adapters:
+            encoders[task] += f"+{checkpoint_digest(run.adapters[task])}"
     found: dict[str, str] = {}
     for modality in ("document", "image", "audio"):
         readers = [f"{task}={encoders[task]}" for task, entry in entries.items() if modality in entry.modalities]

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from cluster.pools import PoolPlan, Resources, Work, plan_pools
 from cluster.session import available_cpus, expected_resources, ray_session
 from encoders.registry import EncoderEntry
+from pipelines.adapting import encoder_configs
 from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
 from pipelines.figures import RunFigures
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
@@ -87,7 +88,7 @@ class Run:
         self.passwords = passwords or Passwords()
         self.entries = entries or active_encoders(settings)
         self.question = Question.of(settings.run, settings.decoder)
-        self.configs = {task: settings.encoder(task) for task in self.entries}
+        self.configs = encoder_configs(settings, self.entries)
         self.lease = Lease(self.storage, self.verb, wait=wait, seconds=lease_seconds, note=progress.note)
         self._stop = StopRequest()
         self._live = Live()
@@ -311,7 +312,8 @@ class Run:
         """What the actors of this attempt need to know."""
         from pipelines.stages import RunContext
 
-        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, self.settings.run.stall_seconds)
+        run = self.settings.run
+        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, run.stall_seconds, run.adapters)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""

@@ -45,6 +45,12 @@ class RunConfig(BaseModel):
         None, gt=0, description="minutes between publishes during a run; default: at its end"
     )
     prune: bool = Field(False, description="remove the rows of assets that are gone from the sources")
+    adapters: dict[str, str] = Field(
+        {}, description="task to the checkpoint of its adapter, whose soft tokens keep_soft_tokens stores"
+    )
+    keep_soft_tokens: bool = Field(
+        False, description="store what the adapters make of each part, so that ask reads it too (decoder.mode)"
+    )
     stall_seconds: float = Field(
         600.0, gt=0, description="end a worker that makes no progress for so long, and read its parts again"
     )

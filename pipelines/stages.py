@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from encoders.fault_points import fault_point
 from encoders.heartbeat import beat
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
+from pipelines.adapting import Adapting
 from pipelines.journal import STRIKES, Journal, Strikes
 from pipelines.passwords import Passwords
 from pipelines.runfiles import RunFiles
@@ -46,6 +47,7 @@ class RunContext:
     attempt: str = ""  # of the driver that started the actors: it may ask them to stop
     passwords: Passwords = Passwords()  # noqa: RUF009  immutable
     stall_seconds: float = 600.0  # a worker that makes no progress for so long is ended
+    adapters: Mapping[str, str] = field(default_factory=dict)  # task to the checkpoint whose soft tokens are stored
 
     def files(self) -> RunFiles:
         """The run's files."""
@@ -64,6 +66,8 @@ class PerceiveStage:
         self._most: int | None = None  # parts at once, since memory ran out over more
         self._encoder = entry.build(config)
         self._encoder.load(device)
+        adapter = context.adapters.get(entry.task)
+        self._adapter = Adapting(entry.task, adapter, device) if adapter else None
         self._gpu = GpuMeter.of(device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -184,6 +188,8 @@ class PerceiveStage:
                 as_row(d) for d in result
             ]
             merged["pages"] = merged.get("pages") or [as_row(page) for page in perception.pages]
+        if self._adapter is not None:
+            merged["soft_tokens"] = [*(merged.get("soft_tokens") or ()), *self._adapter(perception)]
         merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
         named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
         merged["seconds"] = [*merged["seconds"], *named]
@@ -272,7 +278,9 @@ class WritingStage:
         with self._watch.over(lambda seconds: None):
             self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
         rows = []
-        for row, pages in zip(block.drop_columns(["pages", "answer"]).to_pylist(), block["pages"].to_pylist()):
+        for row, pages in zip(
+            block.drop_columns(["pages", "soft_tokens", "answer"]).to_pylist(), block["pages"].to_pylist()
+        ):
             speech = row["speech"]
             rows.append(
                 {

@@ -2,7 +2,7 @@
 
 Delta has no float16, and a column that is empty everywhere loses its type unless it is cast, so every file is
 written through one of these schemas. `objects` and `gui_elements` are null until their encoder ran; `soft_tokens` is
-null in every row, because nothing stores soft tokens yet.
+null unless a run kept them (`pipelines.soft_tokens`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import nn
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
 
-GEOMETRY = 6  # numbers per item: page (counted from 1), left, top, right, bottom or start, 0, end, 0; confidence
+GEOMETRY = 6  # numbers per item, see encoders.adapters.geometry
 
 
 class AdapterConfig(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.media.config import OpeningConfig, OpeningLimits
@@ -26,6 +28,10 @@ class DetectionConfig(BaseModel):
     max_detections: int = Field(300, ge=1, description="of one page, the surest")
     features: bool = Field(False, description="return a vector per detection: what it shows, and where")
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
+
+    def with_features(self, width: int) -> Self:
+        """The same, with features; their width is the checkpoint's."""
+        return self.model_copy(update={"features": True})
 
 
 class ObjectConfig(DetectionConfig):

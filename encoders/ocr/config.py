@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,3 +45,10 @@ class OcrConfig(BaseModel):
         "auto", description="auto: torch on CUDA, the fastest installed runtime for this processor on CPU"
     )
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
+
+    def with_features(self, width: int) -> Self:
+        """The same, with features [n, width]. Raises ValueError when no layer is so wide."""
+        layers = {120: "neck", 384: "backbone"}
+        if width not in layers:
+            raise ValueError(f"the recogniser has features of {' or '.join(map(str, layers))} numbers, not of {width}")
+        return self.model_copy(update={"features": layers[width]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.media.config import OpeningConfig, OpeningLimits
@@ -40,6 +42,10 @@ class SpeechConfig(BaseModel):
     )
     opening: OpeningConfig = OpeningConfig()
     limits: OpeningLimits = OpeningLimits()
+
+    def with_features(self, width: int) -> Self:
+        """The same, with features; their width is the checkpoint's."""
+        return self.model_copy(update={"features": True})
 
     def shaping(self) -> dict[str, object]:
         """The settings that shape a perception, for the fingerprint."""

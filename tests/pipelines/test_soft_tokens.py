@@ -1,0 +1,134 @@
+"""Soft tokens from an adapter of random weights: made beside the encoder, kept in the tables, read by `ask`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from rich.console import Console
+
+from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.checkpoint import load_adapter, save_adapter
+from encoders.adapters.geometry import geometry_of
+from encoders.base import FeatureSpan, Perception
+from encoders.checkpoints import CheckpointError
+from encoders.results import Chunk, Detection, DocumentResult, Line, Page, Speech, quad
+from pipelines.ask import Ask
+from pipelines.progress import Progress
+from pipelines.run import Run
+from pipelines.settings import UsageError, load_settings
+from pipelines.soft_tokens import soft_of
+from pipelines.tables import read_table
+from tests.decoder.tiny import save_tiny
+
+FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+WIDTH = 64  # of the tiny decoder
+
+
+def saved(folder: Path, d_encoder: int = 120, d_model: int = WIDTH) -> str:
+    torch.manual_seed(0)
+    config = AdapterConfig(task="ocr", d_encoder=d_encoder, d_model=d_model, embedding_scale=0.02)
+    save_adapter(Adapter(config), folder)
+    return str(folder)
+
+
+def settings(**given: Any) -> Any:
+    return load_settings(None, {name.replace("__", "."): value for name, value in given.items()}, {}).settings
+
+
+def test_an_adapter_comes_back_from_its_folder(tmp_path: Path) -> None:
+    name = saved(tmp_path / "adapter")
+    adapter, again = load_adapter(name), load_adapter(name)
+    assert adapter.config.d_encoder == 120 and not adapter.training
+    rows, place = torch.ones(20, 120), torch.ones(6)
+    assert torch.equal(adapter(rows, place), again(rows, place))
+    (tmp_path / "adapter" / "weights.safetensors").write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        load_adapter(name)
+    with pytest.raises(CheckpointError, match="holds no adapter"):
+        load_adapter(str(tmp_path))
+
+
+def test_items_have_their_places() -> None:
+    line = Line("a", quad(10, 20, 50, 40), 0.5)
+    page = Page(2, 100, 200, "ocr", "a", (line, line))
+    found = geometry_of(Perception(DocumentResult((page,)), spans=(FeatureSpan(1, 0, 3, 2),)))
+    np.testing.assert_allclose(found, [[math.log(2), 0.1, 0.1, 0.5, 0.2, 0.5]], rtol=1e-6)
+    speech = Speech("a", "en", 1.0, 90.0, (Chunk("a", 30.0, 45.0, 0.8, "A", ()),))
+    heard = geometry_of(Perception(speech, spans=(FeatureSpan(0, 0, 3),)))
+    np.testing.assert_allclose(heard, [[0, 0.5, 0.75, 0, 0, 0.8]], rtol=1e-6)
+    things = tuple(Detection("cup", quad(0, 0, 50, 100), share, number) for number, share in ((1, 0.9), (2, 0.8)))
+    pages = (Page(1, 100, 100, "image"), Page(2, 100, 200, "image"))
+    seen = Perception(things, spans=(FeatureSpan(0, 1, 2, 2), FeatureSpan(0, 0, 1, 1)), pages=pages)
+    np.testing.assert_allclose(geometry_of(seen)[:, [0, 4, 5]], [[math.log(2), 0.5, 0.8], [0, 1, 0.9]], rtol=1e-6)
+    assert geometry_of(Perception(None)).shape == (0, 6)
+
+
+def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    def made(**given: Any) -> Run:
+        return Run(settings(**given), [str(tmp_path)], str(tmp_path / "out"), Progress(Console(quiet=True)))
+
+    name = saved(tmp_path / "fits")
+    with pytest.raises(UsageError, match="no adapter makes any"):
+        made(run__keep_soft_tokens=True)
+    with pytest.raises(UsageError, match="say --keep-soft-tokens"):
+        made(run__adapters={"ocr": name})
+    with pytest.raises(UsageError, match="no such task"):
+        made(run__adapters={"gui_detection": name}, run__keep_soft_tokens=True)
+    with pytest.raises(UsageError, match="120 or 384 numbers, not of 121"):
+        made(run__adapters={"ocr": saved(tmp_path / "wide", 121)}, run__keep_soft_tokens=True)
+    kept = made(run__adapters={"ocr": name}, run__keep_soft_tokens=True)
+    assert kept.configs["ocr"].features == "neck"
+    plain = made()
+    assert kept.fingerprints()["image"] != plain.fingerprints()["image"]
+    assert kept.fingerprints()["audio"] == plain.fingerprints()["audio"]  # no other task is read again
+
+
+def page(text: str) -> Image.Image:
+    image = Image.new("RGB", (500, 160), "white")
+    ImageDraw.Draw(image).text((30, 40), text, fill="black", font=ImageFont.truetype(FONT, 28))
+    return image
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_ask_reads_what_a_run_would_have_read(tmp_path: Path) -> None:
+    archive, quiet = tmp_path / "in", Progress(Console(file=(tmp_path / "progress").open("a"), width=200))
+    archive.mkdir()
+    page("The total is 12.50").save(archive / "photo.png")
+    page("The ship left").save(archive / "scan.pdf", save_all=True, append_images=[page("at noon")])
+    (archive / "plain.txt").write_text("nothing was drawn here\n")
+    adapter = saved(tmp_path / "adapter")
+    kept = {"run__adapters": {"ocr": adapter}, "run__keep_soft_tokens": True, "run__pages_per_part": 1}
+    decoder = {"decoder__checkpoint": str(save_tiny(tmp_path / "decoder", "llama")), "decoder__dtype": "float32"}
+    decoder |= {"decoder__max_new_tokens": 12, "decoder__prompt_tokens": 300, "cluster__num_cpus": 2}
+    asked = {"run__prompt": "What is the total?", **decoder}
+
+    def answers(out: str, mode: str) -> dict[str, tuple[str, float]]:
+        rows = read_table(out, "answers").to_table().to_pylist()
+        assert {row["failures"] == [] for row in rows} == {True}, (mode, rows)
+        return {Path(row["uri"]).name: (row["answer"], row["confidence"]) for row in rows}
+
+    lake, at_once = str(tmp_path / "lake"), str(tmp_path / "at-once")
+    assert Run(settings(**kept, **decoder), [str(archive)], lake, quiet).execute().ledger.balanced
+    parts = read_table(lake, "parts").to_table().to_pylist()
+    stored = {(Path(row["uri"]).name, row["range_start"]): soft_of(row["soft_tokens"], "ocr") for row in parts}
+    assert stored["plain.txt", 0.0] is None  # its text was not recognised
+    for name, number in (("photo.png", 1), ("scan.pdf", 1), ("scan.pdf", 2)):
+        soft = stored[name, number - 1.0]
+        assert soft is not None and soft.vectors.dtype == np.float16
+        assert soft.vectors.shape == (soft.spans[-1].stop, WIDTH) and soft.spans[0].page == number
+    Ask(settings(**asked, decoder__mode="both"), lake, quiet).execute()
+    both = answers(lake, "both")
+    Run(settings(**kept, **asked, decoder__mode="both"), [str(archive)], at_once, quiet).execute()
+    assert both == answers(at_once, "at once") and len(both) == 3
+    Ask(settings(**asked, decoder__mode="text"), at_once, quiet).execute()
+    rows = read_table(at_once, "answers").to_table().to_pylist()
+    sure: dict[str, set[float]] = {}
+    for row in rows:
+        sure.setdefault(Path(row["uri"]).name, set()).add(row["confidence"])
+    assert {name: len(found) for name, found in sure.items()} == {"photo.png": 2, "scan.pdf": 2, "plain.txt": 1}
