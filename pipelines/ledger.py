@@ -283,11 +283,13 @@ def _count_pending(
 def _together(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Small tables put together: every lookup hashes the whole manifest anew."""
     waiting: list[pa.Table] = []
+    rows = 0
     for table in tables:
         waiting.append(table)
-        if sum(one.num_rows for one in waiting) >= _ROWS:
+        rows += table.num_rows
+        if rows >= _ROWS:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, rows = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -235,12 +237,19 @@ def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Itera
     """
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
-    for path in data_paths(table) if table is not None else []:
-        file = storage.path(name, path)
+    paths = iter([storage.path(name, path) for path in data_paths(table)] if table is not None else [])
+
+    def read(file: str) -> pa.Table:
         with told("read", storage.shown(file)), storage.filesystem.open_input_file(file) as stream:
             reader = pq.ParquetFile(stream)
             leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
-            yield reader.read([leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns])
+            wanted = [leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns]
+            return reader.read(wanted, use_threads=False)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        while some := list(islice(paths, 4 * _READERS)):
+            yield from pool.map(read, some)
 
 
+_READERS = 8  # files at once: they are many and small, and a store takes its time over each
 _REPEATED = re.compile(r"\.list\.(element|item)")  # what Parquet puts between a list and its values
