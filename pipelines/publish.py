@@ -33,7 +33,7 @@ class Published:
 
 @dataclass(slots=True)
 class _Listed:
-    """What a run's listing says about publishing. As Python dicts, the rows took the driver 3 kB an asset."""
+    """What a run's listing says about publishing."""
 
     rows: pa.Table  # of assets that are not unchanged
     unchanged: frozenset[str]  # a nightly listing is mostly these
