@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from itertools import accumulate
+from operator import mul
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
+from torch.nn import functional
 
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
 
 GEOMETRY = 6  # numbers per item, see encoders.adapters.geometry
+_OCTAVES = 6  # a place is told apart to 1/64 of the page or minute
+_PLACED = (1, 2, 3, 4)  # of the six: left, top, right, bottom, or start and end
 
 
 class AdapterConfig(BaseModel):
@@ -26,40 +31,82 @@ class AdapterConfig(BaseModel):
     d_encoder: int = Field(ge=1)
     d_model: int = Field(ge=1)
     embedding_scale: float = Field(gt=0)
-    steps_per_token: int = Field(8, ge=1, description="feature rows that become one soft token")
-    d_hidden: int = Field(256, ge=8)
+    strides: tuple[int, ...] = Field((2, 2, 2), description="how many rows become one, level by level")
+    widths: tuple[int, ...] = Field((192, 256, 384, 576), description="width before the first level and of each level")
+    rates: tuple[int, ...] = Field((8,), description="feature rows a soft token that this adapter can emit")
+    steps_per_token: int = Field(8, ge=1, description="which of the rates it emits")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        reached = [1, *accumulate(self.strides, mul)]
+        if len(self.widths) != len(reached):
+            raise ValueError(f"{len(self.strides)} strides need {len(reached)} widths, not {len(self.widths)}")
+        if not set(self.rates) <= set(reached) or self.steps_per_token not in self.rates:
+            raise ValueError(f"rates {self.rates} and steps_per_token {self.steps_per_token} must be among {reached}")
+        return self
+
+    def level(self, rate: int) -> int:
+        """After how many strides a token stands for ``rate`` rows."""
+        return [1, *accumulate(self.strides, mul)].index(rate)
 
 
 class Adapter(nn.Module):
     """Features [n, d_encoder] of items (lines, chunks, objects) to soft tokens [m, d_model].
 
-    A convolution sees neighbouring rows of the same item, every ``steps_per_token`` rows fold into one token, the
-    item's geometry and a learned task embedding are added, and the result has the scale of token embeddings: a
-    decoder that meets vectors of another norm than its own reads nothing in them.
+    A pyramid of convolutions: every level sees the neighbouring rows of the same item and folds ``stride`` of them into
+    one; each of the ``rates`` is a level with its own way out. The place of each token (where on the line, page or
+    clock its rows stand), the confidence and a learned task embedding are added, and the result has the scale of
+    token embeddings: a decoder that meets vectors of another norm than its own reads nothing in them.
     """
 
     def __init__(self, config: AdapterConfig) -> None:
         super().__init__()
         self.config = config
-        steps, hidden = config.steps_per_token, config.d_hidden
         self.norm = nn.LayerNorm(config.d_encoder)
-        self.convolution = nn.Conv1d(config.d_encoder, hidden, kernel_size=5, padding=2)
-        self.fold = nn.Linear(hidden * steps, config.d_model)
-        self.geometry = nn.Linear(GEOMETRY, config.d_model)
+        self.enter = nn.Conv1d(config.d_encoder, config.widths[0], kernel_size=5, padding=2)
+        self.rest = nn.ModuleList(_Residual(width) for width in config.widths)
+        self.fold = nn.ModuleList(
+            nn.Conv1d(before, after, kernel_size=stride, stride=stride)
+            for before, after, stride in zip(config.widths, config.widths[1:], config.strides)
+        )
+        self.leave = nn.ModuleDict(
+            {str(rate): nn.Linear(config.widths[config.level(rate)], config.d_model) for rate in config.rates}
+        )
+        places = GEOMETRY + 1 + 2 * _OCTAVES * (len(_PLACED) + 1)
+        self.place = nn.Sequential(nn.Linear(places, 128), nn.GELU(), nn.Linear(128, config.d_model))
         self.task = nn.Parameter(torch.zeros(config.d_model))
 
-    def forward(self, rows: torch.Tensor, geometry: torch.Tensor) -> torch.Tensor:
-        """Rows [n, d_encoder] and geometry [6] of one item to soft tokens [ceil(n / steps), d_model]."""
-        steps = self.config.steps_per_token
-        hidden = torch.nn.functional.gelu(self.convolution(self.norm(rows).T[None]))[0].T
-        hidden = torch.nn.functional.pad(hidden, (0, 0, 0, -len(hidden) % steps))
-        tokens = self.fold(hidden.reshape(-1, steps * self.config.d_hidden)) + self.geometry(geometry) + self.task
-        scale = tokens.square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt()
-        return cast(torch.Tensor, tokens * scale * self.config.embedding_scale)
+    def forward(
+        self, rows: torch.Tensor, lengths: torch.Tensor, geometry: torch.Tensor, rate: int | None = None
+    ) -> torch.Tensor:
+        """Rows [n, t, d_encoder] of n items, of which the first ``lengths`` [n] count, and geometry [n, 6] to soft
+        tokens [n, ceil(t / rate), d_model]; of those of an item the first ceil(length / rate) count."""
+        config = self.config
+        rate = rate or config.steps_per_token
+        rows = functional.pad(rows, (0, 0, 0, -rows.shape[1] % rate))
+        hidden = self.levels(rows, lengths, config.level(rate))[-1].transpose(1, 2)
+        counts = -(-lengths // rate)
+        tokens = self.leave[str(rate)](hidden) + self.place(_places(geometry, counts, hidden.shape[1])) + self.task
+        scale = tokens.float().square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt() * config.embedding_scale
+        return cast(torch.Tensor, tokens * scale)
+
+    def levels(self, rows: torch.Tensor, lengths: torch.Tensor, last: int) -> list[torch.Tensor]:
+        """Hidden rows [n, width, t / stride] of the levels 0 to ``last``; nothing leaks in from behind an item."""
+        inside = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
+        mask = inside[:, None].to(rows.dtype)
+        found = [self.rest[0](self.enter(self.norm(rows).transpose(1, 2) * mask), mask)]
+        for fold, rest, stride in zip(self.fold[:last], self.rest[1:], self.config.strides):
+            mask = functional.max_pool1d(mask, stride)
+            found.append(rest(fold(found[-1]), mask))
+        return found
 
     @torch.inference_mode()
     def adapt(
-        self, features: NDArray[np.float16], spans: Sequence[FeatureSpan], geometry: NDArray[np.float32]
+        self,
+        features: NDArray[np.float16],
+        spans: Sequence[FeatureSpan],
+        geometry: NDArray[np.float32],
+        rate: int | None = None,
     ) -> SoftTokens:
         """Features [n, d_encoder], the span of each item and its geometry [len(spans), 6] to soft tokens for travel."""
         device = self.task.device
@@ -70,9 +117,36 @@ class Adapter(nn.Module):
             if span.stop <= span.start:
                 continue
             rows: Any = torch.tensor(features[span.start : span.stop], dtype=torch.float32, device=device)
-            tokens = self(rows, torch.tensor(place, dtype=torch.float32, device=device))
+            lengths = torch.tensor([len(rows)], device=device)
+            tokens = self(rows[None], lengths, torch.tensor(place[None], dtype=torch.float32, device=device), rate)[0]
             pieces.append(tokens.cpu().numpy().astype(np.float16))
             found.append(FeatureSpan(span.item, start, start + len(tokens), span.page))
             start += len(tokens)
         vectors = np.concatenate(pieces) if pieces else np.zeros((0, self.config.d_model), np.float16)
         return SoftTokens(vectors, tuple(found))
+
+
+class _Residual(nn.Module):
+    """Rows that look at their neighbours: [n, width, t] to the same."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Conv1d(width, width, kernel_size=3, padding=1)
+
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """``mask`` [n, 1, t] is 1 inside the items: what lies behind an item stays zero, as at a sequence's end."""
+        hidden = functional.gelu(hidden) * mask
+        mixed = self.mix(self.norm(hidden.transpose(1, 2)).transpose(1, 2) * mask)
+        return cast(torch.Tensor, (hidden + functional.gelu(mixed)) * mask)
+
+
+def _places(geometry: torch.Tensor, counts: torch.Tensor, tokens: int) -> torch.Tensor:
+    """[n, tokens, places]: an item's six numbers, and where between its left and right (start and end) a token is."""
+    share = (torch.arange(tokens, device=geometry.device) + 0.5) / counts.clamp(min=1)[:, None]
+    at = geometry[:, 1:2] + (geometry[:, 3:4] - geometry[:, 1:2]) * share.clamp(max=1.0)
+    item = geometry[:, None].expand(-1, tokens, -1)
+    placed = torch.cat([item[..., list(_PLACED)], at[..., None]], dim=-1)
+    octaves = 2.0 ** torch.arange(_OCTAVES, device=geometry.device) * torch.pi
+    waves = (placed[..., None] * octaves).flatten(-2)
+    return torch.cat([item, at[..., None], waves.sin(), waves.cos()], dim=-1)

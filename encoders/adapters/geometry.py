@@ -12,10 +12,12 @@ from encoders.adapters.base import GEOMETRY
 from encoders.base import FeatureSpan, Perception
 from encoders.results import Chunk, Detection, DocumentResult, Page, Quad, Speech, extent
 
+_SPEAKERS = 8  # that can be told apart
+
 
 def geometry_of(perception: Perception) -> NDArray[np.float32]:
     """[len(spans), 6], a row for each span: the page's logarithm, counted from 1; left, top, right and bottom as shares
-    of the page, or minutes of start and end, 0, 0; confidence."""
+    of the page, or start in minutes, the speaker, end in minutes, 0; confidence."""
     result, spans = perception.result, perception.spans
     if isinstance(result, DocumentResult):
         pages = {page.page: page for page in result.pages}
@@ -35,7 +37,10 @@ def _on_page(page: Page, quad: Quad, confidence: float) -> list[float]:
 
 
 def _in_time(chunk: Chunk) -> list[float]:
-    return [0.0, chunk.start / 60, chunk.end / 60, 0.0, 0.0, chunk.confidence]
+    """The speaker's number stands where a page has a line's top."""
+    number = (chunk.speaker or "").rpartition("_")[2]
+    speaker = (int(number) + 1) / _SPEAKERS if number.isdigit() else 0.0
+    return [0.0, chunk.start / 60, speaker, chunk.end / 60, 0.0, chunk.confidence]
 
 
 def _detections(found: Sequence[Detection], pages: dict[int, Page], spans: Sequence[FeatureSpan]) -> list[list[float]]:

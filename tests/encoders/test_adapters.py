@@ -11,7 +11,16 @@ from encoders.base import FeatureSpan
 @pytest.mark.parametrize("steps", [1, 8, 16])
 def test_features_become_soft_tokens_of_the_decoders_scale(steps: int) -> None:
     torch.manual_seed(0)
-    config = AdapterConfig(task="ocr", d_encoder=12, d_model=32, embedding_scale=0.136, steps_per_token=steps)
+    config = AdapterConfig(
+        task="ocr",
+        d_encoder=12,
+        d_model=32,
+        embedding_scale=0.136,
+        strides=(2, 4, 2),
+        widths=(16, 16, 24, 24),
+        rates=(1, 8, 16),
+        steps_per_token=steps,
+    )
     adapter = Adapter(config).eval()
     features = np.random.default_rng(0).normal(size=(70, 12)).astype(np.float16)
     spans = [FeatureSpan(0, 0, 33, page=1), FeatureSpan(1, 33, 33, page=1), FeatureSpan(0, 40, 70, page=2)]
