@@ -244,11 +244,23 @@ def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Itera
             reader = pq.ParquetFile(stream)
             leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
             wanted = [leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns]
-            return reader.read(wanted, use_threads=False)
+            rows = reader.read(wanted, use_threads=False)
+            return rows.cast(pa.schema([_as_declared(field, SCHEMAS[name].field(field.name)) for field in rows.schema]))
 
     with ThreadPoolExecutor(_READERS) as pool:
         while some := list(islice(paths, 4 * _READERS)):
             yield from pool.map(read, some)
+
+
+def _as_declared(found: pa.Field, declared: pa.Field) -> pa.Field:
+    """What was found with the types that were declared for it. Other writers use others for the same values: after a
+    delete by deltalake strings are views, for which Arrow has no lookups."""
+    if pa.types.is_struct(found.type):
+        fields = [_as_declared(field, declared.type.field(field.name)) for field in found.type]
+        return pa.field(found.name, pa.struct(fields))
+    if pa.types.is_list(found.type):
+        return pa.field(found.name, pa.list_(_as_declared(found.type.value_field, declared.type.value_field)))
+    return pa.field(found.name, declared.type)
 
 
 _READERS = 8  # files at once: they are many and small, and a store takes its time over each
