@@ -88,7 +88,7 @@ class PerceiveStage:
                 done |= self._read(group)
         attempts = {r["part_id"]: (r.get("earlier_attempts") or 0) + strikes[r["part_id"]] + 1 for r in rows}
         made = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
-        made[0]["note"] = self._note(rows, strikes)
+        made[0]["note"] = "; ".join(filter(None, [rows[0].get("note"), self._note(rows, strikes)])) or None
         busy = self._gpu.take() if self._gpu else None
         call = {"task": self._entry.task, "seconds": time.perf_counter() - started, "gpu_busy": busy}
         made[0]["calls"] = [*(rows[0].get("calls") or ()), call]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,11 +52,10 @@ def test_only_standing_still_is_called_so(tmp_path: Path) -> None:
     assert journal.strikes(7).stalled("x") and not journal.strikes(7).stalled("y")
 
 
-@pytest.mark.parametrize(("most", "sizes"), [(3, [8, 4, 2, 2, 2, 2]), (0, [8, 4, 2, *[1] * 8])])
-def test_memory_that_runs_out_halves_the_batch(tmp_path: Path, faults: Faults, most: int, sizes: list[int]) -> None:
-    source = tmp_path / "in"
+def letters(source: Path, count: int) -> list[dict[str, Any]]:
+    """Manifest rows of batch 7, which has as many text files."""
     source.mkdir()
-    for number in range(8):
+    for number in range(count):
         (source / f"{number}.txt").write_text(f"letter {number}\n")
     rows = [
         {"part_id": f"part{number}", "uri": asset.uri, "etag": asset.etag, "modality": "document", "batch": 7}
@@ -62,6 +63,29 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path: Path, faults: Faults, m
         for number, asset in enumerate(list_assets([str(source)]))
     ]
     assert set(rows[0]) <= set(MANIFEST.names)
+    return rows
+
+
+def test_each_pool_of_a_chain_tells_of_its_own_dead_workers(tmp_path: Path) -> None:
+    context = RunContext(str(tmp_path / "out"), "run", "a")
+    block = pack(letters(tmp_path / "in", 3))
+    for task, part in (("ocr", "part0"), ("gui_detection", "part1"), ("object_detection", None)):
+        if part:
+            die(Journal(Storage(context.out), "run", task, "a"), [part])
+        stage = PerceiveStage(replace(PAGES, task=task), OpeningsConfig(), context, "cpu")
+        block = stage(block)
+        stage._encoder.close()
+    rows = unpack(block)
+    assert rows[0]["note"] == (
+        f"a worker of ocr died over {rows[0]['uri']} from 0; they were read again; "
+        f"a worker of gui_detection died over {rows[1]['uri']} from 0; they were read again"
+    )
+    assert [row["note"] for row in rows[1:]] == [None, None]
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(3, [8, 4, 2, 2, 2, 2]), (0, [8, 4, 2, *[1] * 8])])
+def test_memory_that_runs_out_halves_the_batch(tmp_path: Path, faults: Faults, most: int, sizes: list[int]) -> None:
+    rows = letters(tmp_path / "in", 8)
     stage = PerceiveStage(PAGES, OpeningsConfig(most=most), RunContext(str(tmp_path / "out"), "run"), "cpu")
     for _ in range(2):  # a later batch begins with the size that fitted
         made = unpack(stage(pack(rows)))
