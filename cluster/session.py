@@ -43,12 +43,9 @@ def local_resources(config: ClusterConfig) -> Resources:
     return Resources(config.num_cpus or available_cpus(), gpus)
 
 
-def expected_resources(config: ClusterConfig) -> Resources:
-    """What a run is planned with before Ray starts. Of a cluster that it will join nothing is known yet; pools of fixed
-    sizes are taken to fit there, and are checked once it is joined."""
-    here = local_resources(config)
-    fixed = sum(config.actors.values()) if os.environ.get("RAY_ADDRESS") else 0
-    return Resources(max(here.cpus, fixed), here.gpus)
+def joins_a_cluster() -> bool:
+    """Whether `ray_session` will join a cluster that runs already. Only the cluster knows what it has."""
+    return bool(os.environ.get("RAY_ADDRESS"))
 
 
 def _gpus_of_the_driver() -> int:

@@ -129,7 +129,9 @@ def plan(
     config: ConfigFile = None,
     settings: Set = [],  # noqa: B006
 ) -> None:
-    """Say what a run would do, with which pools, for how long and for how much. Starts and writes nothing."""
+    """Say what a run would do, with which pools, for how long and for how much. Writes nothing.
+
+    With RAY_ADDRESS set, that cluster says what it has; else this machine's cores and GPUs are taken."""
     from pipelines.forecast import print_forecast
 
     loaded = load(config, settings, _flags(tasks, None, prompt, None, limit, sample))

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
-from cluster.pools import plan_pools
+from cluster.pools import ClusterConfig, Resources, plan_pools
 from cluster.service_times import ServiceTime
-from cluster.session import expected_resources, local_resources
+from cluster.session import joins_a_cluster, local_resources, ray_session
 from pipelines.batches import work_of
 from pipelines.progress import Progress
 from pipelines.run import Run
@@ -28,8 +28,8 @@ def print_forecast(
     run = Run(settings, sources, out or "/nonexistent", Progress(progress))
     manifest = run.scan()
     answers = manifest.count("new", "unchanged") if run.question else 0
-    service = measured_times(Storage(out)) if out else {}
-    resources = expected_resources(settings.cluster)
+    resources = _resources(settings.cluster)
+    service = measured_times(Storage(out), "cuda" if resources.gpus else "cpu") if out else {}
     plan = plan_pools(
         work_of(manifest.parts, run.entries), resources, settings.cluster, answers=answers, service=service
     )
@@ -48,6 +48,14 @@ def print_forecast(
     console.print(f" and {resources.gpus:g} GPUs, {plan.hours * price:.2f} at {price:.2f} an hour")
 
 
+def _resources(config: ClusterConfig) -> Resources:
+    """What a run would have: of a cluster that it would join, what the cluster says."""
+    if not joins_a_cluster():
+        return local_resources(config)
+    with ray_session(config) as resources:
+        return resources
+
+
 def _print_listing(console: Console, listing: pa.Table) -> None:
     sums = listing.group_by(["state", "modality"]).aggregate([("uri", "count"), ("pages", "sum"), ("seconds", "sum")])
     rows = sorted(sums.to_pylist(), key=lambda row: (row["state"], row["modality"]))
@@ -61,7 +69,7 @@ def _print_listing(console: Console, listing: pa.Table) -> None:
         console.print("unreadable: " + ", ".join(f"{item['counts']} {item['values']}" for item in failed))
 
 
-def measured_times(storage: Storage) -> dict[tuple[str, str], ServiceTime]:
+def measured_times(storage: Storage, device: str) -> dict[tuple[str, str], ServiceTime]:
     """Seconds per page and per second of audio from the rows that OUT holds already; empty when it has none."""
     if open_table(storage, "parts") is None:
         return {}
@@ -73,12 +81,4 @@ def measured_times(storage: Storage) -> dict[tuple[str, str], ServiceTime]:
             if units > 0:
                 task = "speech_to_text" if row["modality"] == "audio" else "ocr"
                 rates.setdefault(task, []).append(sum(stage["seconds"] for stage in row["seconds"]) / units)
-    device = "cuda" if local_resources_have_gpu() else "cpu"
     return {(task, device): ServiceTime(median(values), "this lake") for task, values in rates.items()}
-
-
-def local_resources_have_gpu() -> bool:
-    """Whether the machine at hand has a GPU."""
-    from cluster.pools import ClusterConfig
-
-    return local_resources(ClusterConfig()).gpus > 0

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cluster.pools import PoolPlan, Resources, Work, plan_pools
-from cluster.session import available_cpus, expected_resources, ray_session
+from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from pipelines.adapting import encoder_configs
 from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
@@ -103,7 +103,7 @@ class Run:
         that came before the manifest was frozen, or for a second one while the last publish went on."""
         started = time.monotonic()
         self.storage.check_writable()
-        with self.lease, self._stop, self._live:
+        with self.lease, self._stop, self._live, self._held:
             fingerprints = self.fingerprints()
             self._take_over()
             files = self._resume(fingerprints) or self._begin(fingerprints)
@@ -141,8 +141,7 @@ class Run:
         """Read, publish, answer, publish; returns the last publish, and whether a signal cut it short."""
         published, interrupted = None, False
         try:
-            with ExitStack() as held:
-                self._held = held
+            with self._held:
                 self._perceive(files)
                 published = publish(files, self.lease)
                 if not self._stop.requested:
@@ -263,9 +262,11 @@ class Run:
             )
 
     def plan(self, manifest: Manifest) -> PoolPlan:
-        """The pool plan for a manifest, before Ray is started."""
+        """The pool plan that batches are sized by. A cluster is joined for it, since only it knows what it has; a local
+        Ray is not started yet."""
         answers = manifest.count("new", "unchanged") if self.question else 0
-        resources = expected_resources(self.settings.cluster)
+        joined = joins_a_cluster() and manifest.parts.num_rows
+        resources = self._ray() if joined else local_resources(self.settings.cluster)
         return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
 
     # -- the work ---------------------------------------------------------------------------------------------
@@ -358,7 +359,7 @@ class Run:
     def _ray(self) -> Resources:
         """Start or join Ray, once, until the run ends."""
         if self._resources is None:
-            self.progress.note("starting Ray")
+            self.progress.note("joining the Ray cluster" if joins_a_cluster() else "starting Ray")
             self._resources = self._held.enter_context(ray_session(self.settings.cluster))
             self._stop.listen()
         return self._resources

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from cluster.pools import OVERHEAD_CPUS, ClusterConfig, Resources, Work, plan_pools
 from cluster.service_times import ServiceTime
-from cluster.session import expected_resources
 from encoders.failures import InterlaceError
 
 OCR, SPEECH = Work("ocr", 100, 1000.0, "pages"), Work("speech_to_text", 10, 36000.0, "seconds")
@@ -53,11 +52,3 @@ def test_a_plan_never_books_more_than_there_is(cpus: int, gpus: int, parts: tupl
 def test_fixed_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InterlaceError, match=r"cluster\.actors"):
         plan_pools([OCR], Resources(2), ClusterConfig(actors={"ocr": 5}))
-
-
-def test_pools_of_fixed_sizes_are_checked_where_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = ClusterConfig(num_cpus=2, num_gpus=0, actors={"ocr": 3, "speech_to_text": 1})
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert expected_resources(config) == Resources(2, 0)
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")  # that cluster has more CPUs, or says so once it is joined
-    assert expected_resources(config) == Resources(4, 0)

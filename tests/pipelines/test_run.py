@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from rich.console import Console
 
 from encoders.failures import InterlaceError
+from pipelines.batches import form_batches
 from pipelines.ledger import read_ledger
 from pipelines.progress import Progress
 from pipelines.run import Outcome, Run
+from pipelines.runfiles import list_runs
 from pipelines.settings import load_settings
 from pipelines.storage import Storage
 from pipelines.tables import read_table
@@ -139,6 +142,23 @@ def test_the_same_on_s3(tmp_path: Path, archive: Path, s3: str) -> None:
     assert len({row["text"] for row in rows(f"{s3}/lake", "parts", "text")}) == 12
     assert run(tmp_path, f"{s3}/in", f"{s3}/lake").nothing_new
     assert len(calls(tmp_path)) == 12
+
+
+def test_batches_are_sized_by_the_cluster_that_is_joined(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not by the machine that submits the run, which may be a laptop."""
+    monkeypatch.setenv("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    for number in range(12, 40):
+        (archive / f"{number}.txt").write_text(f"letter number {number}\n")
+    many = {"cluster.num_cpus": 64}  # this machine's
+    assert run(tmp_path, archive, tmp_path / "out", **many).ledger.balanced
+    [files] = list_runs(Storage(str(tmp_path / "out")))
+    batches = files.manifest(["batch"])["batch"].to_pylist()
+    assert batches == form_batches([1.0] * 40, 12.5, actors=2) != form_batches([1.0] * 40, 12.5, actors=40)
+    with pytest.raises(InterlaceError, match=r"do not fit the 2 places.*cluster\.actors"):
+        run(tmp_path, archive, tmp_path / "refused", **many, **{"cluster.actors.ocr": 3})
+    assert not list_runs(Storage(str(tmp_path / "refused")))  # it was refused before anything was frozen
 
 
 def test_a_source_that_is_not_there_writes_nothing(tmp_path: Path) -> None:
