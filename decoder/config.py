@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from encoders.registry import ENCODERS
+
+Mode = Literal["text", "soft", "both"]
 
 
 class DecoderConfig(BaseModel):
@@ -22,8 +26,8 @@ class DecoderConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 on CUDA and on CPUs with AMX tiles, float32 elsewhere"
     )
-    mode: Literal["text", "soft", "both"] = Field(
-        "text", description="what of a perception the decoder reads: its text, its soft tokens, or both"
+    mode: Mode | dict[str, Mode] = Field(
+        "text", description="what of a perception the decoder reads: its text, its soft tokens, or both; or one by task"
     )
     prompt_tokens: int = Field(
         1024, ge=64, description="longest prompt; longer documents are cut to it by relevance to the question"
@@ -50,6 +54,28 @@ class DecoderConfig(BaseModel):
         "context_tokens",
         "prefill_chunk",
     )
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _by_task(cls, mode: Any) -> Any:
+        """Every task named, in one order: what reads alike has one fingerprint. A task that is not named keeps the
+        default."""
+        named = mode if isinstance(mode, dict) else {"ocr": mode}
+        for task, one in named.items():
+            if task not in ENCODERS:
+                raise ValueError(f"there is no task {task}; there are {', '.join(ENCODERS)}")
+            if one not in get_args(Mode):
+                raise ValueError(f"a mode is {', '.join(get_args(Mode))}, and not {one}")
+        if not isinstance(mode, dict):
+            return mode
+        default = cls.model_fields["mode"].default
+        usual = default if isinstance(default, dict) else dict.fromkeys(ENCODERS, default)
+        whole = {task: named.get(task, usual.get(task, "text")) for task in ENCODERS}
+        return whole if len(set(whole.values())) > 1 else whole["ocr"]
+
+    def mode_of(self, task: str) -> Mode:
+        """How the decoder reads what a task's specialist saw."""
+        return self.mode if isinstance(self.mode, str) else self.mode.get(task, "text")
 
     @property
     def sequence_tokens(self) -> int:

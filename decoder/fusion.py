@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import Any
 
 from decoder.config import DecoderConfig
-from decoder.precontext import Passage, Precontext, passages
+from decoder.passages import Passage, Row, passages
+from decoder.precontext import Precontext
 from decoder.relevance import choose
 from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
-PROMPT_VERSION = 4
+PROMPT_VERSION = 5
 """Part of every answer fingerprint: raise it with any change to the texts or the cutting below."""
 
 SYSTEM = "You answer questions about a document. Answer briefly, with the words of the document."
@@ -178,21 +179,39 @@ class Fusion:
         return tokens
 
     def _pieces(self, passage: Passage, most: int) -> Iterator[Passage]:
-        """The passage, cut at line or sentence ends into pieces of about ``most`` tokens; soft tokens stay with the
-        first piece."""
-        soft_alone = self.config.mode == "soft" and passage.soft is not None
-        if soft_alone or len(passage.text) <= most or len(self._tokens(passage.text)) <= most:
-            yield passage
+        """The passage in pieces of about ``most`` tokens, cut between rows where it has soft tokens, else at line or
+        sentence ends."""
+        if not self._reads_soft(passage):
+            yield from self._cut(Row(passage.text), passage, most)
             return
-        soft, piece, length = passage.soft, "", 0
-        for sentence in self._sentences(passage.text, most):
+        rows: list[Row] = []
+        length = 0
+        for row in passage.rows:
+            count = sum(map(len, self._render_row(row, passage.task)))
+            if rows and length + count > most:
+                yield replace(passage, rows=tuple(rows))
+                rows, length = [], 0
+            rows.append(row)
+            length += count
+        if len(rows) == 1 and self.config.mode_of(passage.task) == "both":
+            yield from self._cut(rows[0], passage, most)
+        else:
+            yield replace(passage, rows=tuple(rows))
+
+    def _cut(self, row: Row, passage: Passage, most: int) -> Iterator[Passage]:
+        """A row whose text is cut at line or sentence ends; head and soft tokens stay with the first piece."""
+        if len(row.text) <= most or len(self._tokens(row.text)) <= most:
+            yield replace(passage, rows=(row,))
+            return
+        first, piece, length = row, "", 0
+        for sentence in self._sentences(row.text, most):
             count = len(self._tokens(sentence))
             if piece and length + count > most:
-                yield replace(passage, text=piece.strip(), soft=soft)
-                soft, piece, length = None, "", 0
+                yield replace(passage, rows=(replace(first, text=piece.strip()),))
+                first, piece, length = Row(""), "", 0
             piece, length = piece + sentence, length + count
         if piece.strip():
-            yield replace(passage, text=piece.strip(), soft=soft)
+            yield replace(passage, rows=(replace(first, text=piece.strip()),))
 
     def _sentences(self, text: str, most: int) -> Iterator[str]:
         """Sentences and lines with the space after them; longer ones cut at spaces, and words at any character."""
@@ -210,14 +229,35 @@ class Fusion:
             if run:
                 yield run
 
+    def _reads_soft(self, passage: Passage) -> bool:
+        return passage.soft and self.config.mode_of(passage.task) != "text"
+
     def _render(self, passage: Passage) -> list[Segment]:
-        """A passage in the config's mode; without soft tokens it is text in every mode."""
-        soft = passage.soft if self.config.mode != "text" and passage.soft is not None and len(passage.soft) else None
-        segments: list[Segment] = [SoftSegment(soft)] if soft is not None else []
-        if soft is not None and self.config.mode == "soft":
-            return [*segments, TextSegment.of(self._tokens("\n"))]
-        plain = passage.text.replace("<|", "< |")  # a document must not end the user's turn
-        return [*segments, TextSegment.of(self._tokens(plain + "\n"))]
+        """A passage in the mode of its task; without soft tokens it is text in every mode."""
+        if not self._reads_soft(passage):
+            return [self._text(passage.text + "\n")]
+        return [segment for row in passage.rows for segment in self._render_row(row, passage.task)]
+
+    def _render_row(self, row: Row, task: str) -> list[Segment]:
+        """A row of a passage with soft tokens: head, soft tokens, then its text or nothing, and a line's end. Without
+        the text, cells are parted as they are in it."""
+        if not row.cells:
+            return [self._text(row.printed + "\n")]
+        both = self.config.mode_of(task) == "both"
+        segments: list[Segment] = [self._text(row.head)] if row.head else []
+        for number, cell in enumerate(row.cells):
+            if number and not both:
+                segments.append(self._text(" |"))
+            if not isinstance(cell, str):
+                segments.append(SoftSegment(cell))
+            elif cell and not both:
+                segments.append(self._text(f" {cell}" if number else cell))
+        text = f" {row.text}" if row.head else row.text
+        return [*segments, self._text(text + "\n" if both else "\n")]
+
+    def _text(self, text: str) -> TextSegment:
+        """What was read as a segment; it must not end the user's turn."""
+        return TextSegment.of(self._tokens(text.replace("<|", "< |")))
 
 
 def _content(question: str | None, schema: str | None, *, about_document: bool) -> str:

@@ -108,11 +108,12 @@ def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
         seen = {name: row[column] for name, column in DETECTED.items() if row[column] is not None}
         pages = tuple(page_of(page) for page in row["pages"] or ())
         if any(page.text for page in pages) or (pages and not seen):  # detectors leave pages without text
-            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"], _soft(row, "ocr")))
+            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"], _soft(row, "ocr"), row["uri"]))
         for name, items in seen.items():
-            found.append(Precontext(name, tuple(map(detection_of, items)), row["part_id"], _soft(row, name)))
+            things = tuple(map(detection_of, items))
+            found.append(Precontext(name, things, row["part_id"], _soft(row, name), row["uri"]))
     for (row, _), speech in zip(spoken, matched, strict=True):
-        found.append(Precontext("speech_to_text", speech, row["part_id"], _soft(row, "speech_to_text")))
+        found.append(Precontext("speech_to_text", speech, row["part_id"], _soft(row, "speech_to_text"), row["uri"]))
     return tuple(found)
 
 

@@ -126,13 +126,15 @@ def load_settings(
         for path, value in leaves.items():
             _check_key(path, origin)
             _put(merged, path, value)
+            origins = {known: where for known, where in origins.items() if not path.startswith(f"{known}.")}
             origins[path] = origin
     try:
         return LoadedSettings(Settings.model_validate(merged), origins)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])
-        where = origins.get(path, next((o for p, o in origins.items() if path.startswith(p)), "settings"))
+        near = (o for p, o in reversed(origins.items()) if path.startswith(p) or p.startswith(f"{path}."))
+        where = origins.get(path) or next(near, "settings")
         raise UsageError(f"{path} from {where}: {first['msg']}, got {first['input']!r}") from error
 
 
@@ -169,7 +171,9 @@ def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def _put(tree: dict[str, Any], path: str, value: Any) -> None:
     *folders, leaf = path.split(".")
     for name in folders:
-        tree = tree.setdefault(name, {})
+        if not isinstance(tree.get(name), dict):
+            tree[name] = {}  # one value for all, as decoder.mode may have, makes room for one by task
+        tree = tree[name]
     tree[leaf] = value
 
 

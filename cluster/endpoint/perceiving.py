@@ -275,7 +275,7 @@ def _add(perceived: Perceived, opened: _Opened, file: int, reading: Reading, bec
         item["because"] = list(because)
     perceived.results.append(shaped)
     perceived.items.append(item)
-    perceived.entries.append(Precontext(task, result, media.part_id))
+    perceived.entries.append(Precontext(task, result, media.part_id, asset=media.digest))
     perceived.parameters |= reading.parameters
 
 

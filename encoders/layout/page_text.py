@@ -55,14 +55,23 @@ def _beside(before: Line, line: Line) -> bool:
     return apart and overlap > 0.5 * min(a[3] - a[1], b[3] - b[1])
 
 
-def table_text(table: Table) -> str:
-    """One line a row, cells parted by tabs; a list of labels and amounts, two columns wide, reads "label amount"."""
+def table_rows(table: Table) -> Iterator[tuple[int, list[tuple[int, str]]]]:
+    """The number of every row that is not empty, and column and text of its cells: of a list of labels and amounts, two
+    columns wide, those that hold something; of other tables all up to the last that does."""
     grid = [[""] * table.columns for _ in range(table.rows)]
     for cell in table.cells:
         grid[cell.row][cell.column] = " ".join(cell.text.split())
-    if table.columns <= 2:
-        return "\n".join(" ".join(filter(None, row)) for row in grid if any(row))
-    return "\n".join("\t".join(row).rstrip() for row in grid if any(row))
+    for number, row in enumerate(grid):
+        full = [column for column, text in enumerate(row) if text]
+        if full:
+            columns = full if table.columns <= 2 else range(full[-1] + 1)
+            yield number, [(column, row[column]) for column in columns]
+
+
+def table_text(table: Table) -> str:
+    """One line a row, cells parted by tabs; a list of labels and amounts, two columns wide, reads "label amount"."""
+    between = " " if table.columns <= 2 else "\t"
+    return "\n".join(between.join(text for _, text in row) for _, row in table_rows(table))
 
 
 def page_text(page: Page, known: Set[str] | None = None) -> str:

@@ -117,9 +117,12 @@ def test_fingerprints_follow_what_shapes_an_answer() -> None:
         answer_fingerprint(config, "Sum?", SCHEMA),
         answer_fingerprint(config, "Total?", None),
         answer_fingerprint(config.model_copy(update={"max_new_tokens": 7}), "Total?", SCHEMA),
+        answer_fingerprint(DecoderConfig(mode="both"), "Total?", SCHEMA),
+        answer_fingerprint(DecoderConfig(mode={"ocr": "both"}), "Total?", SCHEMA),
         decoder_fingerprint(config),
     ]
-    assert len({one, *others}) == 5
+    assert len({one, *others}) == 7
+    assert one == answer_fingerprint(DecoderConfig(mode={"ocr": "text"}), "Total?", SCHEMA)
 
 
 def test_confidence_follows_the_grounds_of_a_value() -> None:

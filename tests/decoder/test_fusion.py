@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from decoder.config import DecoderConfig
 from decoder.fusion import Fusion
 from decoder.precontext import Precontext
 from decoder.relevance import choose, terms
-from decoder.sequence import DecoderError, SoftSegment, TextSegment
+from decoder.sequence import DecoderError, TextSegment
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
-from encoders.results import Detection, quad
-from tests.decoder.pages import document, speech
+from encoders.registry import ENCODERS
+from encoders.results import Cell, Detection, DocumentResult, Page, Role, Table, quad
+from tests.decoder.pages import document, line, speech
 
 FILLER = [
     f"Paragraph {i} speaks at length of weather, tides, ropes and the long way to the harbour." for i in range(60)
@@ -86,16 +88,123 @@ def test_recordings_and_objects_say_when_who_and_where(fusion: Fusion) -> None:
     assert "Interface elements found: none" in text
 
 
-@pytest.mark.parametrize(("mode", "soft", "words"), [("text", 0, True), ("soft", 3, False), ("both", 3, True)])
-def test_modes_choose_between_text_and_soft_tokens(fusion: Fusion, mode: str, soft: int, words: bool) -> None:
-    tokens = SoftTokens(np.ones((3, 64), np.float16), (FeatureSpan(0, 0, 2), FeatureSpan(1, 2, 3)))
-    chosen = Fusion(fusion.config.model_copy(update={"mode": mode}))
-    entry = Precontext("ocr", document(["Sea Ltd", "TOTAL 12.50"]), soft=tokens)
-    prompt = chosen.prompt("Total?", None, [entry])
-    assert sum(len(s) for s in prompt.segments if isinstance(s, SoftSegment)) == soft
-    assert ("TOTAL 12.50" in text_of(chosen, prompt)) is words
-    heights = [len(s) for s in prompt.segments if isinstance(s, SoftSegment)]
-    assert heights == ([2, 1] if soft else [])  # beside the line that they belong to
+def soft(*heights: int, page: int = 1) -> SoftTokens:
+    """Soft tokens of items 0, 1, ...: as many as given of each."""
+    spans, start = [], 0
+    for item, height in enumerate(heights):
+        spans.append(FeatureSpan(item, start, start + height, page))
+        start += height
+    return SoftTokens(np.ones((start, 64), np.float16), tuple(spans))
+
+
+def in_mode(fusion: Fusion, mode: object, *entries: Precontext) -> str:
+    """What stands between "Document:" and the question."""
+    config = DecoderConfig.model_validate(fusion.config.model_dump() | {"mode": mode})
+    text = text_of(fusion, Fusion(config).prompt("Total?", None, entries))
+    return text[text.index("Document:\n") + 10 : text.index("\nQuestion:")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "reads"),
+    [
+        ("text", "Sea Ltd\nTOTAL 12.50\n"),
+        ("soft", "<2 soft>\n<1 soft>\n"),
+        ("both", "<2 soft>Sea Ltd\n<1 soft>TOTAL 12.50\n"),
+    ],
+)
+def test_modes_choose_between_text_and_soft_tokens(fusion: Fusion, mode: str, reads: str) -> None:
+    entry = Precontext("ocr", document(["Sea Ltd", "TOTAL 12.50"]), soft=soft(2, 1))
+    assert in_mode(fusion, mode, entry) == reads  # beside the line that they belong to
+    assert in_mode(fusion, mode, replace(entry, soft=None)) == "Sea Ltd\nTOTAL 12.50\n"
+
+
+def test_a_mode_by_task(fusion: Fusion) -> None:
+    page = Precontext("ocr", document(["Sea Ltd"]), soft=soft(2))
+    heard = Precontext(
+        "speech_to_text", speech(("SPEAKER_00", "good morning"), ("SPEAKER_01", "ahoy")), soft=soft(3, 2)
+    )
+    assert in_mode(fusion, {"ocr": "both"}, page) == "<2 soft>Sea Ltd\n"
+    assert in_mode(fusion, {"ocr": "both"}, heard) == "[0:00 SPEAKER_00] good morning\n[0:02 SPEAKER_01] ahoy\n"
+    assert (
+        in_mode(fusion, {"speech_to_text": "soft"}, heard) == "[0:00 SPEAKER_00]<3 soft>\n[0:02 SPEAKER_01]<2 soft>\n"
+    )
+    assert in_mode(fusion, "both", heard).startswith("[0:00 SPEAKER_00]<3 soft> good morning\n")
+    with pytest.raises(ValueError, match="no task orc; there are ocr, object_detection"):
+        DecoderConfig(mode={"orc": "both"})
+    assert DecoderConfig(mode=dict.fromkeys(ENCODERS, "both")) == DecoderConfig(mode="both")
+
+
+def table_page() -> DocumentResult:
+    """A heading, and under it a table of three columns with an empty cell and one of two lines."""
+    texts = (("Item", 0, 0), ("Price", 2, 0), ("Rope", 0, 1), ("of", 1, 1), ("hemp", 1, 1), ("4.50", 2, 1))
+    lines = [replace(line("Stores", 0, 0), role=Role.HEADING)]
+    cells = {(row, column): "" for row in range(2) for column in range(3)}
+    for text, column, row in texts:
+        low = 60 + 60 * row + (20 if text == "hemp" else 0)
+        lines.append(replace(line(text, low, 1, left=50 + 200 * column), role=Role.TABLE))
+        cells[row, column] = f"{cells[row, column]} {text}".strip()
+    return DocumentResult((Page(1, 800, 1100, "ocr", "", tuple(lines), (grid(2, 3, cells, 60),)),))
+
+
+def grid(rows: int, columns: int, texts: dict[tuple[int, int], str], height: int) -> Table:
+    """A table of cells 200 pixels wide, from (50, ``height``) on."""
+    cells = [
+        Cell(row, column, 1, 1, text, quad(left, height + height * row, left + 200, 2 * height + height * row))
+        for (row, column), text in texts.items()
+        for left in [50 + 200 * column]
+    ]
+    return Table(quad(50, height, 50 + 200 * columns, height + height * rows), rows, columns, tuple(cells))
+
+
+def test_rows_of_a_table_stay_apart_without_their_text(fusion: Fusion) -> None:
+    entry = Precontext("ocr", table_page(), soft=soft(3, 1, 2, 3, 4, 5, 6))
+    assert in_mode(fusion, "text", entry) == "Stores\nItem |  | Price\nRope | of hemp | 4.50\n"
+    assert in_mode(fusion, "soft", entry) == "<3 soft>\n<1 soft> | |<2 soft>\n<3 soft> |<9 soft> |<6 soft>\n"
+    both = "<3 soft>Stores\n<1 soft><2 soft>Item |  | Price\n<3 soft><9 soft><6 soft>Rope | of hemp | 4.50\n"
+    assert in_mode(fusion, "both", entry) == both
+    some = SoftTokens(np.ones((4, 64), np.float16), (FeatureSpan(3, 0, 1), FeatureSpan(4, 1, 4)))
+    reads = "Stores\nItem |  | Price\n<1 soft> | of hemp | 4.50\n"  # a line without soft tokens is not lost
+    assert in_mode(fusion, "soft", replace(entry, soft=some)) == reads
+
+
+def test_a_long_table_is_cut_between_rows_in_every_mode(fusion: Fusion) -> None:
+    texts = {(i, c): text for i in range(200) for c, text in enumerate((f"Rope {i} of the best hemp", f"{i}.50"))}
+    lines = [replace(line(text, 40 + 40 * i, 0, left=60 + 200 * c), role=Role.TABLE) for (i, c), text in texts.items()]
+    page = Page(1, 800, 8000, "ocr", "", tuple(lines), (grid(200, 2, texts, 40),))
+    entry = Precontext("ocr", DocumentResult((page,)), soft=soft(*(3, 2) * 200))
+    config = DecoderConfig.model_validate(fusion.config.model_dump() | {"mode": "both"})
+    prompt = Fusion(config).prompt("What does rope 150 cost?", None, [entry])
+    assert "<3 soft><2 soft>Rope 150 of the best hemp 150.50\n" in text_of(fusion, prompt)
+    assert prompt.truncated and len(prompt) <= config.prompt_tokens
+    rows = {mode: in_mode(fusion, mode, entry).count("\n") for mode in ("text", "soft")}
+    assert rows["soft"] > 1.5 * rows["text"]  # the soft form lets more fit
+
+
+def test_several_assets_say_which_is_which(fusion: Fusion) -> None:
+    page, other = Precontext("ocr", document(["Sea Ltd"]), asset="a"), Precontext("ocr", document(["Inn"]), asset="b")
+    pages = Precontext("ocr", document(["one"], ["two"]), asset="c")
+    heard = Precontext("speech_to_text", speech(("SPEAKER_00", "good morning")), asset="d")
+    seen = Precontext("object_detection", (Detection("ship", quad(1, 2, 30, 40), 0.9),), asset="a")
+    said = "[0:00 SPEAKER_00] good morning\n"
+    found = "Objects found: 1 ship\nship at (1, 2) to (30, 40), confidence 0.90\n"
+    assert in_mode(fusion, "text", page, seen) == "Sea Ltd\n" + found  # one asset has no heading
+    assert in_mode(fusion, "text", heard) == said
+    assert in_mode(fusion, "text", pages) == "Page 1:\none\nPage 2:\ntwo\n"
+    assert in_mode(fusion, "text", page, other) == "Document 1:\nSea Ltd\nDocument 2:\nInn\n"
+    assert in_mode(fusion, "text", page, seen, other) == f"Document 1:\nSea Ltd\n{found}Document 2:\nInn\n"
+    assert in_mode(fusion, "text", page, heard) == f"Document:\nSea Ltd\nRecording:\n{said}"
+    assert in_mode(fusion, "text", page, pages, heard) == (
+        f"Document 1:\nSea Ltd\nDocument 2, page 1:\none\nDocument 2, page 2:\ntwo\nRecording:\n{said}"
+    )
+
+
+def test_pages_and_times_that_begin_again_are_another_asset(fusion: Fusion) -> None:
+    page, heard = Precontext("ocr", document(["Inn"])), Precontext("speech_to_text", speech(("", "good morning")))
+    assert in_mode(fusion, "text", page, page) == "Document 1:\nInn\nDocument 2:\nInn\n"
+    assert in_mode(fusion, "text", heard, heard).startswith("Recording 1:\n[0:00] good morning\nRecording 2:\n")
+    first, second = document(["one"], ["two"]).pages
+    parts = [Precontext("ocr", DocumentResult((one,))) for one in (first, second)]
+    assert in_mode(fusion, "text", *parts) == "Page 1:\none\nPage 2:\ntwo\n"  # parts of one document
 
 
 def test_a_document_cannot_end_the_users_turn(fusion: Fusion) -> None:
