@@ -9,15 +9,16 @@ from safetensors.torch import load_file, save_file
 
 from encoders.adapters.base import Adapter, AdapterConfig
 from encoders.checkpoints import CheckpointError, resolve
+from encoders.checkpoints.eight_bit import packed, unpacked
 
 _CONFIG, _WEIGHTS = "adapter.json", "weights.safetensors"
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write what `load_adapter` reads; the folder is made when it is not there."""
+    """Write what `load_adapter` reads, matrices in eight bits; the folder is made when it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CONFIG).write_text(adapter.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    save_file({name: value.contiguous() for name, value in adapter.state_dict().items()}, folder / _WEIGHTS)
+    save_file(packed(adapter.state_dict()), folder / _WEIGHTS)
 
 
 def adapter_config(ref: str) -> AdapterConfig:
@@ -33,7 +34,7 @@ def load_adapter(ref: str, device: str = "cpu") -> Adapter:
     """The adapter of a checkpoint on ``cpu`` or ``cuda[:n]``, ready to use. Raises `CheckpointError`."""
     adapter = Adapter(adapter_config(ref))
     try:
-        adapter.load_state_dict(load_file(resolve(ref) / _WEIGHTS))
+        adapter.load_state_dict(unpacked(load_file(resolve(ref) / _WEIGHTS)))
     except Exception as error:  # safetensors and torch have errors of their own for a damaged file and other shapes
         raise CheckpointError(f"the adapter {ref} cannot be loaded: {error}") from error
     adapter.to(device).eval()

@@ -29,7 +29,7 @@ class TorchNetworks:
         if not on_gpu:  # cudnn.benchmark stays off: batches differ in length and width, it would search anew for each
             torch.set_num_threads(threads)
         self._features = features
-        characters = _alphabet(recogniser)
+        characters = alphabet_of(recogniser)
         kept = western_symbols(characters)
         self.characters = {ALL: characters, WESTERN: [characters[i] for i in kept]}
         self._detector = self._prepared(AutoModelForObjectDetection.from_pretrained(detector), torch.float32)
@@ -100,8 +100,8 @@ def fuse_batch_norms(model: nn.Module) -> None:
                 setattr(module, name, nn.Identity())
 
 
-def _alphabet(folder: Path) -> list[str]:
-    """Blank, dictionary, space: as the conversion or upstream's processor file lists them."""
+def alphabet_of(folder: Path) -> list[str]:
+    """What the symbols mean: blank, dictionary, space, as the conversion or upstream's processor file lists them."""
     own = folder / "characters.json"
     if own.is_file():
         return ["", *json.loads(own.read_text(encoding="utf-8"))[1:]]

@@ -79,3 +79,12 @@ class Sample:
     tasks: tuple[Task, ...] = ()
     held_out: bool = False
     notes: dict[str, str] = field(default_factory=dict)  # fields by name, for reports of an evaluation
+
+
+READ_ALOUD = (
+    "Read the document aloud, word by word.",
+    "Write down the text of the document.",
+    "What does the document say, word for word?",
+    "Transcribe everything.",
+)
+"""Questions whose answer is the whole text, its lines parted by single spaces; an evaluation asks the first."""

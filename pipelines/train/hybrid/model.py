@@ -1,0 +1,116 @@
+"""The hybrid model as it is trained: a frozen decoder with a low-rank difference, and the adapters."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+
+from encoders.adapters.base import Adapter
+from encoders.checkpoints.resolve import resolve
+from pipelines.train.hybrid.batches import Batch, Items
+
+
+class LowRankLinear(nn.Module):
+    """A frozen linear layer and a difference of rank r: the sum is formed once a pass, which for a small network is
+    cheaper than two more products for every row. ``rank`` 0: the weight itself is trained."""
+
+    def __init__(self, linear: nn.Linear, rank: int) -> None:
+        super().__init__()
+        if linear.bias is not None:
+            raise ValueError("layers with a bias are not supported")
+        out, width = linear.weight.shape
+        self.weight = nn.Parameter(linear.weight.detach().clone(), requires_grad=rank == 0)
+        self.rank, self.on = rank, True
+        if rank:
+            self.a = nn.Parameter(torch.randn(rank, width) / width**0.5)
+            self.b = nn.Parameter(torch.zeros(out, rank))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows [..., in] to [..., out]."""
+        if not self.rank or not self.on:
+            return functional.linear(rows, self.weight.to(rows.dtype))
+        added = self.b.to(rows.dtype) @ self.a.to(rows.dtype)
+        return functional.linear(rows, self.weight.to(rows.dtype) + added)
+
+
+class Hybrid(nn.Module):
+    """Decoder and adapters. ``base``: a checkpoint; its embeddings and head stay as they are."""
+
+    def __init__(self, base: str, rank: int, adapters: dict[str, Adapter]) -> None:
+        super().__init__()
+        dtype = torch.float32 if rank == 0 else torch.bfloat16
+        model = AutoModelForCausalLM.from_pretrained(resolve(base), dtype=dtype, attn_implementation="sdpa")
+        self.decoder = cast(Any, model.requires_grad_(False))
+        layers: dict[str, LowRankLinear] = {}
+        for name, module in list(self.decoder.model.layers.named_modules()):
+            if isinstance(module, nn.Linear):
+                parent, _, child = name.rpartition(".")
+                layers[name] = LowRankLinear(module, rank)
+                setattr(self.decoder.model.layers.get_submodule(parent), child, layers[name])
+        self.layers = layers
+        self.adapters = nn.ModuleDict(adapters)
+
+    def switch(self, on: bool) -> None:
+        """With the difference, or the base alone."""
+        for layer in self.layers.values():
+            layer.on = on
+
+    def embedded(self, batch: Batch, speech: torch.Tensor | None) -> torch.Tensor:
+        """Embeddings [r, l, d_model]; ``speech``: the recordings' features [windows, frames, d]."""
+        vectors = self.decoder.model.embed_tokens(batch.tokens)
+        flat = vectors.flatten(0, 1)
+        for task, items in batch.items.items():
+            if not len(batch.soft_at[task]):
+                continue
+            given = self.soft(task, items, batch.rate if task == "ocr" else None, speech)
+            flat = flat.index_copy(0, batch.soft_at[task], given[batch.soft_from[task]].to(flat.dtype))
+        return flat.view_as(vectors)
+
+    def soft(self, task: str, items: list[Items], rate: int | None, speech: torch.Tensor | None) -> torch.Tensor:
+        """Soft tokens [m, d_model] of all items of a task, places behind an item's end included."""
+        adapter = cast(Adapter, self.adapters[task])
+        given = []
+        for group in items:
+            rows = group.rows
+            if task == "speech_to_text":
+                assert speech is not None
+                rows = chunks(speech, group)
+            given.append(adapter(rows.float(), group.lengths, group.geometry.float(), rate).flatten(0, 1))
+        return torch.cat(given)
+
+    def hidden(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """The decoder's last hidden rows [r, l, d_model]."""
+        output = self.decoder.model(
+            inputs_embeds=vectors, attention_mask=seen(batch), position_ids=batch.position, use_cache=False
+        )
+        return cast(torch.Tensor, output.last_hidden_state)
+
+    def losses(self, batch: Batch, speech: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross entropy [n] of all places that learn, in natural-log units, and the hidden rows [r, l, d_model]."""
+        hidden = self.hidden(self.embedded(batch, speech), batch)
+        learns = batch.target >= 0
+        return functional.cross_entropy(
+            self.decoder.lm_head(hidden[learns]).float(), batch.target[learns], reduction="none"
+        ), hidden
+
+
+def chunks(speech: torch.Tensor, group: Items) -> torch.Tensor:
+    """The frames [n, t, d] of chunks out of the windows' features [windows, frames, d]."""
+    longest = int(group.lengths.max())
+    frames = group.rows[:, 1:2] + torch.arange(longest, device=speech.device)
+    return speech[group.rows[:, :1], frames.clamp(max=speech.shape[1] - 1)]
+
+
+def seen(batch: Batch) -> torch.Tensor:
+    """[r, 1, l, l]: whether a place (second last) may look at another: earlier, in the same example, and in the part
+    that all branches share or in the same branch."""
+    example, branch = batch.example, batch.branch
+    length = example.shape[1]
+    order = torch.arange(length, device=example.device)
+    same = (example[:, :, None] == example[:, None, :]) & (order[None, :] <= order[:, None])
+    shared = (branch[:, None, :] == 0) | (branch[:, :, None] == branch[:, None, :])
+    return (same & shared)[:, None]

@@ -1,0 +1,54 @@
+"""Samples for the reading objective: a few printed lines, prose or random words and numbers, to be read aloud."""
+
+from __future__ import annotations
+
+import random
+
+from pipelines.train.hybrid.documents import Faces, prose, scramble
+from pipelines.train.hybrid.documents.faces import STYLES
+from pipelines.train.hybrid.samples import READ_ALOUD, PagePlan, PrintedLine, Sample, Task
+from pipelines.train.script.render import face_at, wrap
+
+_LANGUAGES = {"en": 0.6, "de": 0.08, "fr": 0.08, "es": 0.08, "it": 0.04, "pl": 0.04, "zh": 0.04, "ja": 0.04}
+_LETTERS = {
+    "Latn": "aegkrstzABGQR0159äöüßéèàçñóąęłżś€$£%&@#",
+    "Hani": "的一是不人在中国大",
+    "Jpan": "あのをアンドれ日本",
+}
+_SCRIPTS = {"zh": "Hani", "ja": "Jpan"}
+
+
+def lines(seed: int, faces: Faces, *, held_out: bool = False, random_words: bool | None = None) -> Sample:
+    """One to eight lines of a paragraph somewhere on a page. ``random_words``: no context to lean on; None: in half."""
+    rng = random.Random(f"lines-{seed}-{held_out}")
+    scrambled = rng.random() < 0.5 if random_words is None else random_words
+    language = "en" if scrambled else rng.choices(list(_LANGUAGES), list(_LANGUAGES.values()))[0]
+    script = _SCRIPTS.get(language, "Latn")
+    face = faces.pick(rng, _LETTERS[script], (rng.choice(STYLES),), held_out=held_out)
+    size = rng.randint(18, 44)
+    width, height = 1240, 1754
+    left, room = rng.randint(30, 300), rng.randint(260, 900)
+    font = face_at(face, size)
+    wanted, text, printed = rng.randint(1, 8), "", list[str]()
+    for attempt in range(6):
+        more = (
+            scramble(seed * 7 + attempt, held_out=held_out)
+            if scrambled
+            else prose(seed * 7 + attempt, language, held_out=held_out)
+        )
+        text = f"{text} {more}".strip() if script == "Latn" else text + more
+        printed = [line.strip() for line in wrap(text, font, min(room, width - left - 20)) if line.strip()]
+        if len(printed) >= wanted:
+            break
+    printed = printed[:wanted]
+    leading = round(size * rng.uniform(1.25, 1.9))
+    top = rng.randint(40, height - 60 - leading * 9)
+    placed = []
+    for row, line in enumerate(printed):
+        x0, y0, x1, y1 = font.getbbox(line)
+        at = top + row * leading
+        placed.append(PrintedLine(line, (left + x0, at + y0, left + x1, at + y1), face, size, script))
+    answer = ("" if script != "Latn" else " ").join(printed)
+    task = Task("scramble" if scrambled else "read", rng.choice(READ_ALOUD), None, answer)
+    plan = PagePlan(width, height, tuple(placed))
+    return Sample(seed, "lines", language, "random" if scrambled else "prose", ((plan,),), (), (task,), held_out)

@@ -1,0 +1,57 @@
+"""The one config of all stages of training, read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoders.adapters.base import AdapterConfig
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stage(_Part):
+    """One stage: what is trained, on what, for how long."""
+
+    name: str
+    seconds: float = Field(gt=0, description="how long; the learning rate falls to nothing by its end")
+    rows: int = Field(16, ge=1, description="rows a step and device")
+    row_tokens: int = Field(2048, ge=128)
+    decoder_rate: float = Field(
+        1e-3, ge=0, description="learning rate of the difference; 0 leaves the decoder as it is"
+    )
+    adapter_rate: float = Field(6e-4, ge=0)
+    warmup: float = Field(0.03, ge=0, lt=1, description="share of the stage in which the rates rise")
+    kinds: tuple[str, ...] = Field(("*",), description="kinds of samples; * for all")
+    modes: dict[str, float] = Field(default_factory=lambda: {"text": 1.0, "soft": 1.0, "both": 1.0})
+    rates: tuple[int, ...] = (8, 16)
+    speech: float = Field(0.0, ge=0, le=1, description="share of recordings among the examples")
+    tasks: int = Field(6, ge=1, description="most questions about one input")
+    weights: dict[str, float] = Field(default_factory=dict, description="of an answer's tokens in the loss, by kind")
+    ctc: float = Field(0.0, ge=0, description="weight of the characters that speech frames must spell")
+    anchor: float = Field(0.0, ge=0, description="weight of staying with the base where there is no document")
+
+
+class Recipe(_Part):
+    """Everything that shapes the trained weights, but for seeds of the corpus."""
+
+    decoder: str = "decoder:torch"
+    rank: int = Field(32, ge=0, description="of the decoder's difference; 0 trains its weights themselves")
+    seed: int = 0
+    prompt_tokens: int = 1024
+    adapters: dict[str, AdapterConfig]
+    stages: tuple[Stage, ...]
+
+    @property
+    def speech_rates(self) -> dict[str, int]:
+        """Feature rows a soft token, by task."""
+        return {task: config.steps_per_token for task, config in self.adapters.items()}
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of a file. Raises pydantic's `ValidationError` for a bad one."""
+    return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,148 @@
+"""Endless batches for one training process, made by loader processes from perceived samples and recordings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import IterableDataset, get_worker_info
+
+from encoders.base import Perception
+from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
+from pipelines.train.hybrid.perceive import Perceived, load, stored
+from pipelines.train.hybrid.prompts import Example, Heard, Prompter
+from pipelines.train.hybrid.recipe import Recipe, Stage
+from pipelines.train.hybrid.samples import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What an ablation takes away from every soft token."""
+
+    geometry: bool = True
+    confidence: bool = True
+
+
+class Source(IterableDataset[Batch]):
+    """Batches of packed rows; ``folder`` may grow while they are made."""
+
+    def __init__(self, recipe: Recipe, stage: Stage, folder: Path, speech: Path | None, seed: int) -> None:
+        self._recipe, self._stage, self._folder, self._speech, self._seed = recipe, stage, folder, speech, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        rng = random.Random(f"{self._seed}-{worker.id if worker else 0}-{self._stage.name}")
+        recipe, stage = self._recipe, self._stage
+        prompter = Prompter(recipe.decoder, recipe.prompt_tokens, recipe.speech_rates)
+        examples = {rate: self._examples(prompter, rng, rate) for rate in stage.rates}
+        rates = list(stage.rates)
+        while True:
+            rate = rng.choice(rates)
+            gathered: list[Example] = []
+            size, wanted = 0, stage.rows * stage.row_tokens
+            while size < wanted * 0.94:
+                example = next(examples[rate])
+                if size + len(example) > wanted * 1.02:
+                    continue
+                gathered.append(example)
+                size += len(example)
+            rows, _ = rows_of(gathered, stage.row_tokens)
+            rows = sorted(rows, key=lambda row: -sum(map(len, row)))[: stage.rows]
+            yield batch_of(rows, stage.row_tokens, rate, recipe.speech_rates, stage.weights)
+
+    def _examples(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
+        """One after another, documents and recordings in the stage's shares."""
+        documents = self._documents(prompter, rng, rate)
+        recordings = self._recordings(prompter, rng, rate) if self._speech and self._stage.speech else None
+        while True:
+            if recordings is not None and rng.random() < self._stage.speech:
+                yield next(recordings)
+            else:
+                yield next(documents)
+
+    def _documents(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
+        while True:
+            files = list(stored(self._folder))
+            if not files:
+                raise RuntimeError(f"{self._folder} holds no samples: run pipelines.train.hybrid.perceive first")
+            samples = load(rng.choice(files))
+            rng.shuffle(samples)
+            for sample in samples:
+                example = self._example(prompter, rng, sample, rate)
+                if example is not None:
+                    yield example
+
+    def _example(self, prompter: Prompter, rng: random.Random, one: Perceived, rate: int) -> Example | None:
+        stage = self._stage
+        if one.sample.kind not in stage.kinds and "*" not in stage.kinds:
+            return None
+        mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
+        tasks = chosen(one.sample.tasks, stage.tasks, rng)
+        if not tasks or not all(perception.result for perception in one.documents):
+            return None
+        return fitting(prompter.example(list(one.documents), tasks, mode, rate), stage.row_tokens)
+
+    def _recordings(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
+        from pipelines.train.hybrid.listening import recordings
+
+        assert self._speech is not None
+        for inputs, tasks in recordings(self._speech, rng, self._stage, self._recipe):
+            mode = rng.choices(list(self._stage.modes), list(self._stage.modes.values()))[0]
+            picked = chosen(tasks, self._stage.tasks, rng)
+            if picked:
+                example = fitting(prompter.example(inputs, picked, mode, rate), self._stage.row_tokens)
+                if example is not None:
+                    yield example
+
+
+def chosen(tasks: Sequence[Task], most: int, rng: random.Random) -> list[Task]:
+    """Some of the tasks, all with a schema or all without."""
+    groups = [[task for task in tasks if (task.schema is None) is plain] for plain in (True, False)]
+    groups = [group for group in groups if group]
+    if not groups:
+        return []
+    group = rng.choices(groups, [len(group) for group in groups])[0]
+    return rng.sample(group, min(most, len(group)))
+
+
+def fitting(example: Example, length: int) -> Example | None:
+    """With as many branches as fit a row; None when not even one does."""
+    while len(example) > length and len(example.branches) > 1:
+        example.branches.pop()
+    return example if len(example) <= length else None
+
+
+def held(folder: Path, recipe: Recipe, stage: Stage, mode: str, rate: int, count: int) -> Iterator[Batch]:
+    """Batches of the first ``count`` perceived samples of a folder, in order, in one mode: for validation."""
+    prompter = Prompter(recipe.decoder, recipe.prompt_tokens, recipe.speech_rates)
+    gathered: list[Example] = []
+    for one in _first(folder, count):
+        inputs: list[Perception | Heard] = list(one.documents)
+        if not all(perception.result for perception in one.documents):
+            continue
+        for plain in (True, False):
+            tasks = [task for task in one.sample.tasks if (task.schema is None) is plain]
+            example = fitting(prompter.example(inputs, tasks, mode, rate), stage.row_tokens) if tasks else None
+            if example is not None:
+                gathered.append(example)
+    rows, _ = rows_of(gathered, stage.row_tokens)
+    for start in range(0, len(rows), stage.rows):
+        yield batch_of(rows[start : start + stage.rows], stage.row_tokens, rate, recipe.speech_rates, {})
+
+
+def _first(folder: Path, count: int) -> Iterator[Perceived]:
+    left = count
+    for path in stored(folder):
+        for one in load(path)[:left]:
+            left -= 1
+            yield one
+        if left <= 0:
+            return
+
+
+def collate(batches: list[Any]) -> Any:
+    """Batches are made whole by the loader's processes."""
+    return batches[0]

@@ -1,0 +1,328 @@
+"""Train adapters and decoder together: every stage of a recipe on every GPU of this machine.
+
+    python -m pipelines.train.hybrid.train recipe.toml --corpus FOLDER --out FOLDER --devices cuda:0 cuda:1
+
+Needs what `pipelines.train.hybrid.perceive` wrote. Goes on from an ended training with --resume and --stages. The
+gradients of all devices are averaged, so each device sees other samples. Writes `log.jsonl`, a line every few steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from encoders.adapters.base import Adapter
+from pipelines.train.hybrid.anchor import Anchor
+from pipelines.train.hybrid.batches import Batch
+from pipelines.train.hybrid.model import Hybrid
+from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
+from pipelines.train.hybrid.source import Conditions, Source, collate, held
+
+_LOG_EVERY = 20  # steps
+_CLIP = 1.0  # of the gradient's norm
+
+
+@dataclass(slots=True)
+class Run:
+    """One process of a training."""
+
+    recipe: Recipe
+    corpus: Path
+    held: Path | None
+    speech: Path | None
+    out: Path
+    rank: int
+    world: int
+    device: torch.device
+    loaders: int
+    conditions: Conditions
+    resume: Path | None = None
+    started: float = field(default_factory=time.time)
+
+    def say(self, **values: Any) -> None:
+        """A line of the log, from the first process."""
+        if self.rank:
+            return
+        line = json.dumps({"time": round(time.time() - self.started, 1), **values})
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        print(line, flush=True)
+
+
+def train(run: Run, stages: list[Stage]) -> None:
+    """All stages one after another, a validation after each."""
+    torch.manual_seed(run.recipe.seed)
+    adapters = {task: Adapter(config) for task, config in run.recipe.adapters.items()}
+    model = Hybrid(run.recipe.decoder, run.recipe.rank, adapters).to(run.device)
+    if run.resume:
+        state = torch.load(run.resume / "state.pt", map_location=run.device, weights_only=True)
+        model.load_state_dict(state, strict=False)
+    ears = _ears(run)
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    run.say(event="start", parameters=sum(p.numel() for p in trainable.values()), rank=run.recipe.rank)
+    for stage in stages:
+        _stage(run, stage, model, ears)
+        if run.rank == 0:
+            torch.save({n: p.detach() for n, p in model.named_parameters() if p.requires_grad}, run.out / "state.pt")
+        if run.held:
+            validate(run, stage, model)
+    if run.world > 1:
+        distributed.barrier()
+
+
+def _ears(run: Run) -> Any:
+    """Whisper's encoder, when there are recordings."""
+    if run.speech is None:
+        return None
+    from pipelines.train.hybrid.hearing import Ears
+
+    return Ears(run.device)
+
+
+def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
+    learn_decoder = stage.decoder_rate > 0
+    low, rest = [], list(model.adapters.parameters())
+    for name, parameter in model.decoder.named_parameters():
+        own = name.endswith((".a", ".b")) or (run.recipe.rank == 0 and ".layers." in name and name.endswith("weight"))
+        if own:
+            parameter.requires_grad_(learn_decoder)
+            low.append(parameter)
+    groups = [{"params": rest, "lr": stage.adapter_rate}]
+    if learn_decoder:
+        groups.append({"params": [p for p in low if p.requires_grad], "lr": stage.decoder_rate})
+    optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=run.device.type == "cuda")
+    peaks = [group["lr"] for group in optimiser.param_groups]
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    loader = DataLoader(
+        Source(run.recipe, stage, run.corpus, run.speech, run.recipe.seed * 1000 + run.rank),
+        batch_size=1,
+        num_workers=run.loaders,
+        collate_fn=collate,
+        prefetch_factor=3 if run.loaders else None,
+        multiprocessing_context="spawn" if run.loaders else None,
+    )
+    batches: Iterator[Batch] = iter(loader)
+    meter = _Meter()
+    anchor = Anchor(run.recipe.decoder, run.recipe.seed, run.device) if stage.anchor else None
+    batch = next(batches).to(run.device)
+    begun, step = time.time(), 0
+    while True:
+        share = _agreed((time.time() - begun) / stage.seconds, run)
+        if share >= 1:
+            break
+        factor = min(1.0, share / stage.warmup) if stage.warmup else 1.0
+        factor *= 0.5 * (1 + math.cos(math.pi * share))
+        for group, peak in zip(optimiser.param_groups, peaks):
+            group["lr"] = peak * factor
+        _step(run, stage, model, ears, anchor, batch, meter)
+        _averaged(parameters, run)
+        norm = nn.utils.clip_grad_norm_(parameters, _CLIP)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        step += 1
+        batch = next(batches).to(run.device)
+        if step % _LOG_EVERY == 0:
+            run.say(stage=stage.name, step=step, share=round(share, 4), norm=round(float(norm), 3), **meter.read())
+    run.say(stage=stage.name, event="end", steps=step, seconds=round(time.time() - begun, 1))
+
+
+def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | None, batch: Batch, meter: _Meter) -> None:
+    """Forward and backward of one batch."""
+    if not run.conditions.geometry or not run.conditions.confidence:
+        _take_away(batch, run.conditions)
+    with torch.autocast(run.device.type, torch.bfloat16):
+        speech = ears(batch.audio) if batch.audio is not None and ears is not None else None
+        losses, _ = model.losses(batch, speech)
+        learns = batch.target >= 0
+        weights = batch.weight[learns]
+        loss = (losses * weights).sum() / weights.sum().clamp(min=1)
+        if stage.ctc and speech is not None:
+            from pipelines.train.hybrid.spelling import spelling_loss
+
+            spelled = spelling_loss(model, batch, speech)
+            meter.add("ctc", spelled.detach(), 1)
+            loss = loss + stage.ctc * spelled
+        if anchor is not None:
+            kept = anchor.loss(model)
+            meter.add("anchor", kept.detach(), 1)
+            loss = loss + stage.anchor * kept
+    loss.backward()
+    kinds = batch.kind[learns]
+    for number, kind in enumerate(batch.kinds):
+        chosen = losses.detach()[kinds == number]
+        meter.add(kind, chosen.sum(), chosen.numel())
+    meter.tokens += int((batch.example >= 0).sum())
+
+
+def _take_away(batch: Batch, conditions: Conditions) -> None:
+    for items in batch.items.values():
+        for group in items:
+            if not conditions.geometry:
+                group.geometry[:, :5] = 0
+            if not conditions.confidence:
+                group.geometry[:, 5] = 1
+
+
+def _agreed(share: float, run: Run) -> float:
+    """What the first process says, so that all stop after the same step."""
+    if run.world == 1:
+        return share
+    value = torch.tensor(share, device=run.device, dtype=torch.float64)
+    distributed.broadcast(value, 0)
+    return float(value)
+
+
+def _averaged(parameters: list[nn.Parameter], run: Run) -> None:
+    """Every gradient's mean over the processes; one that a process has none of counts as zero."""
+    if run.world == 1:
+        return
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters])
+    distributed.all_reduce(flat)
+    flat /= run.world
+    at = 0
+    for parameter in parameters:
+        parameter.grad = flat[at : at + parameter.numel()].view_as(parameter).to(parameter.dtype)
+        at += parameter.numel()
+
+
+class _Meter:
+    """Mean losses by kind, and tokens a second, since the last reading."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Any] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+        self.tokens, self._since = 0, time.time()
+
+    def add(self, kind: str, total: torch.Tensor, count: int) -> None:
+        """A sum over some places."""
+        self._sums[kind] = self._sums[kind] + total
+        self._counts[kind] += count
+
+    def read(self) -> dict[str, Any]:
+        """And begin anew."""
+        means = {kind: round(float(total) / max(1, self._counts[kind]), 4) for kind, total in self._sums.items()}
+        rate = round(self.tokens / (time.time() - self._since))
+        self.__init__()  # type: ignore[misc]
+        return {"loss": dict(sorted(means.items())), "tokens_per_second": rate}
+
+
+@torch.inference_mode()
+def validate(run: Run, stage: Stage, model: Hybrid, count: int = 512) -> None:
+    """For every mode and rate, by kind: how many answers would be written exactly, greedily and unconstrained, and the
+    mean loss of their tokens. An answer whose every token is the likeliest after the right ones before it is that."""
+    assert run.held is not None
+    settings = [("text", 8), *((mode, rate) for mode in ("soft", "both") for rate in stage.rates)]
+    for number, (mode, rate) in enumerate(settings):
+        if number % run.world != run.rank:
+            continue
+        right: dict[str, list[bool]] = defaultdict(list)
+        lost: dict[str, list[float]] = defaultdict(list)
+        for made in held(run.held, run.recipe, stage, mode, rate, count):
+            batch = made.to(run.device)
+            if not run.conditions.geometry or not run.conditions.confidence:
+                _take_away(batch, run.conditions)
+            with torch.autocast(run.device.type, torch.bfloat16):
+                hidden = model.hidden(model.embedded(batch, None), batch)
+                learns = batch.target >= 0
+                logits = model.decoder.lm_head(hidden[learns]).float()
+            target = batch.target[learns]
+            hits = (logits.argmax(-1) == target).tolist()
+            losses = functional.cross_entropy(logits, target, reduction="none").tolist()
+            places = learns.nonzero().tolist()
+            kinds = batch.kind[learns].tolist()
+            owner = [(r, int(batch.example[r, c]), int(batch.branch[r, c])) for r, c in places]
+            answers: dict[tuple[int, int, int], bool] = {}
+            named: dict[tuple[int, int, int], str] = {}
+            for key, hit, loss, kind in zip(owner, hits, losses, kinds):
+                answers[key] = answers.get(key, True) and hit
+                named[key] = batch.kinds[kind]
+                lost[batch.kinds[kind]].append(loss)
+            for key, fine in answers.items():
+                right[named[key]].append(fine)
+        exact = {kind: [round(sum(found) / len(found), 4), len(found)] for kind, found in sorted(right.items())}
+        means = {kind: round(sum(found) / len(found), 4) for kind, found in sorted(lost.items())}
+        line = {"validation": stage.name, "mode": mode, "rate": rate, "exact": exact, "loss": means}
+        with (run.out / f"validation-{run.rank}.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        print(json.dumps(line), flush=True)
+
+
+def _process(rank: int, arguments: argparse.Namespace) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # loaders hand over every tensor as an open file
+    device = torch.device(arguments.devices[rank])
+    world = len(arguments.devices)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = True
+    if world > 1:
+        distributed.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            init_method=f"tcp://127.0.0.1:{arguments.port}",
+            rank=rank,
+            world_size=world,
+        )
+    recipe = read_recipe(arguments.recipe)
+    changed = {"rank": arguments.rank} if arguments.rank is not None else {}
+    recipe = recipe.model_copy(update=changed)
+    stages = [stage for stage in recipe.stages if arguments.stages is None or stage.name in arguments.stages]
+    if arguments.seconds:
+        stages = [stage.model_copy(update={"seconds": arguments.seconds}) for stage in stages]
+    conditions = Conditions(not arguments.without_geometry, not arguments.without_confidence)
+    run = Run(
+        recipe,
+        arguments.corpus,
+        arguments.held,
+        arguments.speech,
+        arguments.out,
+        rank,
+        world,
+        device,
+        arguments.loaders,
+        conditions,
+        arguments.resume,
+    )
+    train(run, stages)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--corpus", type=Path, required=True, help="what perceive wrote")
+    parser.add_argument("--held", type=Path, help="the same of held-out samples, for validation")
+    parser.add_argument("--speech", type=Path, help="what speech.synthesise wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--devices", nargs="+", default=["cpu"])
+    parser.add_argument("--loaders", type=int, default=2, help="processes that make batches, for each device")
+    parser.add_argument("--stages", nargs="+", help="only these of the recipe")
+    parser.add_argument("--seconds", type=float, help="of every stage, in place of the recipe's")
+    parser.add_argument("--rank", type=int, help="of the difference, in place of the recipe's")
+    parser.add_argument("--resume", type=Path, help="the --out of a training to go on from")
+    parser.add_argument("--without-geometry", action="store_true")
+    parser.add_argument("--without-confidence", action="store_true")
+    parser.add_argument("--port", type=int, default=29511)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if len(arguments.devices) == 1:
+        _process(0, arguments)
+    else:
+        torch.multiprocessing.spawn(_process, (arguments,), nprocs=len(arguments.devices))  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()
