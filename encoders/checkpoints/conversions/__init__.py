@@ -16,6 +16,7 @@ CONVERSIONS: dict[str, str] = {
     "ppocr_recognition_to_torch": "encoders.checkpoints.conversions.ppocr:recognition_to_torch",
     "ctranslate2_whisper_to_torch": "encoders.checkpoints.conversions.whisper:whisper_to_torch",
     "gguf_llama_to_torch": "encoders.checkpoints.conversions.gguf_llama:llama_to_torch",
+    "add_difference": "encoders.checkpoints.conversions.low_rank:add_difference",
     "resemblyzer_to_safetensors": "encoders.checkpoints.conversions.resemblyzer:speaker_encoder_to_safetensors",
 }
 

@@ -1,4 +1,4 @@
-"""What keeps the tuned decoder a chat model where there is no document: its words stay as likely as the base finds them."""
+"""What keeps the tuned decoder a chat model where there is no document: words stay as likely as the base finds them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Anchor:
     def __init__(self, checkpoint: str, seed: int, device: torch.device, count: int = 400) -> None:
         tokenizer = AutoTokenizer.from_pretrained(resolve(checkpoint))
         rng = random.Random(f"anchor-{seed}")
-        rows = []
+        rows: list[list[int]] = []
         while len(rows) < count:
             said = [prose(rng.randrange(1 << 30), "en") for _ in range(6)]
             turns = [{"role": "user", "content": said[0]}, {"role": "assistant", "content": " ".join(said[1:])}]

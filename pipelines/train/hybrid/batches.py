@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.base import Perception
+from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
 
 _LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500)}
@@ -20,11 +21,13 @@ WINDOW = 480_000  # samples of whisper's window
 @dataclass(slots=True)
 class Items:
     """Lines or chunks of one padded length, for one adapter: rows [n, t, d] float16, or, for chunks, where in the
-    batch's recordings they stand: window, first frame."""
+    batch's recordings they stand: window, first frame; and what is said in them, as `spelled` writes it."""
 
     rows: torch.Tensor
     lengths: torch.Tensor
     geometry: torch.Tensor
+    letters: torch.Tensor | None = None
+    letter_counts: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Batch:
             if isinstance(value, list):
                 return [moved(one) for one in value]
             if isinstance(value, Items):
-                return Items(moved(value.rows), moved(value.lengths), moved(value.geometry))
+                return Items(*(moved(getattr(value, one.name)) for one in fields(value)))
             return value
 
         return type(self)(**{one.name: moved(getattr(self, one.name)) for one in fields(self)})
@@ -177,7 +180,7 @@ class _Soft:
                 chunk = one.speech.chunks[item]
                 first = round(chunk.start * FRAMES_PER_SECOND)
                 count = max(1, round((chunk.end - chunk.start) * FRAMES_PER_SECOND))
-                self._rows[task].append((windows[number], first, count))
+                self._rows[task].append((windows[number], first, count, spelled(chunk.text)))
             found = places[number]
             assert found is not None
             self._geometry[task].append(found[item])
@@ -201,7 +204,9 @@ class _Soft:
                     given += each
                 lengths = torch.tensor([_length(rows[index]) for index in chosen])
                 stacked = np.stack([self._geometry[task][index] for index in chosen])
-                items[task].append(Items(_rows([rows[i] for i in chosen], length), lengths, torch.from_numpy(stacked)))
+                letters = _letters([rows[i] for i in chosen]) if task == "speech_to_text" else ()
+                placed = _rows([rows[i] for i in chosen], length)
+                items[task].append(Items(placed, lengths, torch.from_numpy(stacked), *letters))
         at: dict[str, list[int]] = {task: [] for task in items}
         source: dict[str, list[int]] = {task: [] for task in items}
         for (task, item, k), place in self._places:
@@ -232,6 +237,15 @@ def _rows(rows: Sequence[Any], length: int) -> torch.Tensor:
     for place, row in zip(padded, rows):
         place[: len(row)] = row
     return torch.from_numpy(padded)
+
+
+def _letters(rows: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """[n, longest] padded with blanks, and how many count."""
+    counts = torch.tensor([len(row[3]) for row in rows])
+    padded = torch.zeros((len(rows), max(1, int(counts.max()))), dtype=torch.int64)
+    for place, row in zip(padded, rows):
+        place[: len(row[3])] = torch.tensor(row[3], dtype=torch.int64)
+    return padded, counts
 
 
 def _buckets(lengths: Sequence[int], bounds: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

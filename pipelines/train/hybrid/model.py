@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from encoders.adapters.base import Adapter
 from encoders.checkpoints.resolve import resolve
 from pipelines.train.hybrid.batches import Batch, Items
+from pipelines.train.hybrid.spelling import Spelling
 
 
 class LowRankLinear(nn.Module):
@@ -53,6 +54,7 @@ class Hybrid(nn.Module):
                 setattr(self.decoder.model.layers.get_submodule(parent), child, layers[name])
         self.layers = layers
         self.adapters = nn.ModuleDict(adapters)
+        self.spelling = Spelling(adapters["speech_to_text"]) if "speech_to_text" in adapters else None
 
     def switch(self, on: bool) -> None:
         """With the difference, or the base alone."""
@@ -81,6 +83,12 @@ class Hybrid(nn.Module):
                 rows = chunks(speech, group)
             given.append(adapter(rows.float(), group.lengths, group.geometry.float(), rate).flatten(0, 1))
         return torch.cat(given)
+
+    def spelled(self, batch: Batch, speech: torch.Tensor) -> torch.Tensor:
+        """The loss of `Spelling` on all chunks of a batch."""
+        assert self.spelling is not None
+        groups = [(chunks(speech, group), group) for group in batch.items["speech_to_text"]]
+        return self.spelling.loss(cast(Adapter, self.adapters["speech_to_text"]), groups)
 
     def hidden(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The decoder's last hidden rows [r, l, d_model]."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -210,8 +211,8 @@ def _serve(pipes: list[Connection], device: str) -> None:
     for pipe in pipes:
         pipe.send(network.characters)
     while pipes:
-        for pipe in wait(pipes):
-            assert isinstance(pipe, Connection)
+        for ready in wait(pipes):
+            pipe = cast(Connection, ready)
             groups = pipe.recv()
             if groups is None:
                 pipes.remove(pipe)

@@ -95,7 +95,7 @@ def _ears(run: Run) -> Any:
 
 def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     learn_decoder = stage.decoder_rate > 0
-    low, rest = [], list(model.adapters.parameters())
+    low, rest = [], [p for n, p in model.named_parameters() if n.startswith(("adapters.", "spelling."))]
     for name, parameter in model.decoder.named_parameters():
         own = name.endswith((".a", ".b")) or (run.recipe.rank == 0 and ".layers." in name and name.endswith("weight"))
         if own:
@@ -151,9 +151,7 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | Non
         weights = batch.weight[learns]
         loss = (losses * weights).sum() / weights.sum().clamp(min=1)
         if stage.ctc and speech is not None:
-            from pipelines.train.hybrid.spelling import spelling_loss
-
-            spelled = spelling_loss(model, batch, speech)
+            spelled = model.spelled(batch, speech)
             meter.add("ctc", spelled.detach(), 1)
             loss = loss + stage.ctc * spelled
         if anchor is not None:

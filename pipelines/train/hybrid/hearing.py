@@ -1,0 +1,58 @@
+"""Whisper's encoder on the training device: recordings in, features out."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from transformers import WhisperConfig
+from transformers.audio_utils import mel_filter_bank
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from encoders.checkpoints.resolve import resolve
+
+_FFT, _HOP = 400, 160
+
+
+class Ears:
+    """The default speech checkpoint's encoder, frozen. The checkpoint's folder may hold the encoder's weights alone."""
+
+    def __init__(self, device: torch.device) -> None:
+        from safetensors.torch import load_file
+
+        folder = resolve("speech", variant="torch")
+        config = WhisperConfig.from_pretrained(folder)
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        prefix = "model.encoder."
+        weights = load_file(folder / "model.safetensors")
+        network: Any = WhisperEncoder(config)
+        network.load_state_dict({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)})
+        self._network = network.eval().requires_grad_(False).to(device, dtype)
+        filters = mel_filter_bank(
+            num_frequency_bins=_FFT // 2 + 1,
+            num_mel_filters=config.num_mel_bins,
+            min_frequency=0.0,
+            max_frequency=8000.0,
+            sampling_rate=16_000,
+            norm="slaney",
+            mel_scale="slaney",
+        )
+        self._filters = torch.from_numpy(filters).float().to(device)
+        self._window = torch.hann_window(_FFT, device=device)
+        self._dtype = dtype
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def __call__(self, audio: torch.Tensor) -> torch.Tensor:
+        """Windows [n, 480000] int16 to features [n, 1500, d]."""
+        with torch.autocast(audio.device.type, enabled=False):
+            mels = self.mels(audio.float() / 32768)
+            found = [self._network(part.to(self._dtype)).last_hidden_state for part in mels.split(32)]
+        return cast(torch.Tensor, torch.cat(found))
+
+    def mels(self, samples: torch.Tensor) -> torch.Tensor:
+        """Samples [n, 480000] in -1..1 to whisper's log-mels [n, bands, 3000]."""
+        spectrum = torch.stft(samples, _FFT, _HOP, window=self._window, return_complex=True)[..., :-1].abs() ** 2
+        mels = (self._filters.T @ spectrum).clamp(min=1e-10).log10()
+        loudest = mels.amax(dim=(1, 2), keepdim=True)
+        return (torch.maximum(mels, loudest - 8) + 4) / 4
