@@ -1,0 +1,1 @@
+"""Generated documents with questions and answers: what the hybrid model is trained and evaluated on."""

@@ -1,0 +1,140 @@
+"""A document while it is made: what is printed, and what it says."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from pipelines.train.hybrid.documents import words
+from pipelines.train.hybrid.documents.faces import Faces
+from pipelines.train.hybrid.documents.language import Language, kept
+from pipelines.train.hybrid.documents.sheet import Sheet, Style
+
+
+@dataclass(slots=True)
+class Fact:
+    """A field of the document: its key, its value as printed (rows joined by a space) and where it stands."""
+
+    key: str
+    value: str
+    lines: list[int]
+    page: int = 0
+    asked: bool = True  # False for what is printed more than once in different ways
+
+
+@dataclass(slots=True)
+class Table:
+    """Named rows. ``columns``: keys; ``heads``: as printed; ``numbers``: values of the columns that count."""
+
+    columns: list[str]
+    heads: list[str]
+    rows: list[list[str]]
+    numbers: dict[str, list[float]]
+    lines: list[list[int]] = field(default_factory=list)
+    page: int = 0
+
+
+class Draft:
+    """One document. A kind's builder writes on ``sheet`` and notes facts and tables."""
+
+    def __init__(self, rng: random.Random, lang: Language, faces: Faces, *, held_out: bool) -> None:
+        self.rng, self.lang, self.held_out, self.faces = rng, lang, held_out, faces
+        self.facts: list[Fact] = []
+        self.tables: list[Table] = []
+        self.sheets: list[Sheet] = []
+        self.layout = ""
+        self.day_form = str(rng.choice(lang.data["dates"]))
+        self.money_form = str(rng.choice(lang.data["money"]))
+        self.places = int(lang.data.get("places_of_money", 2))
+        self.bare_money = rng.random() < 0.4  # amounts of the table carry no currency
+
+    # What is written
+
+    def face(self, *styles: str) -> Style:
+        """A face of one of some styles, at 1 px; Chinese and Japanese have only one style."""
+        chosen = ("cjk",) if self.lang.wide else styles
+        return Style(self.faces.pick(self.rng, self.lang.letters, chosen, held_out=self.held_out), 1)
+
+    def label(self, key: str) -> str:
+        """How this document names a field."""
+        return self.lang.label(self.rng, key, self.held_out)
+
+    def title(self, key: str) -> str:
+        """What this document is called."""
+        return self.lang.title(self.rng, key, self.held_out)
+
+    def day(self, start: int = 2005, end: int = 2026) -> date:
+        """Some day."""
+        return date(start, 1, 1) + timedelta(days=self.rng.randint(0, (end - start) * 365))
+
+    def dated(self, when: date) -> str:
+        """A day in the form of this document."""
+        return self.lang.day(self.day_form, when)
+
+    def money(self, value: float, bare: bool = False) -> str:
+        """An amount in the currency of this document."""
+        written = self.lang.number(value, self.places)
+        return written if bare else self.money_form.format(written)
+
+    def value(self, key: str) -> list[str]:
+        """Rows of a made-up value for the fields that need no arithmetic."""
+        rng, lang, held = self.rng, self.lang, self.held_out
+        match key:
+            case "company" | "sender" | "bank":
+                return [words.company(rng, lang, held)]
+            case "address" | "personal_address":
+                return words.address(rng, lang, held)
+            case "phone":
+                return [words.phone(rng)]
+            case "email":
+                return [words.email(rng, held)]
+            case "website":
+                return [f"www.{words.made_up(rng, held, 2)}.{rng.choice(('com', 'net', 'org'))}"]
+            case "customer" | "name" | "contact_person" | "author" | "recipient" | "cashier":
+                return [words.person(rng, lang, held)]
+            case "date" | "due_date" | "valid_until":
+                return [self.dated(self.day())]
+            case "birth_date":
+                return [self.dated(self.day(1940, 2006))]
+            case "birth_place":
+                return [rng.choice(words.part(lang.names["city"], held))]
+            case "time":
+                return [
+                    f"{rng.randint(7, 21):02}:{rng.randint(0, 59):02}"
+                    + rng.choice(("", "", f":{rng.randint(0, 59):02}"))
+                ]
+            case "iban":
+                return [words.iban(rng)]
+            case "nationality":
+                return [rng.choice(lang.data["nationalities"])]
+            case "department":
+                return [rng.choice(lang.data["departments"])]
+            case "position":
+                return [rng.choice(lang.data["positions"])]
+            case "payment_method":
+                return [rng.choice(lang.data["payments"])]
+            case "subject":
+                return [rng.choice(lang.data["subjects"]).format(item=words.item(rng, lang, held))]
+            case "version":
+                return [f"{rng.randint(1, 9)}.{rng.randint(0, 12)}"]
+            case "tax_id":
+                return [words.code(rng, rng.choice(("999999999999", "AA999999999", "99-9999999", "99 999 999 999")))]
+            case _:
+                return [words.code(rng)]
+
+    def note(self, key: str, value: str | list[str], lines: list[int], asked: bool = True) -> None:
+        """Remember a field that was printed on the current sheet."""
+        joined = value if isinstance(value, str) else ("" if self.lang.wide else " ").join(value)
+        self.facts.append(Fact(key, joined, lines, len(self.sheets) - 1, asked))
+
+    def choose(self, *options: str) -> str:
+        """One of the layout options of a kind; the last of three or more is held out. Named in ``layout``."""
+        chosen = self.rng.choice(kept(options, self.held_out))
+        self.layout += ("." if self.layout else "") + chosen
+        return chosen
+
+    def sheet(self, width: int, margin: int, leading: float = 1.35) -> Sheet:
+        """A new page."""
+        self.sheets.append(Sheet(width, margin, self.lang.script, leading))
+        return self.sheets[-1]

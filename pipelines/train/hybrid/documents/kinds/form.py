@@ -1,0 +1,55 @@
+"""Filled-in forms: labels left of their values, above them, in boxes, in one or two columns."""
+
+from __future__ import annotations
+
+from pipelines.train.hybrid.documents import blocks
+from pipelines.train.hybrid.documents.draft import Draft
+from pipelines.train.hybrid.documents.sheet import Style
+
+_KEYS = (
+    "name",
+    "personal_address",
+    "birth_date",
+    "birth_place",
+    "nationality",
+    "phone",
+    "email",
+    "position",
+    "department",
+    "customer_number",
+    "reference",
+    "iban",
+    "bank",
+    "payment_method",
+    "contact_person",
+    "order_number",
+)
+
+
+def build(draft: Draft) -> None:
+    """One form on one page."""
+    rng = draft.rng
+    sheet = draft.sheet(rng.randint(800, 1240), rng.randint(50, 110), rng.uniform(1.25, 1.6))
+    size = max(16, round(sheet.width / rng.uniform(42, 58)))
+    style = Style(draft.face("sans", "serif", "condensed").face, size)
+    filled = Style(draft.face("hand", "receipt", "mono", "sans").face, size) if rng.random() < 0.55 else style
+    title = Style(draft.face("sans", "serif", "display").face, round(size * rng.uniform(1.4, 2.2)))
+    align = draft.choose("left", "center", "center-company")
+    if rng.random() < 0.5:
+        name = draft.value("company")[0]
+        draft.note("company", name, [sheet.line(name, style, align.removesuffix("-company"))])
+    sheet.line(draft.title("form"), title, align.removesuffix("-company"))
+    if rng.random() < 0.5:
+        sheet.rule(10)
+    sheet.y += size * 0.7
+    keys = rng.sample(_KEYS, rng.randint(5, 11))
+    details = blocks.pairs(draft, ["date", *keys] if rng.random() < 0.5 else [*keys, "date"])
+    mode = draft.choose("columns", "above", "boxed", "inline", "spread", "boxed-late").removesuffix("-late")
+    if draft.choose("one", "two", "two-wide") == "one":
+        blocks.fields(draft, details, style, mode, bold=filled, mark=rng.choice((":", "", ":")))
+    else:
+        half = (len(details) + 1) // 2
+        blocks.beside(draft, [details[:half], details[half:]], style, mode, bold=filled)
+    if rng.random() < 0.4:
+        sheet.y += size
+        sheet.line(draft.rng.choice(draft.lang.data["thanks"]), style)

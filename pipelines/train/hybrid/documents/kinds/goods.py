@@ -1,0 +1,64 @@
+"""Things sold, with prices that add up: what invoices, receipts and orders are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.train.hybrid.documents import words
+from pipelines.train.hybrid.documents.draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """One line of goods."""
+
+    name: str
+    code: str
+    quantity: int
+    price: float
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """Lines of goods with the sums under them. ``total`` is what is to be paid, after rounding."""
+
+    lines: list[Sold]
+    subtotal: float
+    discount: float
+    rate: int  # per cent
+    tax: float
+    shipping: float
+    rounding: float
+    total: float
+
+
+def basket(draft: Draft, count: int, *, tax_inside: bool = False, cents: bool = True) -> Basket:
+    """``count`` different goods. ``tax_inside``: the prices hold the tax already."""
+    rng = draft.rng
+    scale = draft.lang.data.get("price_scale", 1)
+    whole = draft.places == 0
+    lines: list[Sold] = []
+    named: set[str] = set()
+    pattern = rng.choice(("9999", "99999", "AA-999", "A9999", "999-99", "9999999999999"))
+    codes: set[str] = set()
+    while len(lines) < count:
+        name, mark = words.item(rng, draft.lang, draft.held_out), words.code(rng, pattern)
+        if name.lower() in named or mark in codes:
+            continue
+        named.add(name.lower())
+        codes.add(mark)
+        quantity = rng.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 10, 12, 25))
+        price = rng.choice((rng.uniform(0.5, 20), rng.uniform(5, 120), rng.uniform(50, 900))) * scale
+        price = float(round(price)) if whole else round(price, 2) if rng.random() < 0.6 else round(price, 1)
+        lines.append(Sold(name, mark, quantity, price, round(price * quantity, 2)))
+    subtotal = round(sum(line.amount for line in lines), 2)
+    discount = round(subtotal * rng.choice((0.02, 0.05, 0.1)), 0 if whole else 2) if rng.random() < 0.25 else 0.0
+    rate = rng.choice(draft.lang.data.get("tax_rates", [6, 7, 10, 19, 20]))
+    base = subtotal - discount
+    tax = base * rate / (100 + rate) if tax_inside else base * rate / 100
+    tax = round(tax, 0 if whole else 2)
+    shipping = float(round(rng.uniform(3, 25) * scale)) if not tax_inside and rng.random() < 0.3 else 0.0
+    exact = round(base + shipping + (0 if tax_inside else tax), 2)
+    total = round(round(exact * 20) / 20, 2) if cents and not whole else exact
+    return Basket(lines, subtotal, discount, rate, tax, shipping, round(total - exact, 2), total)

@@ -1,0 +1,94 @@
+"""Letters: sender, recipient, date, subject, some sentences, of which one or two say something that can be asked."""
+
+from __future__ import annotations
+
+from pipelines.train.hybrid.documents import words
+from pipelines.train.hybrid.documents.draft import Draft
+from pipelines.train.hybrid.documents.language import kept
+from pipelines.train.hybrid.documents.prose import filled, sentence
+from pipelines.train.hybrid.documents.sheet import Style
+
+
+def build(draft: Draft) -> None:
+    """One letter on one page."""
+    rng, lang = draft.rng, draft.lang
+    sheet = draft.sheet(rng.randint(850, 1240), rng.randint(70, 130), rng.uniform(1.25, 1.6))
+    size = max(17, round(sheet.width / rng.uniform(46, 58)))
+    style = Style(draft.face("serif", "sans", "receipt", "hand").face, size)
+    head = Style(draft.face("sans", "serif", "display").face, round(size * rng.uniform(1.0, 1.5)))
+    sender = draft.choose("sender-left", "sender-right", "sender-center", "sender-below")
+    name, rows = draft.value("sender")[0], draft.value("address")
+    align = {"sender-right": "right", "sender-center": "center"}.get(sender, "left")
+    if sender != "sender-below":
+        draft.note("sender", name, [sheet.line(name, head, align)])
+        draft.note("sender_address", rows, [sheet.line(row, style, align) for row in rows])
+        sheet.y += size
+    person = draft.value("recipient")[0]
+    draft.note("recipient", person, [sheet.line(person, style)])
+    for row in words.address(rng, lang, draft.held_out):
+        sheet.line(row, style)
+    sheet.y += size
+    _marks(draft, style, draft.choose("date-right", "date-left", "date-label", "date-center"))
+    if rng.random() < 0.85:
+        subject = draft.value("subject")[0]
+        bold = Style(head.face, size)
+        text = subject if rng.random() < 0.5 else f"{draft.label('subject')}: {subject}"
+        if bold.width(text) < sheet.inner:
+            draft.note("subject", subject, [sheet.line(text, bold)])
+        sheet.y += size * 0.5
+    sheet.paragraph(rng.choice(lang.data["prose"]["greetings"]).format(person=person), style)
+    sheet.y += size * 0.4
+    _body(draft, style)
+    sheet.y += size * 0.4
+    sheet.line(rng.choice(lang.data["prose"]["closings"]), style)
+    signer = words.person(rng, lang, draft.held_out)
+    sheet.y += size
+    draft.note(
+        "signed_by",
+        signer,
+        [sheet.line(signer, Style(draft.face("hand", "serif").face, size))],
+        asked=lang.code == "en",
+    )
+    if sender == "sender-below":
+        draft.note("sender", name, [sheet.line(name, style)])
+        draft.note("sender_address", rows, [sheet.line(row, style) for row in rows])
+
+
+def _marks(draft: Draft, style: Style, layout: str) -> None:
+    sheet, rng = draft.sheets[-1], draft.rng
+    when = draft.value("date")[0]
+    if layout == "date-label":
+        draft.note("date", when, [sheet.line(f"{draft.label('date')}: {when}", style)])
+    else:
+        draft.note("date", when, [sheet.line(when, style, layout.removeprefix("date-"))])
+    if rng.random() < 0.35:
+        mark = draft.value("reference")[0]
+        draft.note("reference", mark, [sheet.line(f"{draft.label('reference')}: {mark}", style)])
+    sheet.y += style.size * 0.6
+
+
+def _body(draft: Draft, style: Style) -> None:
+    """Paragraphs; a sentence that states a fact stands among the others."""
+    rng, lang = draft.rng, draft.lang
+    facts = lang.data["prose"]["facts"]
+    chosen = rng.sample(sorted(facts), min(len(facts), rng.randint(1, 2)))
+    sheet = draft.sheets[-1]
+    for index in range(rng.randint(1, 3)):
+        texts = [sentence(rng, lang, draft.held_out) for _ in range(rng.randint(1, 3))]
+        if index < len(chosen):
+            key = chosen[index]
+            scale = lang.data.get("price_scale", 1)
+            value = (
+                draft.money(round(rng.uniform(10, 5000) * scale, draft.places))
+                if key == "total"
+                else draft.value(key)[0]
+            )
+            texts.insert(
+                rng.randint(0, len(texts)),
+                filled(rng, lang, draft.held_out, rng.choice(kept(facts[key], draft.held_out)), value),
+            )
+            lines = sheet.paragraph(("" if lang.wide else " ").join(texts), style)
+            draft.note(key, value, [line for line in lines if value in sheet.lines[line].text] or lines)
+        else:
+            sheet.paragraph(("" if lang.wide else " ").join(texts), style)
+        sheet.y += style.size * 0.6

@@ -1,0 +1,136 @@
+"""Questions about the rows of a table: cells, counts, the largest, lists, comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipelines.train.hybrid.documents.draft import Draft, Table
+from pipelines.train.hybrid.documents.language import Language, languages
+from pipelines.train.hybrid.documents.tasks.ask_fields import language_of_question
+from pipelines.train.hybrid.samples import REFUSAL, Task
+
+
+def _named(table: Table) -> int:
+    """The column that names the rows."""
+    return next((table.columns.index(key) for key in ("description", "name") if key in table.columns), 0)
+
+
+def _usable(draft: Draft) -> Table | None:
+    """A table whose rows have names that differ."""
+    able = []
+    for table in draft.tables:
+        names = [row[_named(table)] for row in table.rows]
+        if len(table.rows) > 1 and len(set(names)) == len(names):
+            able.append(table)
+    return draft.rng.choice(able) if able else None
+
+
+def _column(lang: Language, draft: Draft, table: Table, index: int) -> str:
+    """How a question names a column: by its heading where it is one of this document's own, else by its meaning."""
+    key = table.columns[index]
+    if key not in languages()["en"].data["labels"]:
+        return table.heads[index]
+    return lang.name(draft.rng, key)
+
+
+def cell(draft: Draft) -> Task | None:
+    """One cell."""
+    if not (table := _usable(draft)) or len(table.columns) < 2:
+        return None
+    named = _named(table)
+    index = draft.rng.choice([n for n in range(len(table.columns)) if n != named])
+    row = draft.rng.choice(table.rows)
+    lang = language_of_question(draft)
+    question = lang.ask(draft.rng, "cell", draft.held_out, column=_column(lang, draft, table, index), row=row[named])
+    return Task("table", question, None, row[index])
+
+
+def no_such_row(draft: Draft) -> Task | None:
+    """A cell of a row that is not there."""
+    from pipelines.train.hybrid.documents import words
+
+    if not (table := _usable(draft)) or len(table.columns) < 2:
+        return None
+    named = _named(table)
+    index = draft.rng.choice([n for n in range(len(table.columns)) if n != named])
+    if "description" in table.columns and table.columns[named] == "description":
+        other = words.item(draft.rng, draft.lang, draft.held_out)
+    else:
+        other = words.made_up(draft.rng, draft.held_out, 2).capitalize()
+    if any(
+        other.split()[-1].lower() in row[named].lower() or row[named].lower() in other.lower() for row in table.rows
+    ):
+        return None
+    lang = language_of_question(draft)
+    question = lang.ask(draft.rng, "cell", draft.held_out, column=_column(lang, draft, table, index), row=other)
+    return Task("unanswerable", question, None, REFUSAL)
+
+
+def counted(draft: Draft) -> Task | None:
+    """How many rows."""
+    if len(draft.tables) != 1:
+        return None
+    lang = language_of_question(draft)
+    return Task("count", lang.ask(draft.rng, "items_count", draft.held_out), None, str(len(draft.tables[0].rows)))
+
+
+def listed(draft: Draft) -> Task | None:
+    """The names of all rows."""
+    if (
+        len(draft.tables) != 1
+        or not (table := _usable(draft))
+        or len(table.rows) > 8
+        or "description" not in table.columns
+    ):
+        return None
+    lang = language_of_question(draft)
+    return Task(
+        "list",
+        lang.ask(draft.rng, "items_list", draft.held_out),
+        None,
+        "; ".join(row[_named(table)] for row in table.rows),
+    )
+
+
+def extreme(draft: Draft) -> Task | None:
+    """The row with the largest or the smallest number in a column."""
+    if not (table := _usable(draft)):
+        return None
+    able = [index for index, key in enumerate(table.columns) if key in table.numbers]
+    if not able:
+        return None
+    index = draft.rng.choice(able)
+    values = table.numbers[table.columns[index]]
+    kind: str
+    pick: Callable[[list[float]], float]
+    kind, pick = draft.rng.choice((("most", max), ("least", min)))
+    best = pick(values)
+    if values.count(best) > 1:
+        return None
+    lang = language_of_question(draft)
+    question = lang.ask(draft.rng, kind, draft.held_out, column=_column(lang, draft, table, index))
+    return Task("compare", question, None, table.rows[values.index(best)][_named(table)])
+
+
+def greater(draft: Draft) -> Task | None:
+    """Whether one row has more than another."""
+    if not (table := _usable(draft)):
+        return None
+    able = [index for index, key in enumerate(table.columns) if key in table.numbers]
+    if not able:
+        return None
+    rng = draft.rng
+    index = rng.choice(able)
+    values = table.numbers[table.columns[index]]
+    first, second = rng.sample(range(len(values)), 2)
+    if values[first] == values[second]:
+        return None
+    english = languages()["en"]
+    column = _column(english, draft, table, index)
+    names = [row[_named(table)] for row in table.rows]
+    wording = rng.choice((
+        "Is the {c} of {a} higher than that of {b}?", "Does {a} have a greater {c} than {b}?",
+        "Is {a} above {b} in {c}?", "Compare the {c}: is {a} more than {b}?",
+    ))  # fmt: skip
+    answer = "yes" if values[first] > values[second] else "no"
+    return Task("compare", wording.format(c=column, a=names[first], b=names[second]), None, answer)
