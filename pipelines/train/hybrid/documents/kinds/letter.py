@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.train.hybrid.documents import words
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.language import kept
-from pipelines.train.hybrid.documents.prose import filled, sentence
+from pipelines.train.hybrid.documents.passages import filled, sentence
 from pipelines.train.hybrid.documents.sheet import Style
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.train.hybrid.documents import blocks
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.kinds.table import readings
-from pipelines.train.hybrid.documents.prose import sentence
+from pipelines.train.hybrid.documents.passages import sentence
 from pipelines.train.hybrid.documents.sheet import Style
 
 
