@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv models demo test faults fuzz lint bench load lock clean
+.PHONY: help system venv models demo test faults fuzz lint bench eval load lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -56,6 +56,10 @@ faults: models  ## every test under fire, the long ones too, and one table of wh
 bench: models  ## every figure of the README, measured here
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock
 	@$(BIN)/python -m benchmarks
+
+eval: models  ## the hybrid model in numbers: modes text, soft and both side by side, the untrained decoder beside them
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock
+	@$(BIN)/python -m benchmarks.hybrid
 
 load: models  ## the endpoint's long tests, then 200 clients for minutes, with killed replicas and a rolling restart
 	@$(BIN)/python -m pytest tests/serving -m full

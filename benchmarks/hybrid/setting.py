@@ -1,0 +1,35 @@
+"""What every row of the table is given: decoders in their modes, encoders with features, and how much to ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.hybrid.asking import Panel
+from benchmarks.hybrid.perceived import Reader
+
+OUT = Path("bench-out/hybrid")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """``limit``: at most so many documents, lines or recordings in each row; None: what the row is made for."""
+
+    panel: Panel
+    receipts: Path
+    limit: int | None = None
+    device: str = "cpu"
+    out: Path = OUT
+
+    def count(self, made_for: int) -> int:
+        """How many of something a row takes."""
+        return made_for if self.limit is None else min(self.limit, made_for)
+
+    @cached_property
+    def ocr(self) -> Reader:
+        """The OCR encoder with the features that adapters read."""
+        from encoders.ocr.config import OcrConfig
+        from encoders.ocr.encoder import OcrEncoder
+
+        return Reader(OcrEncoder(OcrConfig().with_features(120)), self.out / "perceived", self.device)

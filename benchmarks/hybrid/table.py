@@ -1,0 +1,118 @@
+"""The table: a row for each task, a column for each mode, with intervals, prompt tokens and the default mode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hybrid.columns import MODES, ZERO_SHOT
+from benchmarks.hybrid.goals import GOALS
+from benchmarks.hybrid.mode_rule import default_mode
+from benchmarks.hybrid.outcomes import Figure, Measure, Outcome, figures
+
+ENCODER = "encoder"
+"""The column of what a specialist's own text says, without a decoder."""
+
+_CELL = 19
+_SHOWN_TAGS = ("half",)  # groups that the table has too; those by language and kind are in the JSON
+
+
+@dataclass(slots=True)
+class Report:
+    """Outcomes by column, and what sections say beside the table."""
+
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, column: str, outcomes: Iterable[Outcome]) -> None:
+        """More outcomes of a column."""
+        self.outcomes.setdefault(column, []).extend(outcomes)
+
+    def rows(self, tag: str | None = None) -> dict[str, dict[str, Figure]]:
+        """Row, then column, to its figure; with a tag, of each of its values: "row (value)"."""
+        found: dict[str, dict[str, Figure]] = {}
+
+        def name(outcome: Outcome) -> str | None:
+            if tag is None:
+                return outcome.row
+            return f"{outcome.row} ({outcome.tags[tag]})" if tag in outcome.tags else None
+
+        for column in sorted(self.outcomes, key=_place):
+            for row, own in figures(self.outcomes[column], name).items():
+                found.setdefault(row, {})[column] = own
+        return found
+
+    def text(self) -> str:
+        """All that is printed."""
+        rows = self.rows()
+        parts = [_table(rows)]
+        for tag in _SHOWN_TAGS:
+            if groups := self.rows(tag):
+                parts.append(f"By {tag}:\n{_table(dict(sorted(groups.items())))}")
+        parts += self.lines
+        parts.append("\n".join(_verdicts(rows)))
+        return "\n\n".join(part for part in parts if part)
+
+    def write(self, file: Path, settings: Mapping[str, Any]) -> None:
+        """The same and the groups by language and kind as JSON."""
+        tags = sorted({tag for own in self.outcomes.values() for outcome in own for tag in outcome.tags})
+        content = {
+            "settings": dict(settings),
+            "rows": _plain(self.rows()),
+            "groups": {tag: _plain(self.rows(tag)) for tag in tags},
+            **self.extras,
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def modes_of(row: Mapping[str, Figure]) -> dict[str, Figure]:
+    """The figures of the trained modes."""
+    return {column: own for column, own in row.items() if _mode(column) in MODES}
+
+
+def _mode(column: str) -> str:
+    return column.partition("@")[0]
+
+
+def _place(column: str) -> tuple[int, str]:
+    return (ZERO_SHOT, *MODES, ENCODER).index(_mode(column)), column
+
+
+def _plain(rows: Mapping[str, Mapping[str, Figure]]) -> dict[str, Any]:
+    return {
+        row: {**{column: asdict(own) for column, own in cells.items()}, "default": default_mode(modes_of(cells))}
+        for row, cells in rows.items()
+    }
+
+
+def _table(rows: Mapping[str, Mapping[str, Figure]]) -> str:
+    used = sorted({column for cells in rows.values() for column in cells}, key=_place)
+    wide = max([len(row) for row in rows] + [10])
+    head = f"{'':{wide}}{'n':>6}" + "".join(f"{column:>{_CELL}}" for column in used)
+    lines = [head + f"{'prompt tokens':>22}  default"]
+    for row, cells in rows.items():
+        count = max(own.count for own in cells.values())
+        shown = "".join(f"{_cell(cells[column]) if column in cells else '':>{_CELL}}" for column in used)
+        lengths = " / ".join(f"{own.prompt_tokens:.0f}" for own in cells.values() if own.prompt_tokens)
+        lines.append(f"{row:{wide}}{count:6}{shown}{lengths:>22}  {default_mode(modes_of(cells)) or ''}".rstrip())
+    return "\n".join(lines)
+
+
+def _cell(own: Figure) -> str:
+    if own.measure is Measure.RATIO:
+        return f"{own.value:.2f} ({own.low:.2f}-{own.high:.2f})"
+    return f"{100 * own.value:.1f} ({100 * own.low:.1f}-{100 * own.high:.1f})"
+
+
+def _verdicts(rows: Mapping[str, Mapping[str, Figure]]) -> Sequence[str]:
+    found = []
+    for row, goal in GOALS.items():
+        cells = modes_of(rows.get(row, {}))
+        if (column := default_mode(cells)) is not None:
+            found.append(goal.line(row, column, cells[column].value))
+    return found

@@ -1,0 +1,112 @@
+"""One tiny evaluation from pictures to the table: real OCR, a random adapter, a random decoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.hybrid import __main__ as command
+from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.checkpoint import save_adapter
+from tests.decoder.tiny import save_tiny
+
+FIELDS = {"company": "NORTH SEA TRADERS", "date": "12/02/2018", "total": "48.20", "address": "7 HARBOUR ROAD"}
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = save_tiny(tmp_path_factory.mktemp("tiny"), "llama")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 2048}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("adapter")
+    config = AdapterConfig(
+        task="ocr", d_encoder=120, d_model=64, embedding_scale=0.3, widths=(16, 16, 24, 24), rates=(4, 8)
+    )
+    save_adapter(Adapter(config), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def receipts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("receipts")
+    rows = []
+    for index in range(2):
+        image = Image.new("RGB", (520, 420), "white")
+        for line, text in enumerate(FIELDS.values()):
+            ImageDraw.Draw(image).text((40, 40 + 80 * line), text, "black", ImageFont.load_default(32))
+        image.save(folder / f"{index}.jpg")
+        rows.append({"file": f"{index}.jpg", "truth": {"fields": FIELDS}})
+    (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder
+
+
+def evaluate(monkeypatch: pytest.MonkeyPatch, out: Path, *arguments: str) -> dict[str, Any]:
+    monkeypatch.setattr("sys.argv", ["hybrid", "--out", str(out), *arguments])
+    command.main()
+    table: dict[str, Any] = json.loads((out / "table.json").read_text())
+    return table
+
+
+def test_evaluation_from_pictures_to_the_table(
+    decoder: Path,
+    adapter: Path,
+    receipts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    models = ["--baseline", str(decoder), "--checkpoint", str(decoder), "--adapters", f"ocr={adapter}"]
+    asked = ["--rows", "receipts", "--receipts", str(receipts), "--modes", "text,soft,soft@4,both"]
+    table = evaluate(monkeypatch, tmp_path, *models, *asked)
+    row = table["rows"]["receipts: total, question"]
+    assert list(row) == ["zero-shot", "text", "soft", "soft@4", "both", "default"]
+    assert row["zero-shot"] == row["text"] and row["text"]["count"] == 2  # here the trained decoder is the untrained
+    tokens = [row[mode]["prompt_tokens"] for mode in ("soft", "soft@4", "text", "both")]
+    assert tokens == sorted(tokens) and len(set(tokens)) == 4
+    assert table["rows"]["receipts: valid JSON"]["both"]["value"] == 1
+    assert table["rows"]["receipts: refused, question"]["soft"]["count"] == 8
+    assert set(table["groups"]["half"]) == {f"{name} (looked at)" for name in table["rows"]}
+    printed = capsys.readouterr().out
+    assert "receipts: total, question" in printed and "wanted >= 0.9" in printed
+
+    kept = list((tmp_path / "perceived").rglob("*.npz"))
+    assert len(kept) == 1  # both pictures are the same bytes
+
+
+def test_without_a_trained_checkpoint_or_receipts_it_says_so(
+    decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = evaluate(
+        monkeypatch, tmp_path, "--rows", "receipts", "--receipts", str(tmp_path / "none"), "--baseline", str(decoder)
+    )
+    said = capsys.readouterr()
+    assert table["rows"] == {} and "only the untrained decoder is asked" in said.err
+    assert f"no receipts at {tmp_path / 'none'}" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rows", "receipts,invoices"], "there is no invoices"),
+        (["--modes", "text,hard"], "hard is no mode"),
+        (["--adapters", "weights"], "say TASK=CHECKPOINT"),
+    ],
+)
+def test_what_is_unknown_is_named(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["hybrid", *arguments])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert said in capsys.readouterr().err
