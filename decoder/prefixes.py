@@ -10,9 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 
-import numpy as np
-from numpy.typing import NDArray
-
 from decoder.cache import Block
 from decoder.running import chunk_end
 from decoder.sequence import SequenceRequest, TextSegment
@@ -43,19 +40,27 @@ class PrefixStore:
 
 
 def block_names(request: SequenceRequest, chunk: int) -> list[tuple[int, int, bytes]]:
-    """The chunks (start, stop, name) of the text that a prompt begins with; the prompt's last token is in none of them,
-    for it must be read anew."""
-    first = request.segments[0]
-    if not isinstance(first, TextSegment):
-        return []
-    tokens: NDArray[np.int32] = first.tokens
-    end = min(len(tokens), len(request) - 1)
+    """The chunks (start, stop, name) of a prompt; its last token is in none of them, for it must be read anew."""
     found, start, name = [], 0, b""
-    while (stop := chunk_end(start, chunk, request.shared)) <= end:
-        name = hashlib.blake2b(name + tokens[start:stop].tobytes(), digest_size=16).digest()
+    while (stop := chunk_end(start, chunk, request.shared)) < len(request):
+        name = hashlib.blake2b(name + _content(request, start, stop), digest_size=16).digest()
         found.append((start, stop, name))
         start = stop
     return found
+
+
+def _content(request: SequenceRequest, start: int, stop: int) -> bytes:
+    """The tokens [start, stop) of a prompt, text by id and soft by value."""
+    found, at = [], 0
+    for segment in request.segments:
+        first, last = max(0, start - at), min(len(segment), stop - at)
+        if first < last:
+            if isinstance(segment, TextSegment):
+                found.append(b"text" + segment.tokens[first:last].tobytes())
+            else:
+                found.append(b"soft" + segment.vectors[first:last].tobytes())
+        at += len(segment)
+    return b"".join(found)
 
 
 def _bytes(block: Block) -> int:

@@ -14,7 +14,17 @@ from decoder.engine import Engine
 from decoder.loops import doubtful, repeats
 from decoder.prefixes import block_names
 from decoder.rows import Lay, PackedLinear, alike_rows, as_stored, inputs_first
-from decoder.sequence import DecoderError, Delta, Finish, Overloaded, Priority, Sampling, SequenceRequest, TextSegment
+from decoder.sequence import (
+    DecoderError,
+    Delta,
+    Finish,
+    Overloaded,
+    Priority,
+    Sampling,
+    SequenceRequest,
+    SoftSegment,
+    TextSegment,
+)
 from decoder.text_stream import TextStream
 from tests.decoder.test_engine import some_requests
 
@@ -90,6 +100,31 @@ def test_a_beginning_that_comes_again_is_not_read_again(tiny_config: DecoderConf
     figures = engine.load_figures
     assert figures["cached_prompt_tokens"] == sum(g.cached_tokens for g in [*first, *again])
     assert 0 < figures["prefix_bytes"] <= tiny_config.prefix_cache_bytes
+    engine.close()
+    fresh.close()
+
+
+def test_soft_tokens_that_come_again_are_not_read_again(tiny_config: DecoderConfig) -> None:
+    rng = np.random.default_rng(2)
+    soft = rng.normal(0, 0.3, (2, 60, 64)).astype(np.float16)
+    begin, ends = rng.integers(3, 500, 20).tolist(), rng.integers(3, 500, (2, 25)).tolist()
+    requests = [
+        SequenceRequest(
+            (TextSegment.of(begin), SoftSegment(vectors), TextSegment.of(end), *more),
+            shared=20,
+            max_new_tokens=12,
+            priority=Priority.ONLINE,
+        )
+        for vectors in soft
+        for end, more in zip(ends, [(), (SoftSegment(soft[0]), TextSegment.of(begin))], strict=True)
+    ]
+    engine = Engine(tiny_config)
+    engine.load()
+    known = [engine.generate([request])[0] for request in requests]
+    fresh = Engine(tiny_config.model_copy(update={"prefix_cache_bytes": 0}))
+    fresh.load()
+    assert known == fresh.generate(requests)
+    assert [g.cached_tokens for g in known] == [0, 52, 20, 52]  # 32 of 60 soft tokens are a whole chunk
     engine.close()
     fresh.close()
 
