@@ -21,11 +21,13 @@ WINDOW = 480_000  # samples of whisper's window
 @dataclass(slots=True)
 class Items:
     """Lines or chunks of one padded length, for one adapter: rows [n, t, d] float16, or, for chunks, where in the
-    batch's recordings they stand: window, first frame; and what is said in them, as `spelled` writes it."""
+    batch's recordings they stand: window, first frame; and what is said in them, as `spelled` writes it.
+    ``padded`` is t."""
 
     rows: torch.Tensor
     lengths: torch.Tensor
     geometry: torch.Tensor
+    padded: int
     letters: torch.Tensor | None = None
     letter_counts: torch.Tensor | None = None
 
@@ -206,7 +208,7 @@ class _Soft:
                 stacked = np.stack([self._geometry[task][index] for index in chosen])
                 letters = _letters([rows[i] for i in chosen]) if task == "speech_to_text" else ()
                 placed = _rows([rows[i] for i in chosen], length)
-                items[task].append(Items(placed, lengths, torch.from_numpy(stacked), *letters))
+                items[task].append(Items(placed, lengths, torch.from_numpy(stacked), length, *letters))
         at: dict[str, list[int]] = {task: [] for task in items}
         source: dict[str, list[int]] = {task: [] for task in items}
         for (task, item, k), place in self._places:

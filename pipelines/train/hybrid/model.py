@@ -108,8 +108,7 @@ class Hybrid(nn.Module):
 
 def chunks(speech: torch.Tensor, group: Items) -> torch.Tensor:
     """The frames [n, t, d] of chunks out of the windows' features [windows, frames, d]."""
-    longest = int(group.lengths.max())
-    frames = group.rows[:, 1:2] + torch.arange(longest, device=speech.device)
+    frames = group.rows[:, 1:2] + torch.arange(group.padded, device=speech.device)
     return speech[group.rows[:, :1], frames.clamp(max=speech.shape[1] - 1)]
 
 

@@ -1,0 +1,211 @@
+"""Training of the hybrid model, on a tiny decoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from decoder.config import DecoderConfig
+from decoder.fusion import Fusion
+from decoder.precontext import Precontext
+from decoder.sequence import SoftSegment, TextSegment
+from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.checkpoint import load_adapter
+from encoders.adapters.geometry import geometry_of
+from encoders.base import FeatureSpan, Perception
+from encoders.checkpoints.conversions.low_rank import merged
+from encoders.checkpoints.eight_bit import packed, unpacked
+from encoders.results import Chunk, DocumentResult, Line, Page, Role, Speech, quad
+from pipelines.train.hybrid.batches import batch_of, rows_of
+from pipelines.train.hybrid.export import difference, export
+from pipelines.train.hybrid.letters import spelled
+from pipelines.train.hybrid.model import Hybrid
+from pipelines.train.hybrid.prompts import Heard, Prompter
+from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
+from pipelines.train.hybrid.samples import Task
+from tests.decoder.tiny import save_tiny
+
+TASKS = (
+    Task("field", "What is the total?", None, "12.50"),
+    Task("field", "Who wrote it?", None, "not in the document"),
+    Task("field", "Which day?", None, "2024-03-01"),
+)
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("tiny"), "llama")
+
+
+def recipe_of(decoder: Path, rank: int = 4) -> Recipe:
+    shape = {"d_model": 64, "embedding_scale": 0.3}
+    ocr = AdapterConfig(
+        task="ocr", d_encoder=12, strides=(2, 2), widths=(16, 24, 24), rates=(2, 4), steps_per_token=4, **shape
+    )
+    speech = AdapterConfig(
+        task="speech_to_text", d_encoder=10, strides=(5,), widths=(16, 24), rates=(5,), steps_per_token=5, **shape
+    )
+    adapters = {"ocr": ocr, "speech_to_text": speech}
+    return Recipe(decoder=str(decoder), rank=rank, prompt_tokens=300, adapters=adapters, stages=())
+
+
+def hybrid(recipe: Recipe) -> Hybrid:
+    torch.manual_seed(1)
+    model = Hybrid(recipe.decoder, recipe.rank, {task: Adapter(c) for task, c in recipe.adapters.items()}).float()
+    for layer in model.layers.values():
+        torch.nn.init.normal_(layer.b, std=0.1)
+    return model.eval()
+
+
+def page() -> Perception:
+    """Three lines of a paragraph and a footer line, with features of 5, 9, 4 and 6 steps."""
+    rng = np.random.default_rng(5)
+    texts, steps = ("The total amount", "of the invoice is 12.50", "Sea Ltd", "tea"), (5, 9, 4, 6)
+    lines = tuple(
+        Line(text, quad(100, 100 + 40 * i, 500 + 30 * i, 130 + 40 * i), 0.9, role=Role.BODY, paragraph=i // 2)
+        for i, text in enumerate(texts)
+    )
+    stops = np.cumsum(steps)
+    spans = tuple(FeatureSpan(i, int(stop - size), int(stop)) for i, (stop, size) in enumerate(zip(stops, steps)))
+    features = rng.normal(size=(int(stops[-1]), 12)).astype(np.float16)
+    return Perception(DocumentResult((Page(1, 1000, 1400, "ocr", lines=lines),)), features, spans)
+
+
+def recording() -> Heard:
+    chunks = (
+        Chunk("Speaker one said that", 0.2, 0.9, 1.0, "SPEAKER_00"),
+        Chunk("the ship left at noon.", 1.1, 2.0, 1.0, "SPEAKER_01"),
+    )
+    speech = Speech(" ".join(c.text for c in chunks), "en", 1.0, 2.0, chunks)
+    return Heard(np.zeros(32_000, np.int16), speech)
+
+
+@pytest.mark.parametrize("mode", ["text", "soft", "both"])
+def test_a_packed_branch_is_learnt_as_if_it_stood_alone(decoder: Path, mode: str) -> None:
+    recipe = recipe_of(decoder)
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    examples = [prompter.example([page()], TASKS, mode, 2), prompter.example([page(), page()], TASKS[:1], mode, 2)]
+    rows, over = rows_of(examples, 480)
+    assert not over
+    batch = batch_of(rows, 480, 2, recipe.speech_rates, {"field": 0.5})
+    with torch.no_grad():
+        together, _ = model.losses(batch, None)
+        alone = []
+        for example in (example for row in rows for example in row):
+            for branch in example.branches:
+                example_of_one = type(example)(example.inputs, example.prefix, example.soft, [branch])
+                single = batch_of([[example_of_one]], len(example_of_one), 2, recipe.speech_rates, {})
+                alone.append(model.losses(single, None)[0])
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-4)
+    assert set(batch.weight[batch.target >= 0].tolist()) == {0.5}
+    learnt = batch.target[batch.target >= 0]
+    assert len(learnt) == sum(len(branch.answer) for example in examples for branch in example.branches)
+
+
+@pytest.mark.parametrize("mode", ["text", "soft", "both"])
+def test_training_reads_what_production_asks(decoder: Path, mode: str, tmp_path: Path) -> None:
+    """A packed example has the embeddings of the prompt that `Fusion` makes with the exported adapter's tokens."""
+    recipe = recipe_of(decoder)
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    export(recipe, dict(model.named_parameters()), tmp_path)
+    adapter = load_adapter(str(tmp_path / "ocr"))
+    model.adapters["ocr"].load_state_dict(adapter.state_dict())
+    one = page()
+    batch = batch_of([[prompter.example([one], TASKS[:1], mode, 2)]], 400, 2, recipe.speech_rates, {})
+    with torch.no_grad():
+        trained = model.embedded(batch, None)[0]
+    fusion = Fusion(DecoderConfig(checkpoint=str(decoder), mode=mode, prompt_tokens=300))  # type: ignore[arg-type]
+    soft = adapter.adapt(one.features, one.spans, geometry_of(one), rate=2)
+    assert one.result is not None
+    prompt = fusion.prompt(TASKS[0].question, None, [Precontext("ocr", one.result, "p", soft)])
+    embed = model.decoder.model.embed_tokens
+    wanted = torch.cat(
+        [
+            embed(torch.as_tensor(s.tokens, dtype=torch.long))
+            if isinstance(s, TextSegment)
+            else torch.tensor(s.vectors, dtype=torch.float32)
+            for s in prompt.segments
+        ]
+    )
+    assert any(isinstance(segment, SoftSegment) for segment in prompt.segments) == (mode != "text")
+    torch.testing.assert_close(trained[: len(wanted)], wanted, rtol=2e-3, atol=2e-3)
+
+
+def test_a_page_and_a_recording_in_one_prompt(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    example = prompter.example([page(), recording()], TASKS[:2], "both", 4)
+    assert {number for number, _, _ in example.soft} == {0, 1}
+    batch = batch_of([[example]], 480, 4, recipe.speech_rates, {})
+    assert batch.audio is not None and len(batch.audio) == 1
+    assert [int(n) for n in batch.items["speech_to_text"][0].lengths] == [35, 45]
+    speech = torch.randn(1, 1500, 10)
+    losses, _ = model.losses(batch, speech)
+    spelling = model.spelled(batch, speech)
+    (losses.mean() + spelling).backward()
+    for task in ("ocr", "speech_to_text"):
+        gradients = [p.grad for p in model.adapters[task].parameters()]
+        assert all(g is None or torch.isfinite(g).all() for g in gradients)
+        assert sum(float(g.abs().sum()) for g in gradients if g is not None) > 0
+    assert spelled("Ship 7, at noon!") == spelled("ship 7 at noon")
+
+
+def test_what_is_exported_answers_as_what_was_trained(decoder: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(decoder)
+    model = hybrid(recipe)
+    state = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    export(recipe, state, tmp_path)
+    stored = load_file(tmp_path / "decoder" / "difference.safetensors")
+    base = load_file(decoder / "model.safetensors")
+    whole = merged(base, unpacked(stored))
+    added = difference(state)
+    for name, weight in whole.items():
+        if f"{name}.a" in added:
+            exact = base[name].double() + added[f"{name}.b"].double() @ added[f"{name}.a"].double()
+            error = (weight.double() - exact).abs().max() / (exact - base[name].double()).abs().max()
+            assert 0 < error < 0.02, name  # eight bits, two factors
+        else:
+            assert torch.equal(weight, base[name])
+    assert sum(f"{name}.a" in added for name in whole) == 14  # seven matrices in each of two layers
+    with pytest.raises(ValueError, match="does not fit"):
+        merged({"model.embed_tokens.weight": torch.zeros(3, 3)}, unpacked(stored))
+
+
+def test_eight_bits_are_near_and_come_back_the_same() -> None:
+    weights = {"kernel": torch.randn(8, 4, 3), "bias": torch.randn(8), "zero": torch.zeros(3, 3)}
+    once = unpacked(packed(weights))
+    assert set(once) == set(weights)
+    assert (once["kernel"] - weights["kernel"]).abs().max() < weights["kernel"].abs().max() / 100
+    assert torch.equal(once["zero"], weights["zero"])
+    again = unpacked(packed(once))
+    torch.testing.assert_close(again["kernel"], once["kernel"], rtol=1e-6, atol=1e-6)
+
+
+def test_a_step_of_training_lowers_the_loss_of_its_batch(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    model, prompter = hybrid(recipe).train(), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    batch = batch_of([[prompter.example([page()], TASKS, "soft", 4)]], 400, 4, recipe.speech_rates, {})
+    learns = [p for p in model.parameters() if p.requires_grad]
+    assert not any(p.requires_grad for n, p in model.named_parameters() if n.endswith(".weight") and ".layers." in n)
+    optimiser = torch.optim.AdamW(learns, lr=3e-3)
+    seen = []
+    for _ in range(12):
+        loss = model.losses(batch, None)[0].mean()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        seen.append(float(loss.detach()))
+    assert seen[-1] < 0.7 * seen[0]
+
+
+def test_the_recipe_that_ships_is_sound() -> None:
+    recipe = read_recipe(Path("pipelines/train/hybrid/recipe.toml"))
+    assert set(recipe.adapters) == {"ocr", "speech_to_text"}
+    assert recipe.stages[0].decoder_rate == 0  # the decoder stays as it is while adapters learn to be read
+    assert recipe.adapters["speech_to_text"].steps_per_token >= 25  # at most two tokens a second
+    assert json.loads(Stage(name="x", seconds=1).model_dump_json())["rates"] == [8, 16]
