@@ -280,6 +280,9 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
     stages = [stage for stage in recipe.stages if arguments.stages is None or stage.name in arguments.stages]
     if arguments.seconds:
         stages = [stage.model_copy(update={"seconds": arguments.seconds}) for stage in stages]
+    if arguments.decoder_rate:
+        faster = {"decoder_rate": arguments.decoder_rate}
+        stages = [stage.model_copy(update=faster if stage.decoder_rate else {}) for stage in stages]
     conditions = Conditions(not arguments.without_geometry, not arguments.without_confidence)
     run = Run(
         recipe,
@@ -310,6 +313,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", help="only these of the recipe")
     parser.add_argument("--seconds", type=float, help="of every stage, in place of the recipe's")
     parser.add_argument("--rank", type=int, help="of the difference, in place of the recipe's")
+    parser.add_argument("--decoder-rate", type=float, help="learning rate of the difference, in place of the recipe's")
     parser.add_argument("--resume", type=Path, help="the --out of a training to go on from")
     parser.add_argument("--without-geometry", action="store_true")
     parser.add_argument("--without-confidence", action="store_true")
