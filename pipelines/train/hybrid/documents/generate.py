@@ -47,8 +47,8 @@ def document(seed: int, faces: Faces, *, held_out: bool = False) -> Sample:
 
 def _language(rng: random.Random, held_out: bool) -> str:
     known = languages()
-    if held_out and rng.random() < 0.5:
-        return rng.choice([code for code in HELD_OUT if code in known])
+    if held_out and rng.random() < 0.5 and (untrained := [code for code in HELD_OUT if code in known]):
+        return rng.choice(untrained)
     if (chance := rng.random()) < _ENGLISH:
         return "en"
     wide = chance < _ENGLISH + _WIDE

@@ -60,6 +60,7 @@ def address(rng: random.Random, lang: Language, held_out: bool) -> list[str]:
         city=rng.choice(part(lang.names["city"], held_out)), zip5=f"{rng.randint(1000, 99999):05}",
         zip4=f"{rng.randint(1000, 9999)}", zip32=f"{rng.randint(100, 999)} {rng.randint(10, 99)}",
         zip23=f"{rng.randint(10, 99)}-{rng.randint(100, 999)}",
+        stem=stem, k=rng.randint(10, 99),
         zip42=f"{rng.randint(1000, 9999)} {''.join(rng.choices(string.ascii_uppercase, k=2))}",
     )  # fmt: skip
     return [street, place]
