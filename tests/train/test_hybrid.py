@@ -79,10 +79,10 @@ def page() -> Perception:
 def recording() -> Heard:
     chunks = (
         Chunk("Speaker one said that", 0.2, 0.9, 1.0, "SPEAKER_00"),
-        Chunk("the ship left at noon.", 1.1, 2.0, 1.0, "SPEAKER_01"),
+        Chunk("the ship left at noon.", 31.1, 32.0, 1.0, "SPEAKER_01"),
     )
-    speech = Speech(" ".join(c.text for c in chunks), "en", 1.0, 2.0, chunks)
-    return Heard(np.zeros(32_000, np.int16), speech)
+    speech = Speech(" ".join(c.text for c in chunks), "en", 1.0, 32.0, chunks)
+    return Heard((np.zeros(480_000, np.int16), np.zeros(32_000, np.int16)), (0.0, 30.5), speech)
 
 
 @pytest.mark.parametrize("mode", ["text", "soft", "both"])
@@ -142,9 +142,10 @@ def test_a_page_and_a_recording_in_one_prompt(decoder: Path) -> None:
     example = prompter.example([page(), recording()], TASKS[:2], "both", 4)
     assert {number for number, _, _ in example.soft} == {0, 1}
     batch = batch_of([[example]], 480, 4, recipe.speech_rates, {})
-    assert batch.audio is not None and len(batch.audio) == 1
+    assert batch.audio is not None and len(batch.audio) == 2
+    assert batch.items["speech_to_text"][0].rows.tolist() == [[0, 10], [1, 30]]  # window, first frame
     assert [int(n) for n in batch.items["speech_to_text"][0].lengths] == [35, 45]
-    speech = torch.randn(1, 1500, 10)
+    speech = torch.randn(2, 1500, 10)
     losses, _ = model.losses(batch, speech)
     spelling = model.spelled(batch, speech)
     (losses.mean() + spelling).backward()

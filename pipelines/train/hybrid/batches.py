@@ -178,11 +178,12 @@ class _Soft:
             else:
                 if number not in windows:
                     windows[number] = len(self._audio)
-                    self._audio.append(one.samples)
+                    self._audio += one.windows
                 chunk = one.speech.chunks[item]
-                first = round(chunk.start * FRAMES_PER_SECOND)
+                window = one.window(chunk)
+                first = round((chunk.start - one.starts[window]) * FRAMES_PER_SECOND)
                 count = max(1, round((chunk.end - chunk.start) * FRAMES_PER_SECOND))
-                self._rows[task].append((windows[number], first, count, spelled(chunk.text)))
+                self._rows[task].append((windows[number] + window, first, count, spelled(chunk.text)))
             found = places[number]
             assert found is not None
             self._geometry[task].append(found[item])

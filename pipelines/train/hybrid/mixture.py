@@ -1,4 +1,4 @@
-"""Which samples training draws: documents with questions, and lines to be read aloud."""
+"""Which samples training draws: documents with questions, lines to be read aloud, pages that belong to a call."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipelines.train.hybrid.documents import Faces, document
-from pipelines.train.hybrid.reading import lines
+from pipelines.train.hybrid.reading import LATIN, Vocabulary, lines
 from pipelines.train.hybrid.samples import Sample
+from pipelines.train.hybrid.speech.pairs import pair
 
-LINES = 0.45
-"""Share of samples that are lines alone; they are short, so of all printed lines they are about a tenth."""
+LINES, CALLS = 0.45, 0.06
+"""Shares of samples that are lines alone (they are short: of all printed lines they are about a tenth), and pages that
+belong to a call."""
+PAIRS = 2000
+"""Calls with a page that there are, see `speech.prepare`."""
 
 
-def sample_maker(fonts: Sequence[Path], *, held_out: bool = False) -> Callable[[int], Sample]:
-    """The sample of a seed, with the faces found in some folders."""
+def sample_maker(
+    fonts: Sequence[Path], sentences: Path | None = None, *, held_out: bool = False
+) -> Callable[[int], Sample]:
+    """The sample of a seed, with the faces found in some folders and, of English sentences, those of a file."""
     faces = Faces(fonts)
+    vocabulary = Vocabulary.of(sentences) if sentences else None
 
     def make(seed: int) -> Sample:
-        kind = lines if random.Random(f"mixture-{seed}").random() < LINES else document
-        return kind(seed, faces, held_out=held_out)
+        rng = random.Random(f"mixture-{seed}")
+        drawn = rng.random()
+        if drawn < CALLS:
+            number = rng.randrange(PAIRS)
+            return pair(number, faces.of(LATIN, ("sans", "serif", "mono"), held_out=held_out))
+        if drawn < CALLS + LINES:
+            return lines(seed, faces, vocabulary=vocabulary, held_out=held_out)
+        return document(seed, faces, held_out=held_out)
 
     return make

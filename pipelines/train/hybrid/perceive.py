@@ -10,7 +10,6 @@ GPUs or on the CPU; every file in the folder holds `SAMPLES` pickled `Perceived`
 from __future__ import annotations
 
 import argparse
-import itertools
 import multiprocessing
 import os
 import pickle
@@ -177,15 +176,25 @@ def load(path: Path) -> list[Perceived]:
 # -- many processes ----------------------------------------------------------------------------------------------------
 
 
-def _work(
-    number: int, pipe: Connection, out: Path, fonts: Sequence[Path], first: int, stop: float, workers: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    out: Path
+    fonts: Sequence[Path]
+    sentences: Path | None
+    held_out: bool
+    first: int
+    stop: float
+    most: int
+    workers: int
+
+
+def _work(number: int, pipe: Connection, job: _Job) -> None:
     """Generate, draw, have read, put together, write; until the time is over."""
     cv2.setNumThreads(1)
     from pipelines.train.hybrid.mixture import sample_maker
     from pipelines.train.hybrid.recognition import packed, unpacked
 
-    make = sample_maker(fonts)
+    make = sample_maker(job.fonts, job.sentences, held_out=job.held_out)
     characters: dict[str, list[str]] = pipe.recv()
 
     def read(images: Sequence[Grey], alphabets: Sequence[str]) -> Sequence[Recognised]:
@@ -193,13 +202,15 @@ def _work(
         pipe.send(groups)
         return unpacked(pipe.recv(), places, [image.shape[1] for image in images], characters)
 
-    for block in itertools.count(number, workers):
-        if time.time() > stop:
+    for block in range(number, job.most, job.workers):
+        if time.time() > job.stop:
             break
-        samples = [make(first + block * SAMPLES + k) for k in range(SAMPLES)]
-        partial = out / f"{block:07d}.partial"
+        if (job.out / f"{block:07d}.samples").exists():
+            continue
+        samples = [make(job.first + block * SAMPLES + k) for k in range(SAMPLES)]
+        partial = job.out / f"{block:07d}.partial"
         partial.write_bytes(pickle.dumps(perceive(samples, read), protocol=5))
-        partial.rename(out / f"{block:07d}.samples")
+        partial.rename(job.out / f"{block:07d}.samples")
     pipe.send(None)
 
 
@@ -225,21 +236,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--fonts", type=Path, nargs="+", required=True)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--sentences", type=Path, help="gzipped English sentences, one a line")
+    parser.add_argument("--held-out", action="store_true", help="layouts, fonts, words that training never sees")
+    parser.add_argument("--seconds", type=float, default=60, help="ends earlier when all samples are there")
+    parser.add_argument("--samples", type=int, default=200_000)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--first-seed", type=int, default=1_000_000)
     parser.add_argument("--devices", nargs="+", default=["cpu"], help="cuda:0 cuda:1 ...")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    stop = time.time() + arguments.seconds
+    job = _Job(
+        arguments.out,
+        arguments.fonts,
+        arguments.sentences,
+        arguments.held_out,
+        arguments.first_seed,
+        time.time() + arguments.seconds,
+        -(-arguments.samples // SAMPLES),
+        arguments.workers,
+    )
     ends: list[list[Connection]] = [[] for _ in arguments.devices]
     processes = []
     for number in range(arguments.workers):
         here, there = context.Pipe()
         ends[number % len(ends)].append(here)
-        job = (number, there, arguments.out, arguments.fonts, arguments.first_seed, stop, arguments.workers)
-        processes.append(context.Process(target=_work, args=job))
+        processes.append(context.Process(target=_work, args=(number, there, job)))
     processes += [context.Process(target=_serve, args=pair) for pair in zip(ends, arguments.devices)]
     for process in processes:
         process.start()

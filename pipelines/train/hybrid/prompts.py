@@ -20,16 +20,22 @@ from decoder.sequence import TextSegment
 from encoders.adapters.geometry import geometry_of
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan, Perception
-from encoders.results import Speech
+from encoders.results import Chunk, Speech
 from pipelines.train.hybrid.samples import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A recording of an example: its samples [n] int16 at 16 kHz, and the transcript with its chunks' times."""
+    """A recording of an example: windows of at most 30 s, [n] int16 at 16 kHz, where each starts in seconds, and the
+    transcript with its chunks' times."""
 
-    samples: NDArray[np.int16]
+    windows: tuple[NDArray[np.int16], ...]
+    starts: tuple[float, ...]
     speech: Speech
+
+    def window(self, chunk: Chunk) -> int:
+        """The one that a chunk begins in."""
+        return max(index for index, start in enumerate(self.starts) if start <= chunk.start or index == 0)
 
 
 @dataclass(frozen=True, slots=True)

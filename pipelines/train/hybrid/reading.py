@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.train.hybrid.documents import Faces, prose, scramble
 from pipelines.train.hybrid.documents.faces import STYLES
 from pipelines.train.hybrid.samples import READ_ALOUD, PagePlan, PrintedLine, Sample, Task
+from pipelines.train.hybrid.speech.texts import has_held_word, held_word
 from pipelines.train.script.render import face_at, wrap
 
 _LANGUAGES = {"en": 0.6, "de": 0.08, "fr": 0.08, "es": 0.08, "it": 0.04, "pl": 0.04, "zh": 0.04, "ja": 0.04}
@@ -18,7 +23,45 @@ _LETTERS = {
 _SCRIPTS = {"zh": "Hani", "ja": "Jpan"}
 
 
-def lines(seed: int, faces: Faces, *, held_out: bool = False, random_words: bool | None = None) -> Sample:
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """English sentences and their words, those that training never sees apart (`speech.texts.has_held_word`)."""
+
+    sentences: dict[bool, tuple[str, ...]]
+    words: dict[bool, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, path: Path) -> Vocabulary:
+        """From a gzipped file with a sentence a line, as `speech.texts.sentences` gives them."""
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            found = stream.read().splitlines()
+        sentences = {held: tuple(text for text in found if has_held_word(text) == held) for held in (False, True)}
+        known = sorted({word for text in found for word in re.findall(r"[A-Za-z'-]+", text)})
+        words = {held: tuple(word for word in known if held_word(word) == held) for held in (False, True)}
+        return cls(sentences, words)
+
+    def prose(self, rng: random.Random, held_out: bool) -> str:
+        """A few sentences."""
+        return " ".join(rng.choice(self.sentences[held_out]) for _ in range(rng.randint(1, 4)))
+
+    def scramble(self, rng: random.Random, held_out: bool) -> str:
+        """Words in no order, every fourth a number; of an evaluation all words but short ones are held out."""
+        found = []
+        for _ in range(rng.randint(4, 14)):
+            word = rng.choice(self.words[held_out])
+            number = str(rng.randint(0, 10 ** rng.randint(1, 7)))
+            found.append(rng.choice((number, f"{float(number) / 100:,.2f}")) if rng.random() < 0.25 else word)
+        return " ".join(found)
+
+
+def lines(
+    seed: int,
+    faces: Faces,
+    *,
+    vocabulary: Vocabulary | None = None,
+    held_out: bool = False,
+    random_words: bool | None = None,
+) -> Sample:
     """One to eight lines of a paragraph somewhere on a page. ``random_words``: no context to lean on; None: in half."""
     rng = random.Random(f"lines-{seed}-{held_out}")
     scrambled = rng.random() < 0.5 if random_words is None else random_words
@@ -31,11 +74,12 @@ def lines(seed: int, faces: Faces, *, held_out: bool = False, random_words: bool
     font = face_at(face, size)
     wanted, text, printed = rng.randint(1, 8), "", list[str]()
     for attempt in range(6):
-        more = (
-            scramble(seed * 7 + attempt, held_out=held_out)
-            if scrambled
-            else prose(seed * 7 + attempt, language, held_out=held_out)
-        )
+        if vocabulary is not None and language == "en" and rng.random() < 0.7:
+            more = (vocabulary.scramble if scrambled else vocabulary.prose)(rng, held_out)
+        elif scrambled:
+            more = scramble(seed * 7 + attempt, held_out=held_out)
+        else:
+            more = prose(seed * 7 + attempt, language, held_out=held_out)
         text = f"{text} {more}".strip() if script == "Latn" else text + more
         printed = [line.strip() for line in wrap(text, font, min(room, width - left - 20)) if line.strip()]
         if len(printed) >= wanted:

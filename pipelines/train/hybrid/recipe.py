@@ -43,6 +43,7 @@ class Recipe(_Part):
     rank: int = Field(32, ge=0, description="of the decoder's difference; 0 trains its weights themselves")
     seed: int = 0
     prompt_tokens: int = 1024
+    fold: str | None = Field(None, description="voices that are left out, A or B; None: all are trained on")
     adapters: dict[str, AdapterConfig]
     stages: tuple[Stage, ...]
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -16,6 +16,9 @@ from pipelines.train.hybrid.perceive import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import Task
+
+if TYPE_CHECKING:
+    from pipelines.train.hybrid.listening import Listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,22 @@ class Source(IterableDataset[Batch]):
 
     def _examples(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
         """One after another, documents and recordings in the stage's shares."""
-        documents = self._documents(prompter, rng, rate)
-        recordings = self._recordings(prompter, rng, rate) if self._speech and self._stage.speech else None
+        listening = None
+        if self._speech is not None and (self._stage.speech or "pair" in self._stage.kinds or "*" in self._stage.kinds):
+            from pipelines.train.hybrid.listening import Listening
+
+            listening = Listening(self._speech, self._recipe.fold)
+        documents = self._documents(prompter, rng, rate, listening)
+        recordings = self._recordings(prompter, rng, rate, listening) if listening and self._stage.speech else None
         while True:
             if recordings is not None and rng.random() < self._stage.speech:
                 yield next(recordings)
             else:
                 yield next(documents)
 
-    def _documents(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
+    def _documents(
+        self, prompter: Prompter, rng: random.Random, rate: int, listening: Listening | None
+    ) -> Iterator[Example]:
         while True:
             files = list(stored(self._folder))
             if not files:
@@ -71,31 +81,37 @@ class Source(IterableDataset[Batch]):
             samples = load(rng.choice(files))
             rng.shuffle(samples)
             for sample in samples:
-                example = self._example(prompter, rng, sample, rate)
+                example = self._example(prompter, rng, sample, rate, listening)
                 if example is not None:
                     yield example
 
-    def _example(self, prompter: Prompter, rng: random.Random, one: Perceived, rate: int) -> Example | None:
+    def _example(
+        self, prompter: Prompter, rng: random.Random, one: Perceived, rate: int, listening: Listening | None
+    ) -> Example | None:
         stage = self._stage
         if one.sample.kind not in stage.kinds and "*" not in stage.kinds:
             return None
-        mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
         tasks = chosen(one.sample.tasks, stage.tasks, rng)
         if not tasks or not all(perception.result for perception in one.documents):
             return None
-        return fitting(prompter.example(list(one.documents), tasks, mode, rate), stage.row_tokens)
+        inputs: list[Perception | Heard] = list(one.documents)
+        if one.sample.recordings:
+            heard = listening.of(one.sample, rng) if listening is not None else None
+            if heard is None:
+                return None
+            inputs.insert(rng.randint(0, 1), heard)
+        return fitting(prompter.example(inputs, tasks, self._mode(rng), rate), stage.row_tokens)
 
-    def _recordings(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
-        from pipelines.train.hybrid.listening import recordings
-
-        assert self._speech is not None
-        for inputs, tasks in recordings(self._speech, rng, self._stage, self._recipe):
-            mode = rng.choices(list(self._stage.modes), list(self._stage.modes.values()))[0]
+    def _recordings(self, prompter: Prompter, rng: random.Random, rate: int, listening: Listening) -> Iterator[Example]:
+        for inputs, tasks in listening.alone(rng):
             picked = chosen(tasks, self._stage.tasks, rng)
             if picked:
-                example = fitting(prompter.example(inputs, picked, mode, rate), self._stage.row_tokens)
+                example = fitting(prompter.example(inputs, picked, self._mode(rng), rate), self._stage.row_tokens)
                 if example is not None:
                     yield example
+
+    def _mode(self, rng: random.Random) -> str:
+        return rng.choices(list(self._stage.modes), list(self._stage.modes.values()))[0]
 
 
 def chosen(tasks: Sequence[Task], most: int, rng: random.Random) -> list[Task]:
@@ -121,7 +137,7 @@ def held(folder: Path, recipe: Recipe, stage: Stage, mode: str, rate: int, count
     gathered: list[Example] = []
     for one in _first(folder, count):
         inputs: list[Perception | Heard] = list(one.documents)
-        if not all(perception.result for perception in one.documents):
+        if one.sample.recordings or not all(perception.result for perception in one.documents):
             continue
         for plain in (True, False):
             tasks = [task for task in one.sample.tasks if (task.schema is None) is plain]
