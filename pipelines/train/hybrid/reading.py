@@ -15,8 +15,10 @@ from pipelines.train.hybrid.speech.texts import has_held_word, held_word
 from pipelines.train.script.render import face_at, wrap
 
 _LANGUAGES = {"en": 0.6, "de": 0.08, "fr": 0.08, "es": 0.08, "it": 0.04, "pl": 0.04, "zh": 0.04, "ja": 0.04}
+LATIN = "aegkrstzABGQR0159äöüßéèàçñóąęłżś€$£%&@#"
+"""What a face must have to print our languages."""
 _LETTERS = {
-    "Latn": "aegkrstzABGQR0159äöüßéèàçñóąęłżś€$£%&@#",
+    "Latn": LATIN,
     "Hani": "的一是不人在中国大",
     "Jpan": "あのをアンドれ日本",
 }
