@@ -1,0 +1,69 @@
+"""What happens to speech between a mouth and a file: pace, rooms, noise, telephones, codecs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
+
+RATE = 16_000
+Samples = NDArray[np.float32]
+PACES = tuple(Fraction(20 + step, 20) for step in (-2, -1, 0, 0, 1, 2))
+"""Faster and higher, or slower and lower, by up to a tenth, as a tape does it."""
+
+
+def paced(samples: Samples, pace: Fraction) -> Samples:
+    """The samples played ``pace`` times as fast, pitch included."""
+    if pace == 1:
+        return samples
+    return np.asarray(resample_poly(samples, pace.denominator, pace.numerator), np.float32)
+
+
+def noise(length: int, rng: np.random.Generator) -> Samples:
+    """White, pink or brown noise of unit power."""
+    white = rng.standard_normal(length, dtype=np.float32)
+    slope = rng.choice((0.0, 0.5, 1.0))
+    if slope:
+        spectrum = np.fft.rfft(white)
+        spectrum /= np.maximum(np.arange(len(spectrum)), 8.0) ** slope
+        white = np.fft.irfft(spectrum, length).astype(np.float32)
+    return np.asarray(white / max(float(np.sqrt(np.mean(white**2))), 1e-9), np.float32)
+
+
+def noisy(samples: Samples, added: Samples, decibels: float) -> Samples:
+    """With ``added`` (unit power) so many decibels below the speech."""
+    power = float(np.sqrt(np.mean(samples**2))) * 1.5  # pauses count as well in the mean
+    return np.asarray(samples + added * (power * 10 ** (-decibels / 20)), np.float32)
+
+
+def echoing(samples: Samples, rng: np.random.Generator) -> Samples:
+    """In a room: a direct path and a decaying tail of 0.1 to 0.5 s."""
+    length = int(RATE * rng.uniform(0.1, 0.5))
+    tail = rng.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
+    tail *= rng.uniform(0.1, 0.6) / np.sqrt(np.sum(tail**2))
+    tail[0] = 1.0
+    return np.asarray(fftconvolve(samples, tail)[: len(samples)], np.float32)
+
+
+def banded(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Through a telephone (300 to 3400 Hz), or without the heights that a strong compression drops."""
+    if rng.random() < 0.5:
+        shape = butter(4, (rng.uniform(200, 400), rng.uniform(3000, 3800)), "bandpass", fs=RATE, output="sos")
+    else:
+        shape = butter(8, rng.uniform(3500, 7000), "lowpass", fs=RATE, output="sos")
+    return np.asarray(sosfilt(shape, samples), np.float32)
+
+
+def recorded(samples: Samples, rng: np.random.Generator, babble: Samples | None = None) -> Samples:
+    """A whole recording, half the time clean but for its level; turns stay where they are in time."""
+    if rng.random() < 0.25:
+        samples = echoing(samples, rng)
+    if rng.random() < 0.5:
+        added = babble if babble is not None and rng.random() < 0.3 else noise(len(samples), rng)
+        samples = noisy(samples, added, rng.uniform(5, 40))
+    if rng.random() < 0.3:
+        samples = banded(samples, rng)
+    level = rng.uniform(0.1, 0.95) / max(float(np.abs(samples).max(initial=0)), 1e-4)
+    return np.asarray(samples * level, np.float32)
