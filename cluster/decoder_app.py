@@ -8,7 +8,7 @@ import pickle
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from decoder.chat import ChatEvent, ChatRequest, ChatResult
@@ -78,9 +78,10 @@ class DecoderReplica:
                 handle.cancel()
             raise
 
-    async def chat(self, request: ChatRequest) -> ChatResult:
-        """A whole answer; a cancelled call leaves the engine. Raises `DecoderError`."""
-        prepared = await asyncio.to_thread(self._chats.prepare, request)
+    async def chat(self, request: ChatRequest, soft: list[Any]) -> ChatResult:
+        """A whole answer; a cancelled call leaves the engine. ``soft``: nothing, or a reference to the soft tokens that
+        the precontext comes without. Raises `DecoderError`."""
+        prepared = await asyncio.to_thread(self._chats.prepare, await _whole(request, soft))
         handle = self._chats.submit(prepared)
         try:
             generation = await asyncio.wrap_future(handle.future)
@@ -89,9 +90,9 @@ class DecoderReplica:
             raise
         return await asyncio.to_thread(self._chats.finish, prepared, generation)
 
-    async def chat_stream(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+    async def chat_stream(self, request: ChatRequest, soft: list[Any]) -> AsyncIterator[ChatEvent]:
         """Deltas as they come, those that came while one was on its way together, and the result at the end."""
-        prepared = await asyncio.to_thread(self._chats.prepare, request)
+        prepared = await asyncio.to_thread(self._chats.prepare, await _whole(request, soft))
         loop = asyncio.get_running_loop()
         news: asyncio.Queue[Delta | None] = asyncio.Queue()
 
@@ -206,9 +207,11 @@ class DecoderHandle:
         Raises `DecoderError` for what cannot be asked, `Overloaded` when too many wait, `DecoderUnavailable` when no
         replica answers, and `TimeoutError`.
         """
+        travelling, soft = _parted(request)
+        replicas = self._batches() if soft else self._deployment()
         for attempt in range(_ATTEMPTS):
             with _plain_errors(self.application, last=attempt == _ATTEMPTS - 1):
-                result: ChatResult = await self._answered(self._deployment().chat.remote(request))
+                result: ChatResult = await self._answered(replicas.chat.remote(travelling, soft))
                 return result
         raise AssertionError("unreachable")
 
@@ -219,9 +222,11 @@ class DecoderHandle:
         as nothing came from it.
         """
         attempts = _ATTEMPTS
+        travelling, soft = _parted(request)
+        replicas = self._batches() if soft else self._deployment()
         while attempts:
             attempts -= 1
-            events = self._deployment().options(stream=True).chat_stream.remote(request)
+            events = replicas.options(stream=True).chat_stream.remote(travelling, soft)
             try:
                 while True:
                     with _plain_errors(self.application, last=not attempts):
@@ -305,6 +310,26 @@ def _plain_errors(application: str, *, last: bool) -> Iterator[None]:
     except RayActorError as error:
         if last:
             raise DecoderUnavailable(f"{application}: its replica died: {error}") from error
+
+
+def _parted(request: ChatRequest) -> tuple[ChatRequest, list[Any]]:
+    """The request as it is and nothing; or without its soft tokens and a reference to them, when they are too large to
+    travel inline."""
+    soft = [entry.soft for entry in request.precontext]
+    if sum(tokens.vectors.nbytes for tokens in soft if tokens is not None) <= _INLINE_BYTES:
+        return request, []
+    import ray
+
+    bare = tuple(replace(entry, soft=None) for entry in request.precontext)
+    return replace(request, precontext=bare), [ray.put(soft)]
+
+
+async def _whole(request: ChatRequest, soft: list[Any]) -> ChatRequest:
+    """The opposite of `_parted`."""
+    if not soft:
+        return request
+    entries = zip(request.precontext, await soft[0], strict=True)
+    return replace(request, precontext=tuple(replace(entry, soft=tokens) for entry, tokens in entries))
 
 
 def _travelling(requests: Sequence[SequenceRequest]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from decoder.config import DecoderConfig
 from decoder.fusion import PROMPT_VERSION
@@ -15,15 +16,18 @@ def decoder_fingerprint(config: DecoderConfig) -> str:
     return _hash({"checkpoint": checkpoint_digest(config.checkpoint), "config": _shaping(config)})
 
 
-def answer_fingerprint(config: DecoderConfig, question: str | None, schema: str | None) -> str:
+def answer_fingerprint(
+    config: DecoderConfig, question: str | None, schema: str | None, adapters: Mapping[str, str] | None = None
+) -> str:
     """Changes whenever the same perception could be answered otherwise. ``schema`` is the schema's text; how it is
-    laid out does not matter. 16 hex digits."""
+    laid out does not matter. ``adapters``: digests by task of those whose soft tokens are read. 16 hex digits."""
     return _hash(
         {
             "decoder": decoder_fingerprint(config),
             "fusion": PROMPT_VERSION,
             "question": question,
             "schema": json.loads(schema) if schema is not None else None,
+            **({"adapters": dict(adapters)} if adapters else {}),
         }
     )
 

@@ -1,57 +1,52 @@
-"""Adapters in a run: which tasks have one, and its soft tokens for every perception."""
+"""Which adapters there are, which of them run, and what that asks of their encoders."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from encoders.base import Perception
-from encoders.failures import Failure, FailureCategory
+from decoder.config import DecoderConfig
+from encoders.adapters.adapting import with_features
 from encoders.registry import EncoderEntry
 from pipelines.settings import SettingsTree, UsageError
-from pipelines.soft_tokens import soft_row
 
 
-def encoder_configs(settings: SettingsTree, entries: Mapping[str, EncoderEntry]) -> dict[str, Any]:
-    """The config of each encoder, with the features that its adapter reads. Raises UsageError when tokens are to be
-    kept that nothing makes or the other way round, InterlaceError for a checkpoint that is none."""
+def adapters_of(settings: SettingsTree) -> dict[str, str]:
+    """Task to the checkpoint of its adapter. Those that are the default speak to the default decoder alone: another
+    one has another space."""
+    usual = type(settings).model_fields["adapters"].default
+    own = settings.decoder.checkpoint == DecoderConfig.model_fields["checkpoint"].default
+    given = settings.adapters.items()
+    return {task: checkpoint for task, checkpoint in given if checkpoint and (own or checkpoint != usual.get(task))}
+
+
+def read_adapters(settings: SettingsTree) -> dict[str, str]:
+    """Those whose soft tokens the decoder reads."""
+    mode_of = settings.decoder.mode_of
+    return {task: checkpoint for task, checkpoint in adapters_of(settings).items() if mode_of(task) != "text"}
+
+
+def run_adapters(settings: SettingsTree, tasks: Collection[str], *, asked: bool) -> dict[str, str]:
+    """Those that run in a run of these tasks: all when their tokens are kept, else the ones that a question needs.
+    Raises UsageError when tokens are to be kept that nothing makes."""
+    keep = settings.run.keep_soft_tokens
+    wanted = adapters_of(settings) if keep else read_adapters(settings) if asked else {}
+    found = {task: checkpoint for task, checkpoint in wanted.items() if task in tasks}
+    if keep and not found:
+        named = " or ".join(f"adapters.{task}" for task in tasks)
+        raise UsageError(f"--keep-soft-tokens: no adapter makes any; say --set {named}=CHECKPOINT")
+    return found
+
+
+def encoder_configs(
+    settings: SettingsTree, entries: Mapping[str, EncoderEntry], adapters: Mapping[str, str]
+) -> dict[str, Any]:
+    """The config of each encoder, with the features that its adapter reads. Raises UsageError for an adapter that reads
+    others than its encoder has, InterlaceError for a checkpoint that is none."""
     configs = {task: settings.encoder(task) for task in entries}
-    run = settings.run
-    if run.keep_soft_tokens and not run.adapters:
-        raise UsageError("--keep-soft-tokens: no adapter makes any; say --set run.adapters.TASK=CHECKPOINT")
-    if run.adapters and not run.keep_soft_tokens:
-        raise UsageError("run.adapters: what adapters make is used where it is kept; say --keep-soft-tokens")
-    for task, checkpoint in run.adapters.items():
-        if task not in entries:
-            raise UsageError(f"run.adapters.{task}: the run has no such task; it has {', '.join(entries)}")
-        from encoders.adapters.checkpoint import adapter_config  # torch takes seconds to import
-
+    for task in configs.keys() & adapters.keys():
         try:
-            configs[task] = configs[task].with_features(adapter_config(checkpoint).d_encoder)
+            configs[task] = with_features(configs[task], adapters[task])
         except ValueError as error:
-            raise UsageError(f"run.adapters.{task}={checkpoint}: {error}") from error
+            raise UsageError(f"adapters.{task}={adapters[task]}: {error}") from error
     return configs
-
-
-class Adapting:
-    """A task's adapter, in the actor of its encoder: features become soft tokens there, so that these alone travel."""
-
-    def __init__(self, task: str, checkpoint: str, device: str) -> None:
-        from encoders.adapters.checkpoint import load_adapter
-
-        self._task, self._adapter = task, load_adapter(checkpoint, device)
-
-    def __call__(self, perception: Perception) -> list[dict[str, Any]]:
-        """What the column `soft_tokens` holds of a perception: nothing when it has no features, as a text layer. A
-        failing adapter is a failure of the perception."""
-        from encoders.adapters.geometry import geometry_of
-
-        if not perception.spans:
-            return []
-        try:
-            soft = self._adapter.adapt(perception.features, perception.spans, geometry_of(perception))
-        except RuntimeError as error:  # features of another width than it was made for, say
-            failure = Failure(FailureCategory.MODEL_FAILED, "adapt", str(error)[:500], self._task)
-            perception.failures = (*perception.failures, failure)
-            return []
-        return soft_row(self._task, soft)

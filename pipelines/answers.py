@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import groupby, islice
@@ -79,7 +79,8 @@ class Asker:
             return [], Failure(FailureCategory.MODEL_FAILED, "answer", str(error))
 
     def _task(self, parts: Sequence[dict[str, Any]]) -> AnswerTask:
-        return AnswerTask(parts[0]["uri"], self._question.prompt, self._question.schema, precontext_of(parts))
+        precontext = precontext_of(parts, self._question.adapters)
+        return AnswerTask(parts[0]["uri"], self._question.prompt, self._question.schema, precontext)
 
     def _row(self, part: dict[str, Any], answer: Answer, failures: Iterable[Failure]) -> dict[str, Any]:
         return {
@@ -99,8 +100,13 @@ class Asker:
         }
 
 
-def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
-    """What the specialists read in an asset, from its rows of `parts`; voices carry one label over all of them."""
+def precontext_of(parts: Sequence[dict[str, Any]], adapters: Mapping[str, str] | None = None) -> tuple[Precontext, ...]:
+    """What the specialists read in an asset, from its rows of `parts`; voices carry one label over all of them. Soft
+    tokens of other adapters than those of the given digests are left out."""
+
+    def soft(row: dict[str, Any], task: str) -> SoftTokens | None:  # reading text alone does not ask for the column
+        return soft_of(row.get("soft_tokens"), task, (adapters or {}).get(task))
+
     found: list[Precontext] = []
     spoken = [(row, speech_of(row["speech"])) for row in parts if row["speech"]]
     matched: Sequence[Speech] = match_speakers([speech for _, speech in spoken])
@@ -108,17 +114,13 @@ def precontext_of(parts: Sequence[dict[str, Any]]) -> tuple[Precontext, ...]:
         seen = {name: row[column] for name, column in DETECTED.items() if row[column] is not None}
         pages = tuple(page_of(page) for page in row["pages"] or ())
         if any(page.text for page in pages) or (pages and not seen):  # detectors leave pages without text
-            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"], _soft(row, "ocr"), row["uri"]))
+            found.append(Precontext("ocr", DocumentResult(pages), row["part_id"], soft(row, "ocr"), row["uri"]))
         for name, items in seen.items():
             things = tuple(map(detection_of, items))
-            found.append(Precontext(name, things, row["part_id"], _soft(row, name), row["uri"]))
+            found.append(Precontext(name, things, row["part_id"], soft(row, name), row["uri"]))
     for (row, _), speech in zip(spoken, matched, strict=True):
-        found.append(Precontext("speech_to_text", speech, row["part_id"], _soft(row, "speech_to_text"), row["uri"]))
+        found.append(Precontext("speech_to_text", speech, row["part_id"], soft(row, "speech_to_text"), row["uri"]))
     return tuple(found)
-
-
-def _soft(row: dict[str, Any], task: str) -> SoftTokens | None:
-    return soft_of(row.get("soft_tokens"), task)  # a decoder that reads text alone does not ask for the column
 
 
 def unanswered(storage: Storage, question: Question, listed: set[str]) -> set[str]:
@@ -135,15 +137,35 @@ def _pairs(table: pa.Table) -> Iterator[tuple[str, str]]:
 
 
 def answer_tables(
-    storage: Storage, uris: set[str], question: Question, decoder: DecoderHandle, run_id: str
+    storage: Storage,
+    uris: set[str],
+    question: Question,
+    decoder: DecoderHandle,
+    run_id: str,
+    without_soft: Callable[[int], None] = lambda count: None,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Answer assets from what the tables hold, without opening any; yields rows of `answers` as they come."""
+    """Answer assets from what the tables hold, without opening any; yields rows of `answers` as they come, and tells
+    ``without_soft`` at the end how many were read as text because their soft tokens were not kept."""
     asker = Asker(question, decoder, run_id)
+    missing = 0
     assets = whole_assets(storage, uris, soft=question.config.mode != "text")
     with ThreadPoolExecutor(CALLS) as pool:
         while window := list(islice(assets, BATCH_ASSETS * CALLS)):
+            missing += sum(_lacks_soft(parts, question.adapters) for parts in window)
             batches = [window[start : start + BATCH_ASSETS] for start in range(0, len(window), BATCH_ASSETS)]
             yield from pool.map(asker.ask, batches)
+    if missing:
+        without_soft(missing)
+
+
+def _lacks_soft(parts: Sequence[dict[str, Any]], adapters: Mapping[str, str]) -> bool:
+    """Whether a specialist's soft tokens are to be read in an asset and the tables have none of them."""
+    columns = {"ocr": "pages", "speech_to_text": "speech", **DETECTED}
+    return any(
+        part[columns[task]] and soft_of(part["soft_tokens"], task, digest) is None
+        for part in parts
+        for task, digest in adapters.items()
+    )
 
 
 def whole_assets(storage: Storage, uris: set[str], *, soft: bool = False) -> Iterator[list[dict[str, Any]]]:

@@ -97,7 +97,7 @@ def run(
     keep_soft_tokens: Annotated[
         bool | None,
         typer.Option(
-            "--keep-soft-tokens", help="store what the adapters make of each part (run.adapters.TASK=CHECKPOINT)"
+            "--keep-soft-tokens", help="store what the adapters make of each part, for other questions (adapters.TASK)"
         ),
     ] = None,
     passwords: PasswordFile = None,

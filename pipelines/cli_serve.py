@@ -14,6 +14,7 @@ from typing import Any
 from cluster.endpoint.config import ServeConfig
 from cluster.endpoint.keys import ENVIRONMENT, KeyRing
 from encoders.registry import ENCODERS
+from pipelines.adapting import encoder_configs, read_adapters
 from pipelines.consoles import stderr
 from pipelines.settings import SettingsTree, UsageError
 
@@ -41,9 +42,11 @@ def serve_endpoint(settings: SettingsTree) -> None:
     from cluster.endpoint.starting import endpoint_running
 
     console = stderr()
-    encoders = {task: settings.encoder(task) for task in ENCODERS}
+    adapters = read_adapters(settings)
+    encoders = encoder_configs(settings, ENCODERS, adapters)
     # Ray takes the signals when it starts; ours come after it.
-    with endpoint_running(settings.cluster, config, settings.decoder, encoders) as endpoint, _signals() as signals:
+    running = endpoint_running(settings.cluster, config, settings.decoder, encoders, adapters)
+    with running as endpoint, _signals() as signals:
         where = f"http://{config.host if ':' not in config.host else f'[{config.host}]'}:{config.port}"
         console.print(f"serving at {where}", soft_wrap=True, markup=False)
         if ring.open:

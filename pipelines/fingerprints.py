@@ -17,16 +17,17 @@ def active_encoders(settings: SettingsTree) -> dict[str, EncoderEntry]:
 
 
 def perception_fingerprints(
-    entries: Mapping[str, EncoderEntry], configs: Mapping[str, Any], run: RunConfig
+    entries: Mapping[str, EncoderEntry], configs: Mapping[str, Any], run: RunConfig, kept: Mapping[str, str]
 ) -> dict[str, str]:
-    """Per modality, a hash of every encoder that reads it and of how its parts are cut. Loads no checkpoint.
+    """Per modality, a hash of every encoder that reads it and of how its parts are cut. ``kept``: the checkpoints of
+    adapters whose soft tokens are stored, by task. Loads no checkpoint.
 
     A modality that no active encoder reads is absent: its assets are skipped.
     """
     encoders = {task: entry.build(configs[task]).fingerprint() for task, entry in entries.items()}
     for task in entries:
-        if task in run.adapters:
-            encoders[task] += f"+{checkpoint_digest(run.adapters[task])}"
+        if task in kept:
+            encoders[task] += f"+{checkpoint_digest(kept[task])}"
     found: dict[str, str] = {}
     for modality in ("document", "image", "audio"):
         readers = [f"{task}={encoders[task]}" for task, entry in entries.items() if modality in entry.modalities]

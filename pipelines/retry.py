@@ -20,7 +20,7 @@ from pipelines.manifest import LISTING, MANIFEST, Manifest, build_manifest
 from pipelines.progress import Progress
 from pipelines.run import Run
 from pipelines.runfiles import list_runs
-from pipelines.settings import SettingsTree, UsageError, known_keys, leaves
+from pipelines.settings import SettingsTree, UsageError, is_known, leaves
 from pipelines.sources import Asset
 from pipelines.storage import Storage
 from pipelines.tables import read_rows, require_tables
@@ -37,8 +37,7 @@ def last_settings(storage: Storage) -> dict[str, Any]:
     for files in reversed(list_runs(storage)):
         state = files.state()
         if state.get("verb", "run") == "run":
-            known = set(known_keys())
-            return {path: value for path, value in leaves(state["settings"]) if path in known}
+            return {path: value for path, value in leaves(state["settings"]) if is_known(path)}
     raise InterlaceError(f"{storage.out} has tables but no record of a run, so there is nothing to retry")
 
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from cluster.pools import PoolPlan, Resources, Work, plan_pools
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
-from pipelines.adapting import encoder_configs
+from pipelines.adapting import encoder_configs, read_adapters, run_adapters
 from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
 from pipelines.figures import RunFigures
 from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
@@ -87,8 +87,9 @@ class Run:
         self.storage = Storage(out)
         self.passwords = passwords or Passwords()
         self.entries = entries or active_encoders(settings)
-        self.question = Question.of(settings.run, settings.decoder)
-        self.configs = encoder_configs(settings, self.entries)
+        self.question = Question.of(settings.run, settings.decoder, read_adapters(settings))
+        self.adapters = run_adapters(settings, self.entries, asked=self.question is not None)
+        self.configs = encoder_configs(settings, self.entries, self.adapters)
         self.lease = Lease(self.storage, self.verb, wait=wait, seconds=lease_seconds, note=progress.note)
         self._stop = StopRequest()
         self._live = Live()
@@ -171,7 +172,9 @@ class Run:
     # -- the manifest -----------------------------------------------------------------------------------------
     def fingerprints(self) -> dict[str, str]:
         """Per modality, what shapes a perception in this run."""
-        return perception_fingerprints(self.entries, self.configs, self.settings.run)
+        kept = self.adapters if self.settings.run.keep_soft_tokens else {}
+        configs = self.configs if kept else {task: self.settings.encoder(task) for task in self.entries}
+        return perception_fingerprints(self.entries, configs, self.settings.run, kept)
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
         """What tells this run from others: an unfinished run that was asked the same is resumed."""
@@ -314,7 +317,15 @@ class Run:
         from pipelines.stages import RunContext
 
         run = self.settings.run
-        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, run.stall_seconds, run.adapters)
+        return RunContext(
+            self.storage.out,
+            files.run_id,
+            attempt,
+            self.passwords,
+            run.stall_seconds,
+            self.adapters,
+            run.keep_soft_tokens,
+        )
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""
@@ -343,10 +354,18 @@ class Run:
         figures = self._telling(files, (), plan)
         figures.answers_expected = figures.answers + len(missing)
         with self.progress.answering(len(missing)) as advance:
-            for rows in answer_tables(self.storage, missing, self.question, decoder, files.run_id):
+            answered = answer_tables(self.storage, missing, self.question, decoder, files.run_id, self._without_soft)
+            for rows in answered:
                 files.commit(answer_files(rows))
                 figures.answers += len(rows)
                 advance(len(rows))
+
+    def _without_soft(self, assets: int) -> None:
+        """Say that a mode did not have what it asks for."""
+        self.progress.note(
+            f"{assets} assets were answered from their text alone: the tables hold no soft tokens of these adapters; "
+            "interlace run --keep-soft-tokens reads them again and stores them"
+        )
 
     def _telling(self, files: RunFiles, work: Sequence[Work], plan: PoolPlan) -> RunFigures:
         """What this attempt has done; from the first call on it is told to whoever watches."""

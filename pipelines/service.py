@@ -13,6 +13,7 @@ from ray.serve import Application
 from cluster.endpoint.config import EndpointConfig
 from cluster.endpoint.gateway import endpoint_application
 from encoders.registry import ENCODERS
+from pipelines.adapting import encoder_configs, read_adapters
 from pipelines.settings import load_settings
 
 
@@ -24,8 +25,9 @@ def endpoint(args: dict[str, Any]) -> Application:
     import ray
 
     settings = load_settings(None, args).settings
-    encoders = {task: settings.encoder(task) for task in ENCODERS}
+    adapters = read_adapters(settings)
+    encoders = encoder_configs(settings, ENCODERS, adapters)
     gpus = ray.cluster_resources().get("GPU", 0.0) if ray.is_initialized() else 0.0
     return endpoint_application(
-        EndpointConfig(serve=settings.serve, decoder=settings.decoder, encoders=encoders, gpus=gpus)
+        EndpointConfig(serve=settings.serve, decoder=settings.decoder, encoders=encoders, adapters=adapters, gpus=gpus)
     )

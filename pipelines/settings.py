@@ -45,11 +45,8 @@ class RunConfig(BaseModel):
         None, gt=0, description="minutes between publishes during a run; default: at its end"
     )
     prune: bool = Field(False, description="remove the rows of assets that are gone from the sources")
-    adapters: dict[str, str] = Field(
-        {}, description="task to the checkpoint of its adapter, whose soft tokens keep_soft_tokens stores"
-    )
     keep_soft_tokens: bool = Field(
-        False, description="store what the adapters make of each part, so that ask reads it too (decoder.mode)"
+        False, description="store what the adapters make of each part, so that other questions read it too"
     )
     stall_seconds: float = Field(
         600.0, gt=0, description="end a worker that makes no progress for so long, and read its parts again"
@@ -77,6 +74,18 @@ class SettingsTree(BaseModel):
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     serve: ServeConfig = Field(default_factory=ServeConfig)
+    adapters: dict[str, str] = Field(
+        {}, description="task to the checkpoint of its adapter, whose soft tokens decoder.mode reads; empty: none"
+    )
+
+    @field_validator("adapters")
+    @classmethod
+    def _of_tasks(cls, adapters: dict[str, str]) -> dict[str, str]:
+        """A task that is not named keeps its default."""
+        if unknown := sorted(set(adapters) - set(ENCODERS)):
+            raise ValueError(f"there is no task {unknown[0]}; there are {', '.join(ENCODERS)}")
+        usual: dict[str, str] = cls.model_fields["adapters"].default
+        return usual | adapters
 
     def encoder(self, task: str) -> Any:
         """The config of one encoder."""
@@ -190,9 +199,14 @@ def _model_leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, An
             yield f"{prefix}{name}", field
 
 
+def is_known(path: str) -> bool:
+    """Whether a path is a setting, or one entry of a setting that is a mapping."""
+    return any(path == key or path.startswith(f"{key}.") for key in known_keys())
+
+
 def _check_key(path: str, origin: str) -> None:
     keys = known_keys()
-    if path in keys or any(path.startswith(f"{key}.") for key in keys):
+    if is_known(path):
         return
     branch = [key for key in keys if key.startswith(f"{path}.")]
     if branch:

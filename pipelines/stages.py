@@ -19,16 +19,17 @@ from typing import Any
 import pyarrow as pa
 
 from cluster.gpu_busy import GpuMeter
+from encoders.adapters.adapting import Adapting
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.fault_points import fault_point
 from encoders.heartbeat import beat
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
-from pipelines.adapting import Adapting
 from pipelines.journal import STRIKES, Journal, Strikes
 from pipelines.passwords import Passwords
 from pipelines.runfiles import RunFiles
+from pipelines.soft_tokens import soft_row
 from pipelines.spool import Spool
 from pipelines.stall import StallWatch
 from pipelines.storage import Storage
@@ -47,7 +48,10 @@ class RunContext:
     attempt: str = ""  # of the driver that started the actors: it may ask them to stop
     passwords: Passwords = Passwords()  # noqa: RUF009  immutable
     stall_seconds: float = 600.0  # a worker that makes no progress for so long is ended
-    adapters: Mapping[str, str] = field(default_factory=dict)  # task to the checkpoint whose soft tokens are stored
+    adapters: Mapping[str, str] = field(
+        default_factory=dict
+    )  # task to the checkpoint of the adapter beside its encoder
+    keep_soft_tokens: bool = False
 
     def files(self) -> RunFiles:
         """The run's files."""
@@ -189,7 +193,8 @@ class PerceiveStage:
             ]
             merged["pages"] = merged.get("pages") or [as_row(page) for page in perception.pages]
         if self._adapter is not None:
-            merged["soft_tokens"] = [*(merged.get("soft_tokens") or ()), *self._adapter(perception)]
+            made = soft_row(self._entry.task, self._adapter(perception), self._adapter.digest)
+            merged["soft_tokens"] = [*(merged.get("soft_tokens") or ()), *made]
         merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
         named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
         merged["seconds"] = [*merged["seconds"], *named]
@@ -261,6 +266,7 @@ class WritingStage:
     def __init__(self, stage: type, arguments: Mapping[str, Any], context: RunContext) -> None:
         self._stage = stage(**arguments)
         self._files = context.files()
+        self._keep_soft_tokens = context.keep_soft_tokens
         self._watch = StallWatch(context.stall_seconds)
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -275,6 +281,8 @@ class WritingStage:
         given = zip(block["part_id"].to_pylist(), block["answer"].is_valid().to_pylist(), strict=True)
         answered = {part_id for part_id, there in given if there}
         parts = block.select(PARTS.names)
+        if not self._keep_soft_tokens:
+            parts = _without_read_soft_tokens(parts, block["parts"])
         with self._watch.over(lambda seconds: None):
             self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
         rows = []
@@ -298,6 +306,14 @@ class WritingStage:
                 }
             )
         return rows
+
+
+def _without_read_soft_tokens(rows: pa.Table, parts: pa.ChunkedArray) -> pa.Table:
+    """Soft tokens stay only where an answer is still to come: an asset of several parts is answered from the tables."""
+    at = rows.schema.get_field_index("soft_tokens")
+    later = zip(rows["soft_tokens"].to_pylist(), parts.to_pylist(), strict=True)
+    column = pa.array([soft if several > 1 else None for soft, several in later], rows.schema.field(at).type)
+    return rows.set_column(at, rows.schema.field(at), column)
 
 
 PROGRESS = pa.schema(

@@ -83,5 +83,6 @@ class EndpointConfig(BaseModel):
     serve: ServeConfig
     decoder: DecoderConfig
     encoders: dict[str, Any]
+    adapters: dict[str, str] = {}  # task to the checkpoint of the adapter whose soft tokens the decoder reads
     gpus: float = 0.0
     generation: int = 0  # another one is another version to Serve: its gateways replace those of the one before

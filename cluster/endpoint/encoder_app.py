@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from cluster.endpoint.config import EndpointConfig, EndpointLimits
+from encoders.adapters.adapting import Adapting
+from encoders.adapters.soft import SoftTokens
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError
 from encoders.media.opener import MediaOpener
@@ -27,32 +29,36 @@ BATCH_WAIT_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an encoder made of one file, and the parameters that it took. ``units``: its pages, or seconds of sound."""
+    """What an encoder made of one file, and the parameters that it took. ``units``: its pages, or seconds of sound.
+    ``soft``: what its adapter made of it, where that was asked for."""
 
     perception: Perception
     parameters: dict[str, int]
     units: float = 0.0
+    soft: SoftTokens | None = None
 
 
 class EncoderReplica:
     """One encoder. It works in a thread of its own, one batch at a time, so that the replica stays answerable."""
 
-    def __init__(self, task: str, config: Any, limits: EndpointLimits, device: str) -> None:
+    def __init__(self, task: str, config: Any, limits: EndpointLimits, device: str, adapter: str | None) -> None:
         from ray import serve
 
         opening = config.limits.model_copy(update={"max_image_pixels": limits.pixels})
         self._task, self._limits = task, limits
         self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
         self._encoder.load(device)
+        self._adapter = Adapting(task, adapter, device) if adapter else None
         self._opener = MediaOpener(config.opening, opening)
         # A page that is read from its text layer has no pixels unless they are asked for.
         self._pictures = MediaOpener(config.opening.model_copy(update={"ocr": "always"}), opening)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=task)
         self._batched = serve.batch(self._batch, max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
 
-    async def read(self, item: MediaInput) -> Reading:
-        """Read one file; those that come at the same time share a batch."""
-        reading: Reading = await self._batched(item)
+    async def read(self, item: MediaInput, soft: bool) -> Reading:
+        """Read one file; those that come at the same time share a batch. ``soft``: with soft tokens for the decoder, if
+        there is an adapter to make them."""
+        reading: Reading = await self._batched((item, soft))
         return reading
 
     async def picture(self, item: MediaInput) -> bytes | Failure:
@@ -69,23 +75,30 @@ class EncoderReplica:
                 return out.getvalue()
         return Failure(FailureCategory.EMPTY, "open", "there is no such page to draw", self._task)
 
-    async def _batch(self, items: list[MediaInput]) -> list[Reading]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, items)
+    async def _batch(self, asked: list[tuple[MediaInput, bool]]) -> list[Reading]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, asked)
 
-    def _read(self, items: Sequence[MediaInput]) -> list[Reading]:
-        looked = [self._look(item) for item in items]
-        fit = [item for item, found in zip(items, looked, strict=True) if not isinstance(found, Failure)]
+    def _read(self, asked: Sequence[tuple[MediaInput, bool]]) -> list[Reading]:
+        looked = [self._look(item) for item, _ in asked]
+        fit = [item for (item, _), found in zip(asked, looked, strict=True) if not isinstance(found, Failure)]
         perceptions = iter(self._perceive(fit))
-        parameters = self._encoder.parameters()  # some networks are loaded when they are first needed
         readings = []
-        for found in looked:
+        for (_, soft), found in zip(asked, looked, strict=True):
             if isinstance(found, Failure):
                 readings.append(Reading(Perception(None, failures=(found,)), {}))
             else:
-                bare = replace(next(perceptions), features=np.zeros((0, 0), np.float16), spans=())
-                took = {name: n for name, n in parameters.items() if name in (bare.networks or parameters)}
-                readings.append(Reading(bare, took, found))
+                readings.append(self._reading(next(perceptions), found, soft=soft))
         return readings
+
+    def _reading(self, perception: Perception, units: float, *, soft: bool) -> Reading:
+        """What travels of a perception: its features stay here."""
+        parameters = self._encoder.parameters()  # some networks are loaded when they are first needed
+        took = {name: n for name, n in parameters.items() if name in (perception.networks or parameters)}
+        tokens = self._adapter(perception) if soft and self._adapter is not None else None
+        if tokens and self._adapter is not None:
+            took |= self._adapter.parameters()
+        bare = replace(perception, features=np.zeros((0, 0), np.float16), spans=())
+        return Reading(bare, took, units, tokens)
 
     def _look(self, item: MediaInput) -> float | Failure:
         """The file's pages or seconds, unless there are too many of them."""
@@ -142,5 +155,6 @@ def encoder_application(task: str, config: EndpointConfig) -> Application:
         health_check_timeout_s=60,
         graceful_shutdown_timeout_s=60,
     )
-    built: Application = deployment.bind(task, config.encoders[task], serving.limits, "cuda" if config.gpus else "cpu")
+    device, adapter = "cuda" if config.gpus else "cpu", config.adapters.get(task)
+    built: Application = deployment.bind(task, config.encoders[task], serving.limits, device, adapter)
     return built

@@ -38,7 +38,7 @@ class Gateway:
             gpus=config.gpus,
         )
         self._figures = Figures(self._decoder.figures)
-        self._service = ChatService(config, Perceiver(encoders, self._fetcher, limits), self._decoder)
+        self._service = ChatService(config, Perceiver(encoders, self._fetcher, limits, config.adapters), self._decoder)
         self._starting = asyncio.get_running_loop().create_task(self._decoder.start())
 
     def __serve_build_asgi_app__(self) -> App:

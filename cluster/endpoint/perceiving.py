@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,12 +65,15 @@ class Perceived:
 
 
 class Perceiver:
-    """Fetches files and asks encoders. ``encoders`` are Serve handles by task; one that sleeps wakes when asked."""
+    """Fetches files and asks encoders. ``encoders`` are Serve handles by task; one that sleeps wakes when asked.
+    ``adapted``: tasks whose soft tokens the decoder reads."""
 
-    def __init__(self, encoders: Mapping[str, Any], fetcher: Fetcher, limits: EndpointLimits) -> None:
-        self._encoders, self._fetcher, self._limits = encoders, fetcher, limits
+    def __init__(
+        self, encoders: Mapping[str, Any], fetcher: Fetcher, limits: EndpointLimits, adapted: Collection[str] = ()
+    ) -> None:
+        self._encoders, self._fetcher, self._limits, self._adapted = encoders, fetcher, limits, adapted
         self._fetched = 0  # bytes of files that requests under way have from URLs
-        self._readings: OrderedDict[tuple[str, str, str, tuple[str, ...]], Reading] = OrderedDict()
+        self._readings: OrderedDict[tuple[str, str, str, tuple[str, ...], bool], Reading] = OrderedDict()
 
     async def picture(self, data: bytes, page: int) -> bytes:
         """One page of a document or image as WebP, in the pixels that results refer to. Raises `ChatError`."""
@@ -121,7 +124,7 @@ class Perceiver:
         taken, left = _chosen(attachments, self._limits.files)
         opened = await _together([self._open(attachments[index], task, route, grow) for index in taken])
         looks = [(index, one) for index, several in zip(taken, opened, strict=True) for one in several]
-        outcomes = await _together([self._read(one) for _, one in looks])
+        outcomes = await _together([self._read(one, decoded=task is None) for _, one in looks])
         perceived, missing = Perceived(), list[dict[str, Any]]()
         for (index, one), outcome in zip(looks, outcomes, strict=True):
             if isinstance(outcome, Reading):
@@ -180,23 +183,25 @@ class Perceiver:
                 return name
         raise bad_request(media.attachment.field, f"nothing here reads {media.media_type}")
 
-    async def _read(self, opened: _Opened | dict[str, Any]) -> Reading | dict[str, Any]:
-        """What its encoder reads in it, or what is told of it instead."""
+    async def _read(self, opened: _Opened | dict[str, Any], *, decoded: bool) -> Reading | dict[str, Any]:
+        """What its encoder reads in it, or what is told of it instead. ``decoded``: the decoder reads it too."""
         if not isinstance(opened, _Opened):
             return opened
         try:
-            return await self._asked(opened.media, opened.task, opened.queries)
+            return await self._asked(
+                opened.media, opened.task, opened.queries, decoded and opened.task in self._adapted
+            )
         except ChatError as error:
             return _missing(opened.media.attachment, error)
 
-    async def _asked(self, media: Media, task: str, queries: tuple[str, ...]) -> Reading:
+    async def _asked(self, media: Media, task: str, queries: tuple[str, ...], soft: bool) -> Reading:
         name = media.attachment.name or media.part_id
-        known = (task, media.digest, media.media_type, queries)
+        known = (task, media.digest, media.media_type, queries, soft)
         if known in self._readings:  # the files of earlier turns come again with every turn
             self._readings.move_to_end(known)
             return self._readings[known]
         item = MediaInput(media.part_id, name, media.media_type, data=media.data, queries=queries)
-        reading: Reading = await self._answered(task, lambda: self._encoders[task].read.remote(item))
+        reading: Reading = await self._answered(task, lambda: self._encoders[task].read.remote(item, soft))
         if reading.perception.result is None:
             raise from_failure(_worst(reading.perception.failures), media.attachment.field)
         if not reading.perception.failures:  # a page that failed may be read the next time
@@ -275,7 +280,7 @@ def _add(perceived: Perceived, opened: _Opened, file: int, reading: Reading, bec
         item["because"] = list(because)
     perceived.results.append(shaped)
     perceived.items.append(item)
-    perceived.entries.append(Precontext(task, result, media.part_id, asset=media.digest))
+    perceived.entries.append(Precontext(task, result, media.part_id, reading.soft, media.digest))
     perceived.parameters |= reading.parameters
 
 

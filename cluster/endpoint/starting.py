@@ -30,9 +30,13 @@ class RunningEndpoint:
 
 @contextmanager
 def endpoint_running(
-    cluster: ClusterConfig, config: ServeConfig, decoder: DecoderConfig, encoders: Mapping[str, Any]
+    cluster: ClusterConfig,
+    config: ServeConfig,
+    decoder: DecoderConfig,
+    encoders: Mapping[str, Any],
+    adapters: Mapping[str, str],
 ) -> Iterator[RunningEndpoint]:
-    """The endpoint answers while the block runs.
+    """The endpoint answers while the block runs. ``adapters`` are those whose soft tokens the decoder reads, by task.
 
     Joins the cluster of RAY_ADDRESS, else starts a local one. Raises `InterlaceError` when Serve runs there without
     an HTTP proxy, which it cannot get later.
@@ -42,7 +46,9 @@ def endpoint_running(
         from ray import serve
 
         _start_serve(config)
-        whole = EndpointConfig(serve=config, decoder=decoder, encoders=dict(encoders), gpus=resources.gpus)
+        whole = EndpointConfig(
+            serve=config, decoder=decoder, encoders=dict(encoders), adapters=dict(adapters), gpus=resources.gpus
+        )
         _deploy(whole)
         try:
             yield RunningEndpoint(str(ray.get_runtime_context().gcs_address), whole)

@@ -18,6 +18,9 @@ class SoftTokens:
     vectors: NDArray[np.float16]
     spans: tuple[FeatureSpan, ...]
 
+    def __len__(self) -> int:
+        return len(self.vectors)
+
     def of(self, page: int, items: Sequence[int]) -> NDArray[np.float16]:
         """The soft tokens [k, d_model] of some items of a page, in the order they were read."""
         wanted = set(items)

@@ -28,9 +28,12 @@ from decoder.chat import (
 )
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
+from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Finish, SequenceRequest, SoftSegment, TextSegment
 from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
+from tests.decoder.pages import document
 from tests.decoder.tiny import save_tiny
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -40,7 +43,7 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 def config(tmp_path_factory: pytest.TempPathFactory) -> DecoderConfig:
     folder = save_tiny(tmp_path_factory.mktemp("served"), "llama")
     return DecoderConfig(
-        checkpoint=str(folder), dtype="float32", prompt_tokens=400, max_new_tokens=100, prefill_chunk=32
+        checkpoint=str(folder), dtype="float32", mode="both", prompt_tokens=400, max_new_tokens=100, prefill_chunk=32
     )
 
 
@@ -138,6 +141,28 @@ def test_a_chat_streams_what_it_answers_whole(standing: DecoderConfig) -> None:
     assert "".join(delta.text for delta in deltas) == result.text == whole.text  # type: ignore[union-attr]
     assert [p for d in deltas for p in d.logprobs] == list(whole.logprobs or ()) == list(result.logprobs or ())  # type: ignore[union-attr]
     assert whole.usage.completion_tokens == len(whole.logprobs or ()) and whole.usage.prompt_tokens > 5
+
+
+def test_a_chat_reads_soft_tokens_inline_and_by_reference(standing: DecoderConfig) -> None:
+    vectors = np.random.default_rng(0).normal(0, 0.3, (800, 64)).astype(np.float16)
+    few = SoftTokens(vectors[:5], (FeatureSpan(0, 0, 3), FeatureSpan(1, 3, 5)))
+    many = SoftTokens(vectors, few.spans)  # no line has the rest, but it travels
+    assert few.vectors.nbytes < 90_000 < many.vectors.nbytes
+
+    def request(soft: SoftTokens | None) -> ChatRequest:
+        seen = Precontext("ocr", document(["Sea Ltd", "TOTAL 12.50"]), soft=soft)
+        return ChatRequest((ChatMessage("user", "Total?"),), (seen,), max_tokens=20)
+
+    async def ask(decoder: DecoderHandle, soft: SoftTokens | None) -> tuple[ChatResult, ChatEvent]:
+        return await decoder.chat(request(soft)), [event async for event in decoder.chat_stream(request(soft))][-1]
+
+    with ensure_decoder(standing) as decoder:
+        inline, streamed = asyncio.run(ask(decoder, few))
+        referred, streamed_too = asyncio.run(ask(decoder, many))
+        text, _ = asyncio.run(ask(decoder, None))
+    assert inline.text == referred.text == streamed.text == streamed_too.text  # type: ignore[union-attr]
+    assert inline.text != text.text
+    assert inline.usage.prompt_tokens == referred.usage.prompt_tokens == text.usage.prompt_tokens + 5
 
 
 @pytest.mark.parametrize("stream", [True, False])

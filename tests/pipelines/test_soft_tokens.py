@@ -20,11 +20,12 @@ from encoders.adapters.geometry import geometry_of
 from encoders.base import FeatureSpan, Perception
 from encoders.checkpoints import CheckpointError
 from encoders.results import Chunk, Detection, DocumentResult, Line, Page, Speech, quad
+from pipelines.adapting import read_adapters
 from pipelines.answers import precontext_of, whole_assets
 from pipelines.ask import Ask
 from pipelines.progress import Progress
 from pipelines.run import Run
-from pipelines.settings import UsageError, load_settings
+from pipelines.settings import Settings, UsageError, load_settings
 from pipelines.soft_tokens import soft_of
 from pipelines.storage import Storage
 from pipelines.tables import read_table
@@ -49,8 +50,8 @@ def test_an_adapter_comes_back_from_its_folder(tmp_path: Path) -> None:
     name = saved(tmp_path / "adapter")
     adapter, again = load_adapter(name), load_adapter(name)
     assert adapter.config.d_encoder == 120 and not adapter.training
-    rows, place = torch.ones(20, 120), torch.ones(6)
-    assert torch.equal(adapter(rows, place), again(rows, place))
+    features, lengths, place = torch.ones(1, 20, 120), torch.tensor([20]), torch.ones(1, 6)
+    assert torch.equal(adapter(features, lengths, place), again(features, lengths, place))
     (tmp_path / "adapter" / "weights.safetensors").write_bytes(b"cut")
     with pytest.raises(CheckpointError, match="cannot be loaded"):
         load_adapter(name)
@@ -65,7 +66,7 @@ def test_items_have_their_places() -> None:
     np.testing.assert_allclose(found, [[math.log(2), 0.1, 0.1, 0.5, 0.2, 0.5]], rtol=1e-6)
     speech = Speech("a", "en", 1.0, 90.0, (Chunk("a", 30.0, 45.0, 0.8, "A", ()),))
     heard = geometry_of(Perception(speech, spans=(FeatureSpan(0, 0, 3),)))
-    np.testing.assert_allclose(heard, [[0, 0.5, 0.75, 0, 0, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(heard, [[0, 0.5, 0, 0.75, 0, 0.8]], rtol=1e-6)
     things = tuple(Detection("cup", quad(0, 0, 50, 100), share, number) for number, share in ((1, 0.9), (2, 0.8)))
     pages = (Page(1, 100, 100, "image"), Page(2, 100, 200, "image"))
     seen = Perception(things, spans=(FeatureSpan(0, 1, 2, 2), FeatureSpan(0, 0, 1, 1)), pages=pages)
@@ -80,17 +81,34 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
     name = saved(tmp_path / "fits")
     with pytest.raises(UsageError, match="no adapter makes any"):
         made(run__keep_soft_tokens=True)
-    with pytest.raises(UsageError, match="say --keep-soft-tokens"):
-        made(run__adapters={"ocr": name})
-    with pytest.raises(UsageError, match="no such task"):
-        made(run__adapters={"gui_detection": name}, run__keep_soft_tokens=True)
+    with pytest.raises(UsageError, match=r"say --set adapters\.ocr or adapters\.speech_to_text=CHECKPOINT"):
+        made(adapters={"gui_detection": name}, run__keep_soft_tokens=True)
+    with pytest.raises(UsageError, match="no task orc"):
+        made(adapters={"orc": name})
     with pytest.raises(UsageError, match="120 or 384 numbers, not of 121"):
-        made(run__adapters={"ocr": saved(tmp_path / "wide", 121)}, run__keep_soft_tokens=True)
-    kept = made(run__adapters={"ocr": name}, run__keep_soft_tokens=True)
+        made(adapters={"ocr": saved(tmp_path / "wide", 121)}, run__keep_soft_tokens=True)
+    kept = made(adapters={"ocr": name}, run__keep_soft_tokens=True)
     assert kept.configs["ocr"].features == "neck"
     plain = made()
     assert kept.fingerprints()["image"] != plain.fingerprints()["image"]
     assert kept.fingerprints()["audio"] == plain.fingerprints()["audio"]  # no other task is read again
+    asked = {"adapters": {"ocr": name}, "run__prompt": "Total?"}
+    text, both = made(**asked), made(**asked, decoder__mode={"ocr": "both"})
+    assert not text.adapters and text.configs["ocr"].features == "none"  # nobody reads them, so nobody makes them
+    assert both.adapters == {"ocr": name} and both.configs["ocr"].features == "neck"
+    assert both.fingerprints() == plain.fingerprints()  # another way to ask reads no page again
+    other = made(adapters={"ocr": saved(tmp_path / "other", 384)}, run__prompt="Total?", decoder__mode="both")
+    questions = [run.question.fingerprint for run in (text, both, other) if run.question is not None]
+    assert len(set(questions)) == 3
+
+
+def test_default_adapters_are_for_the_default_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings.model_fields["adapters"], "default", {"ocr": "a", "speech_to_text": "b"})
+    both = {"decoder__mode": "both"}
+    own = settings(adapters__speech_to_text="", **both)
+    assert read_adapters(own) == {"ocr": "a"}  # one of them turned off, the other stays
+    assert read_adapters(settings(adapters__ocr="c", decoder__checkpoint="d", **both)) == {"ocr": "c"}
+    assert read_adapters(settings()) == {}
 
 
 def page(text: str) -> Image.Image:
@@ -107,8 +125,8 @@ def test_ask_reads_what_a_run_would_have_read(tmp_path: Path) -> None:
     page("The total is 12.50").save(archive / "photo.png")
     page("The ship left").save(archive / "scan.pdf", save_all=True, append_images=[page("at noon")])
     (archive / "plain.txt").write_text("nothing was drawn here\n")
-    adapter = saved(tmp_path / "adapter")
-    kept = {"run__adapters": {"ocr": adapter}, "run__keep_soft_tokens": True, "run__pages_per_part": 1}
+    adapter = {"adapters": {"ocr": saved(tmp_path / "adapter")}, "run__pages_per_part": 1}
+    kept = {**adapter, "run__keep_soft_tokens": True}
     decoder = {"decoder__checkpoint": str(save_tiny(tmp_path / "decoder", "llama")), "decoder__dtype": "float32"}
     decoder |= {"decoder__max_new_tokens": 12, "decoder__prompt_tokens": 300, "cluster__num_cpus": 2}
     asked = {"run__prompt": "What is the total?", **decoder}
@@ -122,15 +140,22 @@ def test_ask_reads_what_a_run_would_have_read(tmp_path: Path) -> None:
     assert Run(settings(**kept, **decoder), [str(archive)], lake, quiet).execute().ledger.balanced
     parts = read_table(lake, "parts").to_table().to_pylist()
     stored = {(Path(row["uri"]).name, row["range_start"]): soft_of(row["soft_tokens"], "ocr") for row in parts}
-    assert stored["plain.txt", 0.0] is None  # its text was not recognised
+    plain = stored["plain.txt", 0.0]
+    assert plain is not None and not len(plain.vectors)  # its text was not recognised
     for name, number in (("photo.png", 1), ("scan.pdf", 1), ("scan.pdf", 2)):
         soft = stored[name, number - 1.0]
         assert soft is not None and soft.vectors.dtype == np.float16
         assert soft.vectors.shape == (soft.spans[-1].stop, WIDTH) and soft.spans[0].page == number
-    Ask(settings(**asked, decoder__mode="both"), lake, quiet).execute()
+    Ask(settings(**asked, **adapter, decoder__mode="both"), lake, quiet).execute()
     both = answers(lake)
-    Run(settings(**kept, **asked, decoder__mode="both"), [str(archive)], at_once, quiet).execute()
+    Run(settings(**adapter, **asked, decoder__mode="both"), [str(archive)], at_once, quiet).execute()
     assert both == answers(at_once) and len(both) == 3
+    rows = read_table(at_once, "parts").to_table(columns=["uri", "soft_tokens"]).to_pylist()
+    there = {Path(row["uri"]).name for row in rows if row["soft_tokens"]}
+    assert there == {"scan.pdf"}  # of two parts, so it was answered from the tables; the others were not kept
+    other = {**asked, "run__prompt": "Who left?"}
+    Ask(settings(**other, **adapter, decoder__mode="both"), at_once, quiet).execute()
+    assert "2 assets were answered from their text alone" in (tmp_path / "progress").read_text()
     fusion = Fusion(settings(**asked, decoder__mode="both").decoder)
     for name in ("photo.png", "scan.pdf", "plain.txt"):
         [asset] = whole_assets(Storage(lake), {str(archive / name)}, soft=True)

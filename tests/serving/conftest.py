@@ -1,4 +1,5 @@
-"""One endpoint for all tests: `interlace serve` itself, with the real encoders and a tiny decoder of random weights."""
+"""One endpoint for all tests: `interlace serve` itself, with the real encoders, a tiny decoder and an adapter of random
+weights."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
+from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.checkpoint import save_adapter
 from tests.decoder.tiny import save_tiny
 from tests.serving.site import serve_folder
 
@@ -36,7 +40,7 @@ class Endpoint:
     keys: Path
     ray: str  # the address of its cluster
     process: int
-    decoder: dict[str, Any]  # the decoder's settings, for a run that shares it
+    decoder: dict[str, Any]  # the settings of decoder and adapters, for a run that shares it
 
     @property
     def v1(self) -> str:
@@ -93,7 +97,12 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    torch.manual_seed(0)
+    shape = AdapterConfig(task="ocr", d_encoder=120, d_model=64, embedding_scale=0.02)
+    save_adapter(Adapter(shape), folder / "adapter")
     settings: dict[str, Any] = {
+        "adapters.ocr": str(folder / "adapter"),
+        "decoder.mode.ocr": "both",
         "decoder.checkpoint": str(tiny),
         "decoder.dtype": "float32",
         "decoder.prompt_tokens": 384,
@@ -122,7 +131,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
         assert ready.wait(150) and process.poll() is None, "".join(said)
         address = re.search(r"RAY_ADDRESS=(\S+)", "".join(said))
         assert address is not None
-        decoder = {name: value for name, value in settings.items() if name.startswith("decoder.")}
+        decoder = {name: value for name, value in settings.items() if name.startswith(("decoder.", "adapters."))}
         yield Endpoint(f"http://127.0.0.1:{port}", KEY, keys, address[1], process.pid, decoder)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, "".join(said)

@@ -28,7 +28,7 @@ class Reader:
         self.asked = list[MediaInput]()
         self.read = self
 
-    async def remote(self, item: MediaInput) -> Reading:
+    async def remote(self, item: MediaInput, soft: bool) -> Reading:
         self.asked.append(item)
         return Reading(self._perceptions.pop(0) if len(self._perceptions) > 1 else self._perceptions[0], {})
 

@@ -18,8 +18,9 @@ import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from pipelines.tables import read_table
 from tests.serving.conftest import ROOT, Endpoint, until
-from tests.serving.site import image_part, pdf, receipt
+from tests.serving.site import file_part, image_part, pdf, receipt
 
 Ask = Callable[[], tuple[int, Any, Any]]
 
@@ -146,3 +147,9 @@ def test_a_run_beside_it_shares_the_decoder(endpoint: Endpoint, tmp_path: Path) 
     assert run.stdout is not None
     assert run.returncode == 0 and answered > 3, run.stdout.read()
     assert read() - before > 100 and {p.pid for p in endpoint.processes("ServeReplica:decoder")} == decoders
+    answers = read_table(str(tmp_path / "lake"), "answers").to_table(columns=["uri", "answer"]).to_pylist()
+    for name, part in (("receipt.png", image_part()), ("report.pdf", file_part(pdf(), "report.pdf"))):
+        asked = [{"type": "text", "text": "What is the total?"}, part]
+        _, body, _ = endpoint.chat(asked, max_tokens=64)
+        [found] = [row["answer"] for row in answers if row["uri"].endswith(name)]
+        assert body["choices"][0]["message"]["content"].strip() == found

@@ -1,0 +1,51 @@
+"""A task's adapter beside its encoder: features become soft tokens there, so that these alone travel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from encoders.adapters.soft import SoftTokens
+from encoders.base import Perception
+from encoders.checkpoints.resolve import checkpoint_digest
+from encoders.failures import Failure, FailureCategory
+
+if TYPE_CHECKING:  # brings torch, which takes seconds to import
+    from encoders.adapters.base import Adapter
+
+
+def with_features(config: Any, checkpoint: str) -> Any:
+    """An encoder's config with the features that an adapter reads. Raises `CheckpointError` for a checkpoint that is no
+    adapter, ValueError when the encoder has no features of that width."""
+    from encoders.adapters.checkpoint import adapter_config
+
+    return config.with_features(adapter_config(checkpoint).d_encoder)
+
+
+class Adapting:
+    """One adapter, loaded onto ``cpu`` or ``cuda[:n]``. ``digest`` names it in what it made."""
+
+    def __init__(self, task: str, checkpoint: str, device: str) -> None:
+        from encoders.adapters.checkpoint import load_adapter
+
+        self.task, self.digest = task, checkpoint_digest(checkpoint)
+        self._adapter: Adapter = load_adapter(checkpoint, device)
+
+    def __call__(self, perception: Perception) -> SoftTokens:
+        """The soft tokens of a perception: none when it has no features, as a text layer. A failing adapter is a
+        failure of the perception."""
+        from encoders.adapters.geometry import geometry_of
+
+        try:
+            if perception.spans:
+                made: SoftTokens = self._adapter.adapt(perception.features, perception.spans, geometry_of(perception))
+                return made
+        except RuntimeError as error:  # features of another width than it was made for, say
+            failure = Failure(FailureCategory.MODEL_FAILED, "adapt", str(error)[:500], self.task)
+            perception.failures = (*perception.failures, failure)
+        return SoftTokens(np.zeros((0, self._adapter.config.d_model), np.float16), ())
+
+    def parameters(self) -> dict[str, int]:
+        """Its parameter count, by name."""
+        return {f"{self.task}_adapter": sum(p.numel() for p in self._adapter.parameters())}
