@@ -140,6 +140,8 @@ def totals(draft: Draft, chosen: Sequence[Pair], style: Style, mode: str, *, las
     sheet = draft.sheets[-1]
     left, right = float(sheet.margin), float(sheet.width - sheet.margin)
     wide = max(style.width(label) for _, label, _ in chosen)
+    if last:
+        wide = max(wide, last.width(chosen[-1][1]))
     if mode == "right":
         left = max(left, right - wide - sheet.inner * 0.28)
     for index, (key, label, rows) in enumerate(chosen):
@@ -148,4 +150,6 @@ def totals(draft: Draft, chosen: Sequence[Pair], style: Style, mode: str, *, las
         sheet.put(label, left, sheet.y, used.smaller(label, room))
         edge = left + min(room, wide) + style.size
         align = "left" if mode == "left" else "right"
-        draft.note(key, rows, [sheet.line(rows[0], used, align, edge, right)])
+        line = sheet.line(rows[0], used, align, edge, right)
+        if key:  # without one it is printed and never asked
+            draft.note(key, rows, [line])

@@ -40,7 +40,7 @@ def document(seed: int, faces: Faces, *, held_out: bool = False) -> Sample:
         if not all(sheet.sound() for sheet in draft.sheets):
             continue
         asked = tasks(draft)
-        return Sample(seed, kind, draft.lang.code, draft.layout, (_pages(draft),), (), asked, held_out,
+        return Sample(seed, kind, draft.lang.code, draft.layout, (_pages(draft, kind),), (), asked, held_out,
                       {fact.key: fact.value for fact in draft.facts})  # fmt: skip
     raise RuntimeError(f"no sound document from seed {seed}")
 
@@ -56,6 +56,6 @@ def _language(rng: random.Random, held_out: bool) -> str:
     return rng.choice(others or ["en"])
 
 
-def _pages(draft: Draft) -> tuple[PagePlan, ...]:
-    tall = draft.rng.random() < 0.5 and draft.sheets[0].width > 780
+def _pages(draft: Draft, kind: str) -> tuple[PagePlan, ...]:
+    tall = draft.rng.random() < 0.5 and draft.sheets[0].width > 780 and kind != "identity"
     return tuple(sheet.page(round(sheet.width * 1.414) if tall else 0) for sheet in draft.sheets)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from pipelines.train.hybrid.documents import blocks, words
-from pipelines.train.hybrid.documents.draft import Draft, Table
-from pipelines.train.hybrid.documents.kinds.goods import Basket, basket
+from pipelines.train.hybrid.documents.draft import Draft
+from pipelines.train.hybrid.documents.kinds import malaysia
+from pipelines.train.hybrid.documents.kinds.goods import basket
+from pipelines.train.hybrid.documents.kinds.receipt_goods import items
+from pipelines.train.hybrid.documents.kinds.receipt_sums import sums
 from pipelines.train.hybrid.documents.sheet import Sheet, Style
 
 
@@ -19,16 +20,22 @@ def build(draft: Draft) -> None:
     style = Style(face, size)
     capitals = rng.random() < 0.6 and not draft.lang.wide
     align = draft.choose("center", "center-mixed", "left", "left-wide")
-    goods = basket(draft, rng.choice((1, 2, 2, 3, 3, 4, 5, 6, 8, 11)), tax_inside=True, cents=rng.random() < 0.6)
+    local = "malaysia" in draft.lang.data and rng.random() < 0.65
+    if local:
+        draft.money_form = rng.choice(("RM {}", "RM{}", "{}", "MYR {}"))
+    count = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11))
+    goods = basket(draft, count, shop=True, cents=local or rng.random() < 0.4, rates=(6,) if local else ())
     top = "center" if align.startswith("center") else "left"
     details_first = rng.random() < 0.85
-    _head(draft, sheet, style, top, capitals)
+    _head(draft, sheet, style, top, capitals, local)
     if details_first:
         _details(draft, sheet, style)
+    if local and rng.random() < 0.15:
+        malaysia.customer(draft, sheet, style, capitals)
     _separator(draft, sheet, style)
-    _items(draft, sheet, style, goods, capitals)
+    items(draft, sheet, style, goods, capitals)
     _separator(draft, sheet, style)
-    _sums(draft, sheet, style, goods, capitals)
+    sums(draft, sheet, style, goods, capitals)
     if not details_first:
         _separator(draft, sheet, style)
         _details(draft, sheet, style)
@@ -47,23 +54,14 @@ def _flow(sheet: Sheet, text: str, style: Style, align: str) -> list[int]:
     )
 
 
-def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool) -> None:
+def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, local: bool) -> None:
     """Company, registration, address, telephone, tax number."""
     rng, lang = draft.rng, draft.lang
-    local = lang.data["malaysia"] if "malaysia" in lang.data and rng.random() < 0.6 else None
-    name = words.company(rng, lang, draft.held_out)
+    name, registration = words.company(rng, lang, draft.held_out), ""
     rows = words.address(rng, lang, draft.held_out)
-    registration = ""
     if local:
-        draft.money_form = rng.choice(("RM {}", "RM{}", "{}", "MYR {}"))
-        stem = words.made_up(rng, draft.held_out, 2).capitalize()
-        last = rng.choice(words.part(lang.names["last"], draft.held_out))
-        trade = rng.choice(lang.data["trades"] + local["trades"])
-        name = rng.choice(local["company"]).format(name=stem, last=last, trade=trade)
-        rows = _local_address(draft, local)
-        registration = words.code(
-            rng, rng.choice(("(999999-A)", "(999999 A)", "(9999999-A)", "999999-A", "CO. NO: 999999-A"))
-        )
+        name, registration = malaysia.company(draft)
+        rows = malaysia.address(draft)
     elif rng.random() < 0.3:
         rows = rows + [rng.choice(lang.data.get("countries", ["EU"]))] if rng.random() < 0.3 else [", ".join(rows)]
     if capitals:
@@ -100,31 +98,6 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool) 
         sheet.line(title, big if rng.random() < 0.3 else style, align if rng.random() < 0.3 else "center")
 
 
-def _local_address(draft: Draft, local: dict[str, list[str]]) -> list[str]:
-    """Two to four rows: lot, road, district, post code and town, state."""
-    rng = draft.rng
-
-    def stem() -> str:
-        return rng.choice(local["stems"]) if rng.random() < 0.35 else words.made_up(rng, draft.held_out, 2).capitalize()
-
-    lot = rng.choice(local["lots"]).format(n=rng.randint(1, 199), k=rng.randint(1, 60), m=rng.randint(1, 12))
-    road = rng.choice(local["roads"]).format(
-        stem=stem(), n=rng.randint(1, 19), k=rng.randint(1, 60), m=rng.choice("ABCD")
-    )
-    town = rng.choice(local["towns"]) if rng.random() < 0.5 else stem() + rng.choice((" Jaya", " Baru", "", " Alam"))
-    place = f"{rng.randint(10000, 98999)} {town}"
-    state = rng.choice(local["states"])
-    rows = [f"{lot}, {road}," if rng.random() < 0.6 else f"{lot}, {road}"]
-    if rng.random() < 0.5:
-        rows.append(rng.choice(local["districts"]).format(stem=stem()) + rng.choice((",", "", ",")))
-    rows.append(
-        f"{place}, {state}{rng.choice(('', '.', '.'))}"
-        if rng.random() < 0.6
-        else f"{place}{rng.choice((',', '', '.'))}"
-    )
-    return rows
-
-
 def _details(draft: Draft, sheet: Sheet, style: Style) -> None:
     """Number, date, time, cashier: one a row, or two at the ends of a row."""
     rng = draft.rng
@@ -134,7 +107,6 @@ def _details(draft: Draft, sheet: Sheet, style: Style) -> None:
             ("receipt_number", 0.8),
             ("time", 0.6),
             ("cashier", 0.5),
-            ("customer", 0.1),
             ("reference", 0.12),
         )
         if rng.random() < chance
@@ -189,119 +161,3 @@ def _separator(draft: Draft, sheet: Sheet, style: Style) -> None:
         sheet.rule(8)
     else:
         sheet.y += style.size * 0.5
-
-
-def _items(draft: Draft, sheet: Sheet, style: Style, goods: Basket, capitals: bool) -> None:
-    """The goods, in one of several forms."""
-    rng, lang = draft.rng, draft.lang
-    form = draft.choose("two-rows", "one-row", "quantity-first", "columns", "code-row", "code-first", "at-price")
-    columns = ["description", "quantity", "unit_price", "amount"]
-    suffix = rng.choice(("", "", "", " SR", " S", " T", "R")) if lang.code == "en" else ""
-    names = [line.name.upper() if capitals else line.name for line in goods.lines]
-    bare = rng.random() < 0.8
-    amounts = [draft.money(line.amount, bare) for line in goods.lines]
-    prices = [draft.money(line.price, bare) for line in goods.lines]
-    numbers = {
-        "amount": [line.amount for line in goods.lines],
-        "quantity": [float(line.quantity) for line in goods.lines],
-        "unit_price": [line.price for line in goods.lines],
-    }
-    rows = [
-        [name, str(line.quantity), price, amount]
-        for name, line, price, amount in zip(names, goods.lines, prices, amounts)
-    ]
-    if form == "columns" and sheet.width > 560:
-        heads = [blocks.Column(key, draft.label(key), key != "description") for key in columns]
-        blocks.table(draft, heads, rows, numbers, style, rng.choice(("none", "head")))
-        return
-    if rng.random() < 0.4:
-        y = sheet.row(style)
-        sheet.put(draft.label("description"), sheet.margin, y, style)
-        sheet.put(draft.label("amount"), sheet.width - sheet.margin, y, style, "right")
-    left, right = float(sheet.margin), float(sheet.width - sheet.margin)
-    placed = []
-    for line, name, price, amount in zip(goods.lines, names, prices, amounts):
-        tail = amount + suffix
-        quantity = f"{line.quantity} x {price}"
-        if form == "two-rows":
-            first = sheet.line(name, style)
-            y = sheet.row(style)
-            second = sheet.put(quantity, left + style.size, y, style)
-            last = sheet.put(tail, right, y, style, "right")
-        elif form in ("code-row", "at-price"):
-            text = line.code if form == "code-row" else f"{line.quantity} @ {price}"
-            first = sheet.line(name, style)
-            y = sheet.row(style)
-            second = sheet.put(text if form == "at-price" else f"{text}  {quantity}", left, y, style)
-            last = sheet.put(tail, right, y, style, "right")
-        else:
-            lead = {"quantity-first": f"{line.quantity} ", "code-first": f"{line.code} "}.get(form, "")
-            room = right - left - style.width(tail) - style.size
-            y = sheet.row(style)
-            first = second = sheet.put(lead + name, left, y, style.smaller(lead + name, room))
-            last = sheet.put(tail, right, y, style, "right")
-        placed.append([first, second, second, last])
-    shown = columns if form in ("two-rows", "at-price", "code-row") else ["description", "amount"]
-    if form == "quantity-first":
-        shown = ["description", "quantity", "amount"]
-    kept = [columns.index(key) for key in shown]
-    draft.tables.append(
-        Table(
-            shown,
-            [draft.label(key) for key in shown],
-            [[row[k] for k in kept] for row in rows],
-            numbers,
-            [[row[k] for k in kept] for row in placed],
-        )
-    )
-
-
-def _sums(draft: Draft, sheet: Sheet, style: Style, goods: Basket, capitals: bool) -> None:
-    """Subtotal, discount, tax, rounding, total, cash, change, tax summary."""
-    rng = draft.rng
-    bare = rng.random() < 0.5
-    mark = rng.choice(("", ":", " :", ""))
-
-    def pair(key: str, value: float) -> blocks.Pair:
-        options = draft.lang.data.get("receipt_labels", {}).get(key)
-        label = rng.choice(options) if options and rng.random() < 0.6 else draft.label(key)
-        return key, (label.upper() if capitals else label) + mark, [draft.money(value, bare)]
-
-    rows = []
-    if goods.discount or rng.random() < 0.6:
-        rows.append(pair("subtotal", goods.subtotal))
-    if goods.discount:
-        rows.append(pair("discount", -goods.discount))
-    if rng.random() < 0.5:
-        rows.append(pair("tax", goods.tax))
-    if goods.rounding or (rng.random() < 0.3 and draft.places):
-        rows.append(pair("rounding", goods.rounding))
-    total = pair("total", goods.total)
-    rows.append(total)
-    mode = draft.choose("across", "right", "left", "across")
-    last = Style(style.face, round(style.size * rng.choice((1.0, 1.0, 1.2, 1.4))))
-    blocks.totals(draft, rows, style, mode, last=last)
-    after = []
-    if rng.random() < 0.7:
-        step = rng.choice((1, 5, 10, 50)) * draft.lang.data.get("price_scale", 1)
-        paid = goods.total if rng.random() < 0.25 else math.ceil(goods.total / step) * step
-        after = [pair("cash", paid), pair("change", round(paid - goods.total, 2))]
-        if rng.random() < 0.3:
-            sheet.y += style.size * 0.4
-        blocks.totals(draft, after if rng.random() < 0.85 else after[:1], style, mode)
-    elif rng.random() < 0.5:
-        blocks.fields(draft, blocks.pairs(draft, ["payment_method"]), style, "inline")
-    if draft.lang.code == "en" and rng.random() < 0.4:
-        _tax_summary(draft, sheet, style, goods)
-
-
-def _tax_summary(draft: Draft, sheet: Sheet, style: Style, goods: Basket) -> None:
-    rng = draft.rng
-    sheet.y += style.size * 0.5
-    sheet.line(rng.choice(("GST Summary", "GST SUMMARY", "Tax summary")), style)
-    net = draft.money(goods.total - goods.tax, bare=True)
-    small = [sheet.margin, sheet.margin + sheet.inner * 0.62, sheet.width - sheet.margin]
-    for row in (["Tax Code", "Amount", "Tax"], [f"SR @ {goods.rate}%", net, draft.money(goods.tax, bare=True)]):
-        y = sheet.row(style)
-        for text, x, align in zip(row, small, ("left", "right", "right")):
-            sheet.put(text, x, y, style.smaller(text, sheet.inner * 0.32), align)
