@@ -10,10 +10,10 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv models demo test faults fuzz lint bench eval load lock clean
+.PHONY: help system venv models demo test faults cluster-test fuzz lint bench eval load lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
 system:  ## Debian packages: tesseract with its languages, fonts; chromium, prometheus, node and npm for tests
 	@bash cluster/system.sh
@@ -52,6 +52,9 @@ fuzz: venv  ## mutated files of every format against the opener, ten minutes; py
 
 faults: models  ## every test under fire, the long ones too, and one table of what was injected and lost
 	@$(BIN)/python -m pytest tests/faults tests/pipelines/test_interrupt.py tests/pipelines/test_soft_tokens.py -m "full or not full" --timeout=1800
+
+cluster-test: models  ## a head and workers in network namespaces: links cut, hosts lost, added, drained; autoscaling; as root
+	@$(BIN)/python -m pytest tests/hosts -m full --timeout=900
 
 bench: models  ## every figure of the README, measured here
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock

@@ -73,7 +73,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
     address = os.environ.get("RAY_ADDRESS")
     common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address:
-        _show_the_token()
+        show_the_token()
         code = code_to_send(Path(__file__).resolve().parent.parent)
         try:
             with _native_stderr_to_null():
@@ -110,7 +110,7 @@ def code_to_send(root: Path) -> dict[str, Any]:
     return {"py_modules": packages, "excludes": ["__pycache__"]}
 
 
-def _show_the_token() -> None:
+def show_the_token() -> None:
     """Join with a token when there is one: `ray start` demands it as soon as it exists, but a joining driver only
     shows it when told to, and is turned away with "failed to connect". A cluster that wants none does not mind."""
     from ray._private.authentication import authentication_token_setup as setup

