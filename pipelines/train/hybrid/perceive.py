@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,23 +32,13 @@ from encoders.ocr.crops import HEIGHT, MAX_WIDTH
 from encoders.ocr.decoding import as_lines, decode
 from encoders.ocr.networks import ALL, WESTERN
 from encoders.results import DocumentResult, Line
+from pipelines.train.hybrid.perceived import SAMPLES, Perceived, stored
 from pipelines.train.hybrid.recognition import Recognised
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample
 from pipelines.train.script.render import face_at
 
-SAMPLES = 64
-"""Samples a file."""
-
 Grey = NDArray[np.uint8]
 Read = Callable[[Sequence[Grey], Sequence[str]], Sequence[Recognised]]
-
-
-@dataclass(frozen=True, slots=True)
-class Perceived:
-    """A sample with what was read in each of its documents, features included."""
-
-    sample: Sample
-    documents: tuple[Perception, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +150,6 @@ def _perception(pages: Sequence[tuple[PagePlan, float, int, list[tuple[Crop, Rec
                 position += len(found)
     vectors = np.concatenate(rows) if rows else np.zeros((0, 0), np.float16)
     return Perception(DocumentResult(result), vectors, tuple(spans))
-
-
-def stored(folder: Path) -> Iterator[Path]:
-    """The finished files of a folder."""
-    yield from sorted(folder.glob("*.samples"))
-
-
-def load(path: Path) -> list[Perceived]:
-    """The samples of a file that this module wrote: pickles are only read back by those who wrote them."""
-    found: list[Perceived] = pickle.loads(path.read_bytes())
-    return found
 
 
 # -- many processes ----------------------------------------------------------------------------------------------------

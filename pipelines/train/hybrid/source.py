@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from encoders.base import Perception
 from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
-from pipelines.train.hybrid.perceive import Perceived, load, stored
+from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import Task
