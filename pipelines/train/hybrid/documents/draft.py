@@ -38,7 +38,10 @@ class Table:
 class Draft:
     """One document. A kind's builder writes on ``sheet`` and notes facts and tables."""
 
-    def __init__(self, rng: random.Random, lang: Language, faces: Faces, *, held_out: bool) -> None:
+    def __init__(
+        self, rng: random.Random, lang: Language, faces: Faces, *, held_out: bool, like: Draft | None = None
+    ) -> None:
+        """``like``: a document of the same hand, whose currency and form of dates this one shares."""
         self.rng, self.lang, self.held_out, self.faces = rng, lang, held_out, faces
         self.facts: list[Fact] = []
         self.tables: list[Table] = []
@@ -47,6 +50,12 @@ class Draft:
         self.day_form = str(rng.choice(lang.data["dates"]))
         self.money_form = str(rng.choice(lang.data["money"]))
         self.places = int(lang.data.get("places_of_money", 2))
+        self.days: dict[str, date] = {}
+        self.amounts: dict[str, float] = {}
+        self.given: dict[str, list[str]] = {}  # values that are not to be made up
+        self.alike = like is not None
+        if like is not None:
+            self.day_form, self.money_form = like.day_form, like.money_form
         self.bare_money = rng.random() < 0.4  # amounts of the table carry no currency
 
     # What is written
@@ -80,6 +89,8 @@ class Draft:
     def value(self, key: str) -> list[str]:
         """Rows of a made-up value for the fields that need no arithmetic."""
         rng, lang, held = self.rng, self.lang, self.held_out
+        if key in self.given:
+            return self.given[key]
         match key:
             case "company" | "sender" | "bank":
                 return [words.company(rng, lang, held)]
@@ -94,9 +105,13 @@ class Draft:
             case "customer" | "name" | "contact_person" | "author" | "recipient" | "cashier":
                 return [words.person(rng, lang, held)]
             case "date" | "due_date" | "valid_until":
-                return [self.dated(self.day())]
+                issued = self.days.get("date")
+                after = self.rng.choice((7, 10, 14, 21, 30, 45, 60))
+                self.days[key] = issued + timedelta(days=after) if issued and key != "date" else self.day()
+                return [self.dated(self.days[key])]
             case "birth_date":
-                return [self.dated(self.day(1940, 2006))]
+                self.days[key] = self.day(1940, 2006)
+                return [self.dated(self.days[key])]
             case "birth_place":
                 return [rng.choice(words.part(lang.names["city"], held))]
             case "time":

@@ -59,6 +59,7 @@ def build(draft: Draft) -> None:
         sums.append(("shipping", draft.label("shipping"), [draft.money(goods.shipping)]))
     rate = f" {goods.rate}%" if rng.random() < 0.6 else ""
     sums.append(("tax", draft.label("tax") + rate, [draft.money(goods.tax)]))
+    draft.amounts["total"] = goods.total
     sums.append(("total", draft.label("total"), [draft.money(goods.total)]))
     large = Style(bold.face, round(size * rng.choice((1.0, 1.15, 1.4))))
     blocks.totals(

@@ -21,7 +21,7 @@ def build(draft: Draft) -> None:
     capitals = rng.random() < 0.6 and not draft.lang.wide
     align = draft.choose("center", "center-mixed", "left", "left-wide")
     local = "malaysia" in draft.lang.data and rng.random() < 0.65
-    if local:
+    if local and not draft.alike:
         draft.money_form = rng.choice(("RM {}", "RM{}", "{}", "MYR {}"))
     count = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11))
     goods = basket(draft, count, shop=True, cents=local or rng.random() < 0.4, rates=(6,) if local else ())

@@ -36,6 +36,7 @@ def sums(draft: Draft, sheet: Sheet, style: Style, goods: Basket, capitals: bool
         rows.append(("", rng.choice(draft.lang.data["totals_before_rounding"]) + mark, [draft.money(exact, bare)]))
     if goods.rounding or (rng.random() < 0.3 and draft.places):
         rows.append(pair("rounding", goods.rounding))
+    draft.amounts["total"] = goods.total
     rows.append(pair("total", goods.total))
     mode = draft.choose("across", "right", "left", "right-late").removesuffix("-late")
     blocks.totals(
