@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 
 from pipelines.train.hybrid.samples import Sample, Task, Turn
@@ -13,7 +14,7 @@ from pipelines.train.hybrid.speech.topics import CLOSING, OPENING, TOPICS, Topic
 SPEAKERS = {"a": "SPEAKER_00", "c": "SPEAKER_01"}
 """The agent speaks first, and speakers are numbered in the order of their first words."""
 
-ASKABLE = ("amount", "color", "day", "hour", "city", "phone", "payment", "place", "fault", "guests", "nights")
+ASKABLE = ("amount", "color", "day", "hour", "city", "extension", "payment", "place", "fault", "guests", "nights")
 """Facts that a call may lack so that a question for them has no answer. Of the others something similar is said."""
 
 
@@ -59,7 +60,7 @@ def draw_facts(rng: random.Random, held_out: bool) -> dict[str, str]:
         "date": f"{rng.choice(fillers.MONTHS)} {fillers.ordinal(rng.randint(1, 30 if rng.random() < 0.9 else 28))}",
         "hour": hour + ("a.m." if int(hour.split(":")[0]) > 7 else "p.m."),
         "city": rng.choice(fillers.CITIES),
-        "phone": f"{rng.randint(200, 989)} {rng.randint(1000, 9989)}",
+        "extension": str(rng.randint(21, 99)),
         "payment": rng.choice(fillers.PAYMENTS),
         "visit": rng.choice(fillers.VISITS),
         "place": rng.choice(fillers.PLACES),
@@ -77,7 +78,8 @@ def spoken(wordings: Sequence[str], facts: dict[str, str]) -> tuple[tuple[Turn, 
         for turn in wording.split(" / "):
             who, text = turn.split(": ", 1)
             slots.update(name for name in facts if "{" + name + "}" in text)
-            text = text.format(**facts).replace("a.m..", "a.m.").replace("p.m..", "p.m.")
+            text = re.sub(r"(?<=[ap]\.m\.)\.", "", text.format(**facts))
+            text = re.sub(r"\b([Aa]) (?=[aeio])", r"\1n ", text)  # an orange ladder
             text = text[0].upper() + text[1:]
             if said and said[-1][0] == who:
                 said[-1] = (who, f"{said[-1][1]} {text}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 FIRST = (
     "Anna", "Oliver", "Peter", "Maria", "Daniel", "Emma", "Laura", "Thomas", "Robert", "Susan", "Martin", "Helen",
-    "George", "Nancy", "Victor", "Linda", "Simon", "Julia", "Kevin", "Alice", "Oscar", "Rachel", "Henry", "Olivia",
+    "George", "Nancy", "Victor", "Linda", "Julia", "Kevin", "Alice", "Oscar", "Rachel", "Henry", "Olivia",
     "Frank", "Diana", "Walter", "Sandra", "Edward", "Monica", "Patrick", "Leonard", "Barbara", "Albert", "Rosa",
     "Samuel", "Victoria", "David", "Angela", "Michael", "Jessica", "Paul", "Richard", "Rebecca", "Benjamin",
     "Charlotte", "William", "Jennifer", "Emily", "Andrew", "Margaret", "Charles", "Sophie", "Adam", "Natalie",
@@ -27,8 +27,8 @@ LAST = (
 )  # fmt: skip
 COMPANIES = tuple(
     f"{name} {trade}"
-    for name in ("Riverside", "Northfield", "Sunrise", "Oakwood", "Silver Lake", "Greenhill", "Harbor", "Maple Street",
-                 "Central", "Westgate", "Blue Mountain", "Evergreen", "Golden Bridge", "Eastside", "Lakeview")
+    for name in ("Riverside", "Northfield", "Sunrise", "Oakwood", "Silver Lake", "Victory", "Harbor", "Maple Street",
+                 "Central", "Atlantic", "Blue Mountain", "Evergreen", "Golden Bridge", "Lincoln", "Diamond")
     for trade in ("Furniture", "Supplies", "Dental", "Motors", "Books", "Travel", "Hotel", "Garden Center", "Electric")
 )  # fmt: skip
 ITEMS: tuple[tuple[str, str], ...] = tuple(
@@ -65,8 +65,9 @@ VISITS = (
     "a blood test", "a massage", "a tax meeting", "a job interview", "a driving lesson", "a house viewing",
 )  # fmt: skip
 PAYMENTS = ("credit card", "bank transfer", "cash", "check")
-SMALL = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
-"""Numbers below ten are printed as words by whisper as often as not, so they are spoken and printed as words."""
+SMALL = ("three", "five", "six", "seven", "eight", "nine")
+"""Whisper prints numbers below ten as words, but hears "for" for four and "too" for two."""
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 WORDS = (
     *FIRST, *LAST, *COMPANIES, *(word for pair in ITEMS for word in pair), *COLOURS, *DAYS, *MONTHS, *CITIES, *PLACES,
     *FAULTS, *VISITS, *PAYMENTS, *SMALL,

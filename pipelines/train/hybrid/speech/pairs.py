@@ -71,7 +71,7 @@ def _sheet(rng: random.Random, said: dict[str, str], title: str, held_out: bool)
     for place, name in enumerate(goods):
         price = left if place == len(goods) - 1 else max(1, round(left * rng.uniform(0.2, 0.7)))
         count = quantity if name == said["items"] else rng.choice(fillers.SMALL)
-        rows.append(Row(name, str(2 + fillers.SMALL.index(count)), f"${price}"))
+        rows.append(Row(name, str(fillers.NUMBERS.index(count)), f"${price}"))
         left -= price
     when = said.get("day") or said["date"]
     if rng.random() < 0.6:
@@ -180,7 +180,7 @@ def _days(rng: random.Random, both: _Both) -> Task:
 def _quantities(rng: random.Random, both: _Both) -> Task | None:
     if both.row is None:
         return None
-    said = str(2 + fillers.SMALL.index(both.said["quantity"]))
+    said = str(fillers.NUMBERS.index(both.said["quantity"]))
     ask = rng.choice((
         "Is the quantity the same in the call and on the page?", "Does the page list as many as the caller says?",
         "Does the number of {goods} in the call match the {title}?", "Do both give the same number of {goods}?",

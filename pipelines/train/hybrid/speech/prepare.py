@@ -21,11 +21,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from pipelines.train.hybrid.speech import evaluation
 from pipelines.train.hybrid.speech.calls import call
 from pipelines.train.hybrid.speech.pairs import pair_call
 from pipelines.train.hybrid.speech.texts import WORDNET, reading
-from pipelines.train.hybrid.speech.utterances import FILE, Utterance
+from pipelines.train.hybrid.speech.utterances import EVALUATION, TRAINING, Utterance
+from pipelines.train.hybrid.speech.voices import GROUPS
 
+Line = tuple[str, int, str, str]  # key, turn, speaker, text
 PIECE = 40 << 20
 _HIBARI = (
     "__init__.py", "tts.py", "dsp.py", "voices.py", "assets/hibari.onnx", "assets/vocab.json", "assets/voices.json",
@@ -47,33 +50,49 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=2_000)
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    path = options.out / FILE
-    with gzip.open(path, "wt", encoding="utf-8") as stream:
-        lines = itertools.chain(
-            spoken(_read(options.sentences, options.wordnet)), spoken(_talked(options.calls, options.pairs))
-        )
-        for count, line in enumerate(lines, 1):
-            stream.write(json.dumps(asdict(line), ensure_ascii=False) + "\n")
-            if count % 10_000 == 0:
-                print(f"{count} utterances, {time.monotonic() - began:.0f} s", file=sys.stderr)
-    print(f"{path}: {count} utterances, {path.stat().st_size / 1e6:.1f} MB")
+    lines = itertools.chain(
+        _read(options.sentences, options.wordnet), _talked(range(options.calls), range(options.pairs))
+    )
+    write(options.out / TRAINING, lines)
+    seeds = range(evaluation.FIRST_SEED, evaluation.FIRST_SEED + max(evaluation.CALLS, evaluation.PAIRS))
+    talked = _talked(seeds[: evaluation.CALLS], seeds[: evaluation.PAIRS], held_out=True)
+    write(options.out / EVALUATION, itertools.chain(talked, _held_windows(options.wordnet)))
     carry_networks(options.out, options.kokoro)
 
 
-def _read(count: int, wordnet: Path) -> Iterator[tuple[str, int, str, str]]:
+def write(path: Path, lines: Iterator[Line]) -> None:
+    """Phonemes for lines, and both into a file."""
+    began, count = time.monotonic(), 0
+    with gzip.open(path, "wt", encoding="utf-8") as stream:
+        for count, utterance in enumerate(spoken(lines), 1):
+            stream.write(json.dumps(asdict(utterance), ensure_ascii=False) + "\n")
+            if count % 10_000 == 0:
+                print(f"{count} utterances, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(f"{path}: {count} utterances, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _read(count: int, wordnet: Path) -> Iterator[Line]:
     for number, sentence in enumerate(itertools.islice(reading(0, False, wordnet), count)):
         yield f"read/{number}", 0, "", sentence.text
 
 
-def _talked(calls: int, pairs: int) -> Iterator[tuple[str, int, str, str]]:
-    for kind, count, make in (("call", calls, call), ("pair", pairs, pair_call)):
-        for seed in range(count):
-            for place, turn in enumerate(make(seed).recordings[0]):
+def _talked(calls: range, pairs: range, *, held_out: bool = False) -> Iterator[Line]:
+    for kind, seeds, make in (("call", calls, call), ("pair", pairs, pair_call)):
+        for seed in seeds:
+            for place, turn in enumerate(make(seed, held_out=held_out).recordings[0]):
                 yield f"{kind}/{seed}", place, turn.speaker, turn.text
 
 
-def spoken(lines: Iterator[tuple[str, int, str, str]]) -> Iterator[Utterance]:
+def _held_windows(wordnet: Path) -> Iterator[Line]:
+    """Windows of held-out sentences for every fold; of one voice each, so of one speaker."""
+    sentences = reading(1, True, wordnet)
+    for number in range(evaluation.WINDOWS):
+        for fold in GROUPS:
+            for place, sentence in enumerate(itertools.islice(sentences, evaluation.SENTENCES)):
+                yield f"held/{fold}/{number}", place, "SPEAKER_00", sentence.text
+
+
+def spoken(lines: Iterator[Line]) -> Iterator[Utterance]:
     """With phonemes. What has none (a text of signs alone) is left out."""
     from hibari import Hibari
 

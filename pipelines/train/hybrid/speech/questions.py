@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from pipelines.train.hybrid.samples import REFUSAL, Task
+from pipelines.train.hybrid.speech import fillers
 
 Accepts = Callable[[str], tuple[str, ...]]
 
@@ -65,10 +66,10 @@ WORDINGS: dict[str, tuple[str, ...]] = {
         "Which city is mentioned?", "What city do they speak of?", "Name the city.", "In which city?", "Which town is it?",
         "What is the name of the city?", "Which place on the map is mentioned?", "What city comes up in the call?",
     ),
-    "phone": (
-        "What is the phone number?", "Which number can be called back?", "What number does the caller give?",
-        "Give the caller's phone number.", "At which number can the caller be reached?", "Name the phone number.",
-        "Which telephone number is mentioned?", "What is the callback number?",
+    "extension": (
+        "Which extension is mentioned?", "What is the extension?", "What extension should be dialed?", "Name the extension.",
+        "Which extension does the agent give?", "Under which extension can they be reached?", "What number is the extension?",
+        "At which extension can the person be reached?",
     ),
     "payment": (
         "How does the caller pay?", "What is the way of payment?", "Which payment method is chosen?", "How is it paid?",
@@ -124,7 +125,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "hour": ("time", "time_of_day", "timeOfDay", "hour"),
     "manager": ("other_person", "contact", "contact_person", "contactPerson", "person mentioned"),
     "city": ("city", "town", "city_name", "cityName"),
-    "phone": ("phone", "phone_number", "phoneNumber", "callback number", "telephone"),
+    "extension": ("extension", "phone_extension", "phoneExtension", "internal number"),
     "payment": ("payment", "payment_method", "paymentMethod", "paid by"),
     "visit": ("purpose", "reason_of_visit", "reasonOfVisit", "appointment for"),
     "place": ("place", "drop_off_place", "dropOffPlace", "leave at"),
@@ -161,16 +162,10 @@ def accepted(fact: str, answer: str) -> tuple[str, ...]:
         ]
         found = [a + b for a in clocks for b in halves]
     elif fact in ("quantity", "guests", "nights"):
-        found = [str(NUMBERS.index(answer))]
-    elif fact == "phone":
-        digits = re.sub(r"\D", "", answer)
-        found = [digits, " ".join(digits), f"{digits[:3]}-{digits[3:]}"]
+        found = [str(fillers.NUMBERS.index(answer))]
     elif fact in ("visit", "place"):
         found = [re.sub(r"^(an?|the) ", "", answer)]
     return tuple(dict.fromkeys(spelling for spelling in found if spelling != answer))
-
-
-NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def field(rng: random.Random, fact: str, answer: str, thing: str) -> Task:

@@ -23,7 +23,7 @@ class Topic:
 
 OPENING = (
     "a: {company}, good morning. How can I help you? / c: Hello, my name is {caller}.",
-    "a: Thank you for calling {company}. This is {agent} speaking. / c: Hi {agent}, this is {caller}.",
+    "a: Thank you for calling {company}. This is {agent} speaking. / c: Hello {agent}, this is {caller}.",
     "a: Good afternoon, {company}. / c: Good afternoon. This is {caller} calling.",
     "a: {company}, {agent} here. What can I do for you? / c: Hello, I am {caller}.",
     "a: Welcome to {company}. Who am I speaking with? / c: My name is {caller}.",
@@ -36,10 +36,10 @@ CLOSING = (
     "c: Perfect. Have a nice day. / a: You too. Goodbye.",
     "c: Thanks for your help. / a: My pleasure. Have a good day.",
 )
-PHONE = (
-    "a: What is the best number to call you back? / c: It is {phone}.",
-    "a: May I have your phone number? / c: Yes, my number is {phone}.",
-    "c: If there is a problem, call me at {phone}. / a: I have noted that.",
+EXTENSION = (
+    "c: How can I reach you directly? / a: Dial extension {extension}.",
+    "a: If there is a problem, call extension {extension}. / c: Extension {extension}, I have noted that.",
+    "c: Is there a direct number? / a: Yes, it is extension {extension}.",
 )
 PAYMENT = (
     "a: How would you like to pay? / c: I will pay by {payment}.",
@@ -80,7 +80,7 @@ TOPICS: tuple[Topic, ...] = (
                 "a: Is {day} okay for the delivery? / c: Yes, {day} works for me.",
             ),
         ),
-        (PAYMENT, CITY, PHONE, MANAGER),
+        (PAYMENT, CITY, EXTENSION, MANAGER),
     ),
     Topic(
         "invoice", "the invoice", "ask about an invoice",
@@ -97,12 +97,12 @@ TOPICS: tuple[Topic, ...] = (
                 "c: It says that I owe {amount}. / a: That is correct.",
             ),
             (
-                "c: When is it due? / a: It is due on {date}.",
+                "c: When do I have to pay? / a: It is due on {date}.",
                 "a: Please pay it by {date}. / c: I will pay it before {date}.",
                 "c: Can I pay it on {date}? / a: Yes, {date} is fine.",
             ),
         ),
-        (PAYMENT, MANAGER, PHONE, CITY),
+        (PAYMENT, MANAGER, EXTENSION, CITY),
     ),
     Topic(
         "appointment", "the appointment", "make an appointment",
@@ -125,7 +125,7 @@ TOPICS: tuple[Topic, ...] = (
             ),
         ),
         (
-            PHONE,
+            EXTENSION,
             (
                 "c: What does it cost? / a: It costs {amount}.",
                 "a: The price is {amount}. / c: All right.",
@@ -160,7 +160,7 @@ TOPICS: tuple[Topic, ...] = (
                 "a: Where should we leave it? / c: At {place}, please.",
                 "c: The driver can leave it at {place}. / a: I have noted that.",
             ),
-            PHONE,
+            EXTENSION,
             (
                 "a: There is a fee of {amount}. / c: I will pay the driver.",
                 "c: What is the fee? / a: The fee is {amount}.",
@@ -195,7 +195,7 @@ TOPICS: tuple[Topic, ...] = (
                 "a: We will send it on {date}. / c: Good.",
             ),
             MANAGER,
-            PHONE,
+            EXTENSION,
             CITY,
         ),
     ),
@@ -225,7 +225,7 @@ TOPICS: tuple[Topic, ...] = (
                 "a: For how many people? / c: For {guests} people.",
             ),
             PAYMENT,
-            PHONE,
+            EXTENSION,
             (
                 "c: When can we check in? / a: You can check in at {hour}.",
                 "a: Check in starts at {hour}. / c: Good to know.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.train.hybrid.speech.voices import GROUPS
 
 _BLENDED = 0.35  # of the items that Kokoro speaks
-FILE = "utterances.jsonl.gz"
+TRAINING, EVALUATION = "utterances.jsonl.gz", "evaluation.jsonl.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Item:
     speed: float
 
 
-def read(folder: Path) -> Iterator[tuple[Utterance, ...]]:
+def read(folder: Path, name: str = TRAINING) -> Iterator[tuple[Utterance, ...]]:
     """What belongs together, in the order of the file."""
     group: list[Utterance] = []
-    with gzip.open(folder / FILE, "rt", encoding="utf-8") as stream:
+    with gzip.open(folder / name, "rt", encoding="utf-8") as stream:
         for line in stream:
             fields = json.loads(line)
             utterance = Utterance(**{**fields, "phonemes": tuple(fields["phonemes"])})
@@ -68,14 +68,14 @@ def plan(folder: Path, seed: int) -> list[Item]:
     return items
 
 
-def cast(rng: random.Random, number: int, group: tuple[Utterance, ...]) -> tuple[str, ...]:
+def cast(rng: random.Random, number: int, group: tuple[Utterance, ...], *, blends: bool = True) -> tuple[str, ...]:
     """A voice for every utterance: the groups of voices take turns, a call has two voices of one group."""
     voices = GROUPS["AB"[number % 2]]
     speakers = sorted({utterance.speaker for utterance in group})
     chosen = rng.sample(voices, len(speakers))
     free = [voice for voice in voices if voice != "heart" and voice not in chosen]
     for place, voice in enumerate(chosen):
-        if voice != "heart" and free and rng.random() < _BLENDED:  # no voice is part of both speakers
+        if blends and voice != "heart" and free and rng.random() < _BLENDED:  # no voice is part of both speakers
             chosen[place] = "+".join(sorted((voice, free.pop(rng.randrange(len(free))))))
     by_speaker = dict(zip(speakers, chosen, strict=True))
     return tuple(by_speaker[utterance.speaker] for utterance in group)
