@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from cluster.gpu_memory import cap_allocator
 from decoder.chat import ChatEvent, ChatRequest, ChatResult
 from decoder.config import DecoderConfig
 from decoder.fingerprint import decoder_fingerprint
@@ -45,6 +46,7 @@ class DecoderResources:
     num_replicas: int = 1
     num_cpus: float = 0.1
     num_gpus: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)  # of the nodes that may hold them, as Ray selects them
 
 
 def application_name(config: DecoderConfig) -> str:
@@ -59,6 +61,7 @@ class DecoderReplica:
         from decoder.chat_answerer import ChatAnswerer
         from decoder.engine import Engine
 
+        cap_allocator(device)
         self._engine = Engine(config)
         self._engine.load(device)
         self._chats = ChatAnswerer(self._engine)
@@ -138,11 +141,14 @@ def application(config: DecoderConfig, resources: DecoderResources) -> Applicati
     """The Serve application of a decoder, not yet deployed."""
     from ray import serve
 
+    options: dict[str, Any] = {"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus}
+    if resources.labels:
+        options["label_selector"] = dict(resources.labels)
     deployment = serve.deployment(
         DecoderReplica,
         name="decoder",
         num_replicas=resources.num_replicas,
-        ray_actor_options={"num_cpus": resources.num_cpus, "num_gpus": resources.num_gpus},
+        ray_actor_options=options,
         max_ongoing_requests=1024,  # the engine has its own queue, with priorities
         health_check_period_s=10,
         health_check_timeout_s=60,

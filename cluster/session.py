@@ -7,10 +7,12 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cluster.gpu_memory import card_gib
+from cluster.placing import Node
 from cluster.pools import ClusterConfig, Resources
 from encoders.failures import InterlaceError
 
@@ -28,6 +30,8 @@ _ENVIRONMENT = {
 # Bound before numpy, torch and onnxruntime load in a worker: an actor is one core, whatever the machine has.
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
 
+ASKING_SECONDS = 30.0  # that nodes have to tell what cards they have
+
 
 def available_cpus() -> int:
     """Cores that this process may use."""
@@ -40,7 +44,8 @@ def local_resources(config: ClusterConfig) -> Resources:
     if gpus is None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         gpus = _gpus_of_the_driver() if visible is None else _gpus_named(visible)
-    return Resources(config.num_cpus or available_cpus(), gpus)
+    cpus = config.num_cpus or available_cpus()
+    return Resources(cpus, gpus, (Node(cpus, gpus, card_gib=card_gib()),) if gpus else ())
 
 
 def joins_a_cluster() -> bool:
@@ -68,7 +73,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
 
     quiet_logs()
     if ray.is_initialized():
-        yield _cluster_resources()
+        yield cluster_resources()
         return
     address = os.environ.get("RAY_ADDRESS")
     common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
@@ -96,7 +101,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
                 **common,
             )
     try:
-        yield _cluster_resources()
+        yield cluster_resources()
     finally:
         ray.shutdown()
 
@@ -167,8 +172,34 @@ def quiet_logs() -> None:
     context.issue_detectors_config.detectors = []  # they advise on memory= for actors that hold a network
 
 
-def _cluster_resources() -> Resources:
+def cluster_resources() -> Resources:
+    """What the cluster that this process has joined consists of, node by node. Cards are asked for their memory where
+    they are, by a task on each node that has any."""
     import ray
+    from ray._private.state import available_resources_per_node
 
-    total = ray.cluster_resources()
-    return Resources(total.get("CPU", 0.0), total.get("GPU", 0.0))
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    cards = _cards_of({node["NodeID"] for node in alive if node["Resources"].get("GPU")})
+    free = available_resources_per_node() if cards else {}
+    nodes = []
+    for node in alive:
+        name, has = node["NodeID"], node["Resources"]
+        gpus = has.get("GPU", 0.0)
+        held = round(gpus - free[name].get("GPU", 0.0), 3) if name in free else 0.0
+        nodes.append(Node(has.get("CPU", 0.0), gpus, held, cards.get(name), dict(node["Labels"])))
+    return Resources(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes), tuple(nodes))
+
+
+def _cards_of(nodes: set[str]) -> dict[str, float | None]:
+    """GiB of the smallest card of each node; a node that does not answer in time is left out."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ask = ray.remote(num_cpus=0, max_retries=0)(card_gib)
+    asked = {ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(n, soft=False)).remote(): n for n in nodes}
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ASKING_SECONDS) if asked else ([], [])
+    found = {}
+    for reference in answered:
+        with suppress(ray.exceptions.RayError):
+            found[asked[reference]] = ray.get(reference)
+    return found

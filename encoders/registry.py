@@ -19,6 +19,7 @@ class EncoderEntry:
     config_class: str
     modalities: tuple[str, ...]  # document, image, audio
     unit: str  # what its batches are measured in: pages or seconds
+    networks: tuple[str, ...] = ()  # fields of its config that name checkpoints it loads onto a GPU
 
     def config_type(self) -> type[Any]:
         """The pydantic class of its config; imports nothing heavy."""
@@ -29,14 +30,38 @@ class EncoderEntry:
         return getattr(import_module(f"{self.module}.encoder"), self.encoder_class)(config)  # type: ignore[no-any-return]
 
 
+_READERS, _FINDERS = ("detector", "recogniser"), ("checkpoint", "text_encoder")
+
 ENCODERS: dict[str, EncoderEntry] = {
     entry.task: entry
     for entry in (
-        EncoderEntry("ocr", "encoders.ocr", "OcrEncoder", "OcrConfig", ("document", "image"), "pages"),
+        EncoderEntry("ocr", "encoders.ocr", "OcrEncoder", "OcrConfig", ("document", "image"), "pages", _READERS),
         EncoderEntry(
-            "object_detection", "encoders.detection", "ObjectEncoder", "ObjectConfig", ("document", "image"), "pages"
+            "object_detection",
+            "encoders.detection",
+            "ObjectEncoder",
+            "ObjectConfig",
+            ("document", "image"),
+            "pages",
+            _FINDERS,
         ),
-        EncoderEntry("gui_detection", "encoders.detection", "GuiEncoder", "GuiConfig", ("image",), "pages"),
-        EncoderEntry("speech_to_text", "encoders.speech", "SpeechEncoder", "SpeechConfig", ("audio",), "seconds"),
+        EncoderEntry(
+            "gui_detection",
+            "encoders.detection",
+            "GuiEncoder",
+            "GuiConfig",
+            ("image",),
+            "pages",
+            (*_FINDERS, *(f"ocr.{name}" for name in _READERS)),
+        ),
+        EncoderEntry(
+            "speech_to_text",
+            "encoders.speech",
+            "SpeechEncoder",
+            "SpeechConfig",
+            ("audio",),
+            "seconds",
+            ("checkpoint", "speaker_checkpoint"),
+        ),
     )
 }

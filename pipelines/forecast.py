@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -10,7 +11,9 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
-from cluster.pools import ClusterConfig, Resources, plan_pools
+from cluster.gpu_memory import gpu_needs
+from cluster.planning import plan_pools
+from cluster.pools import ClusterConfig, Resources
 from cluster.service_times import ServiceTime
 from cluster.session import joins_a_cluster, local_resources, ray_session
 from pipelines.batches import work_of
@@ -30,19 +33,31 @@ def print_forecast(
     answers = manifest.count("new", "unchanged") if run.question else 0
     resources = _resources(settings.cluster)
     service = measured_times(Storage(out), "cuda" if resources.gpus else "cpu") if out else {}
+    needs = gpu_needs(run.entries, run.configs, settings.decoder, settings.cluster.gpu_gib)
     plan = plan_pools(
-        work_of(manifest.parts, run.entries), resources, settings.cluster, answers=answers, service=service
+        work_of(manifest.parts, run.entries),
+        resources,
+        settings.cluster,
+        answers=answers,
+        service=service,
+        memory={task: need.gib for task, need in needs.items()},
     )
     _print_listing(console, manifest.listing)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("pool", "device", "actors", "cpus", "gpus", "batch", "per unit", "work", "times from"):
+    for name in ("pool", "device", "actors", "cpus", "gpus", "GiB", "batch", "per unit", "work", "times from"):
         table.add_column(name, justify="left" if name in ("pool", "device", "times from") else "right")
     for pool in [*plan.pools, *((plan.decoder,) if plan.decoder else ())]:
         actors = f"{pool.actors}" if pool.actors == pool.max_actors else f"{pool.actors}-{pool.max_actors}"
-        share = [f"{pool.num_cpus:g}", f"{pool.num_gpus:g}"]
+        gib = "" if pool.device == "cpu" else f"{pool.gib:.1f} {needs[pool.task].origin}" if pool.gib else "not known"
+        share = [f"{pool.num_cpus:g}", f"{pool.num_gpus:g}", gib]
         times = [f"{pool.batch_units:.0f} {pool.unit}", f"{pool.service.seconds:.3g} s", f"{pool.seconds / 3600:.2f} h"]
         table.add_row(pool.task, pool.device, actors, *share, *times, pool.service.origin)
     console.print(table)
+    for node, number in Counter((n.cpus, n.gpus, n.card_gib) for n in resources.machines()).items():
+        cpus, gpus, card = node
+        size = settings.cluster.card_gib or card
+        cards = f" and {gpus:g} GPUs of {f'{size:.1f} GiB' if size else 'unknown memory'}" if gpus else ""
+        console.print(f"nodes: {number} with {cpus:g} CPUs{cards}")
     price = resources.gpus * settings.run.price_per_gpu_hour + resources.cpus * settings.run.price_per_cpu_hour
     console.print(f"bottleneck: {plan.bottleneck}; about {plan.hours:.2f} h on {resources.cpus:g} CPUs", end="")
     console.print(f" and {resources.gpus:g} GPUs, {plan.hours * price:.2f} at {price:.2f} an hour")

@@ -134,15 +134,20 @@ def _stage(
 
 
 def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool, batches: int, grows: bool) -> Dataset:
-    least, most = min(pool.actors, batches), batches if grows else min(pool.max_actors, batches)
+    """Ray starts the planned number of actors. It ends those that wait for work, down to one, and starts others where
+    batches wait, as soon as there is room: so cores and cards go to the branch, and in a chain to the stage, that is
+    behind, whatever the plan had thought."""
+    start, most = min(pool.actors, batches), batches if grows and not pool.fixed else min(pool.max_actors, batches)
+    least = start if pool.fixed else 1
     return stream.map_batches(
         stage,
         batch_size=1,  # one row is one batch of parts, see pipelines.stages
         batch_format="pyarrow",
         fn_constructor_kwargs=dict(arguments),
-        compute=ActorPoolStrategy(min_size=least, max_size=most, initial_size=least, max_tasks_in_flight_per_actor=2),
+        compute=ActorPoolStrategy(min_size=least, max_size=most, initial_size=start, max_tasks_in_flight_per_actor=2),
         num_cpus=pool.num_cpus,
         num_gpus=pool.num_gpus or None,
+        label_selector=dict(pool.labels) or None,
     )
 
 

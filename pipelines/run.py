@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cluster.pools import PoolPlan, Resources, Work, plan_pools
+from cluster.planning import plan_pools
+from cluster.pools import PoolPlan, Resources, Work
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from pipelines.adapting import encoder_configs, read_adapters, run_adapters
@@ -270,7 +271,15 @@ class Run:
         answers = manifest.count("new", "unchanged") if self.question else 0
         joined = joins_a_cluster() and manifest.parts.num_rows
         resources = self._ray() if joined else local_resources(self.settings.cluster)
-        return plan_pools(work_of(manifest.parts, self.entries), resources, self.settings.cluster, answers=answers)
+        return self._planned(work_of(manifest.parts, self.entries), resources, answers)
+
+    def _planned(self, work: Sequence[Work], resources: Resources, answers: int) -> PoolPlan:
+        from cluster.gpu_memory import gpu_needs
+
+        config = self.settings.cluster
+        needs = gpu_needs(self.entries, self.configs, self.settings.decoder, config.gpu_gib)
+        memory = {task: need.gib for task, need in needs.items()}
+        return plan_pools(work, resources, config, answers=answers, memory=memory)
 
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
@@ -281,7 +290,7 @@ class Run:
         branches = remaining_branches(files, set(pc.unique(left["batch"]).to_pylist()))
         work = work_of(left, self.entries)
         resources = self._ray()
-        plan = plan_pools(work, resources, self.settings.cluster, answers=left.num_rows if self.question else 0)
+        plan = self._planned(work, resources, left.num_rows if self.question else 0)
         attempt = uuid.uuid4().hex
 
         def drain() -> None:
@@ -350,7 +359,7 @@ class Run:
         if not missing:
             return
         resources = self._ray()
-        plan = plan_pools([], resources, self.settings.cluster, answers=len(missing))
+        plan = self._planned([], resources, len(missing))
         decoder = self._decoder(plan)
         figures = self._telling(files, (), plan)
         figures.answers_expected = figures.answers + len(missing)
@@ -392,7 +401,7 @@ class Run:
 
             self.progress.note(f"starting the decoder {self.settings.decoder.checkpoint}")
             pool = plan.decoder
-            share = DecoderResources(num_gpus=pool.num_gpus) if pool else None
+            share = DecoderResources(num_gpus=pool.num_gpus, labels=pool.labels) if pool else None
             self._decoder_lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
         return self._decoder_lease
 

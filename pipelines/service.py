@@ -10,8 +10,10 @@ from typing import Any
 
 from ray.serve import Application
 
-from cluster.endpoint.config import EndpointConfig
 from cluster.endpoint.gateway import endpoint_application
+from cluster.endpoint.starting import endpoint_config
+from cluster.pools import Resources
+from cluster.session import cluster_resources
 from encoders.registry import ENCODERS
 from pipelines.adapting import encoder_configs, read_adapters
 from pipelines.settings import load_settings
@@ -27,7 +29,7 @@ def endpoint(args: dict[str, Any]) -> Application:
     settings = load_settings(None, args).settings
     adapters = read_adapters(settings)
     encoders = encoder_configs(settings, ENCODERS, adapters)
-    gpus = ray.cluster_resources().get("GPU", 0.0) if ray.is_initialized() else 0.0
+    resources = cluster_resources() if ray.is_initialized() else Resources(1)
     return endpoint_application(
-        EndpointConfig(serve=settings.serve, decoder=settings.decoder, encoders=encoders, adapters=adapters, gpus=gpus)
+        endpoint_config(settings.cluster, settings.serve, settings.decoder, encoders, adapters, resources)
     )

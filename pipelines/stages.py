@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from cluster.gpu_busy import GpuMeter
+from cluster.gpu_memory import cap_allocator
 from encoders.adapters.adapting import Adapting
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
@@ -68,6 +69,7 @@ class PerceiveStage:
         self._journal = Journal(Storage(context.out), context.run_id, entry.task, context.attempt)
         self._watch = StallWatch(context.stall_seconds)
         self._most: int | None = None  # parts at once, since memory ran out over more
+        cap_allocator(device)
         self._encoder = entry.build(config)
         self._encoder.load(device)
         adapter = context.adapters.get(entry.task)

@@ -60,7 +60,12 @@ class ServeConfig(BaseModel):
     idle_seconds: float = Field(300.0, ge=1, description="time without requests after which networks are unloaded")
     replicas: int = Field(1, ge=1, description="gateways")
     encoder_replicas: int = Field(1, ge=1, description="most replicas of one encoder")
-    gpu_share: float = Field(0.2, gt=0, le=1, description="share of a GPU for one encoder, where there are GPUs")
+    gpu_share: float = Field(
+        0.15,
+        gt=0,
+        le=1,
+        description="share of a GPU for a network whose memory, or the card's, is not known",
+    )
     limits: EndpointLimits = EndpointLimits()
 
     @field_validator("allow_urls")
@@ -85,4 +90,9 @@ class EndpointConfig(BaseModel):
     encoders: dict[str, Any]
     adapters: dict[str, str] = {}  # task to the checkpoint of the adapter whose soft tokens the decoder reads
     gpus: float = 0.0
+    gpu_shares: dict[str, float] = {}  # of a card, by task, with `answer` for the decoder; those not named: as set
     generation: int = 0  # another one is another version to Serve: its gateways replace those of the one before
+
+    def gpu_share_of(self, task: str) -> float:
+        """Of a card, for one replica of an encoder, or of the decoder (`answer`); 0 without GPUs."""
+        return self.gpu_shares.get(task, self.serve.gpu_share) if self.gpus else 0.0

@@ -18,9 +18,9 @@ _FIGURES_SECONDS = 2.0  # who scrapes figures waits for 10
 class DecoderAccess:
     """Hands out the decoder while it is used. A warm one is started at once and kept."""
 
-    def __init__(self, config: DecoderConfig, *, idle_seconds: float, warm: bool, gpus: float) -> None:
+    def __init__(self, config: DecoderConfig, *, idle_seconds: float, warm: bool, gpu_share: float) -> None:
         self._config, self._idle, self._warm = config, idle_seconds, warm
-        self._resources = DecoderResources(num_gpus=min(1.0, gpus / 4))
+        self._resources = DecoderResources(num_gpus=gpu_share)
         self._lease: DecoderLease | None = None
         self._parameters: dict[str, int] = {}
         self._changing = asyncio.Lock()

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cluster.endpoint.config import EndpointConfig, EndpointLimits
+from cluster.gpu_memory import cap_allocator
 from encoders.adapters.adapting import Adapting
 from encoders.adapters.soft import SoftTokens
 from encoders.base import MediaInput, Perception
@@ -47,6 +48,7 @@ class EncoderReplica:
         opening = config.limits.model_copy(update={"max_image_pixels": limits.pixels})
         self._task, self._limits = task, limits
         self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
+        cap_allocator(device)
         self._encoder.load(device)
         self._adapter = Adapting(task, adapter, device) if adapter else None
         self._opener = MediaOpener(config.opening, opening)
@@ -140,7 +142,7 @@ def encoder_application(task: str, config: EndpointConfig) -> Application:
     deployment = serve.deployment(
         EncoderReplica,
         name=task,
-        ray_actor_options={"num_cpus": 0, "num_gpus": serving.gpu_share if config.gpus else 0},
+        ray_actor_options={"num_cpus": 0, "num_gpus": config.gpu_share_of(task)},
         max_ongoing_requests=4 * BATCH,
         autoscaling_config={
             "min_replicas": 1 if warm else 0,

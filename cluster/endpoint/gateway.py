@@ -14,6 +14,7 @@ from cluster.endpoint.encoder_app import encoder_application
 from cluster.endpoint.fetch import Fetcher
 from cluster.endpoint.figures import Figures
 from cluster.endpoint.perceiving import Perceiver
+from cluster.pools import DECODER
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -35,7 +36,7 @@ class Gateway:
             config.decoder,
             idle_seconds=config.serve.idle_seconds,
             warm=config.serve.warms("decoder"),
-            gpus=config.gpus,
+            gpu_share=config.gpu_share_of(DECODER),
         )
         self._figures = Figures(self._decoder.figures)
         self._service = ChatService(config, Perceiver(encoders, self._fetcher, limits, config.adapters), self._decoder)

@@ -9,10 +9,12 @@ from typing import Any
 
 from cluster.endpoint.config import EndpointConfig, ServeConfig
 from cluster.endpoint.gateway import APPLICATION, endpoint_application
-from cluster.pools import ClusterConfig
+from cluster.gpu_memory import gpu_needs, gpu_shares
+from cluster.pools import DECODER, ClusterConfig, Resources
 from cluster.session import ray_session
 from decoder.config import DecoderConfig
 from encoders.failures import InterlaceError
+from encoders.registry import ENCODERS
 
 
 @dataclass(slots=True)
@@ -46,14 +48,43 @@ def endpoint_running(
         from ray import serve
 
         _start_serve(config)
-        whole = EndpointConfig(
-            serve=config, decoder=decoder, encoders=dict(encoders), adapters=dict(adapters), gpus=resources.gpus
-        )
+        whole = endpoint_config(cluster, config, decoder, encoders, adapters, resources)
         _deploy(whole)
         try:
             yield RunningEndpoint(str(ray.get_runtime_context().gcs_address), whole)
         finally:
             serve.delete(APPLICATION)
+
+
+def endpoint_config(
+    cluster: ClusterConfig,
+    config: ServeConfig,
+    decoder: DecoderConfig,
+    encoders: Mapping[str, Any],
+    adapters: Mapping[str, str],
+    resources: Resources,
+) -> EndpointConfig:
+    """All that the gateway needs to know, the shares of a GPU included. Raises InterlaceError when what is kept loaded
+    does not fit the cards."""
+    entries = {task: ENCODERS[task] for task in encoders}
+    needs = gpu_needs(entries, encoders, decoder, cluster.gpu_gib) if resources.gpus else {}
+    cards = [cluster.card_gib or node.card_gib for node in resources.machines() if node.gpus]
+    shares = gpu_shares(needs, cards) if needs else {}
+    names = {task: config.warms("decoder" if task == DECODER else task) for task in (*encoders, DECODER)}
+    kept = {task: shares.get(task, config.gpu_share) for task, warm in names.items() if warm}
+    if resources.gpus and sum(kept.values()) > resources.gpus:
+        told = ", ".join(f"{task} {share:g}" for task, share in kept.items())
+        raise InterlaceError(
+            f"{resources.gpus:g} GPUs do not hold all that --warm names: {told} of a card; keep less loaded"
+        )
+    return EndpointConfig(
+        serve=config,
+        decoder=decoder,
+        encoders=dict(encoders),
+        adapters=dict(adapters),
+        gpus=resources.gpus,
+        gpu_shares=shares,
+    )
 
 
 def _deploy(config: EndpointConfig) -> None:

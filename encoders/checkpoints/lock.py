@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -58,13 +59,22 @@ class Variant(_Locked):
         return digest_of(self.files)
 
 
+class GpuMemory(_Locked):
+    """GiB of a GPU, at the largest batch that our engines form there. Without what CUDA takes for each process."""
+
+    held_gib: float = Field(ge=0)  # weights, and buffers that stay
+    pass_gib: float = Field(ge=0)  # on top while it computes
+    origin: Literal["measured", "derived"]  # on a card, or by `python -m benchmarks.gpu_memory`
+
+
 class Checkpoint(_Locked):
-    """A role's default checkpoint in all its variants."""
+    """A role's default checkpoint in all its variants. ``gpu_memory`` None: it does not run on GPUs."""
 
     upstream: str
     licence: str
     parameters: int
     default: str
+    gpu_memory: GpuMemory | None = None
     variants: dict[str, Variant]
 
     @model_validator(mode="after")

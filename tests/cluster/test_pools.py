@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.pools import OVERHEAD_CPUS, ClusterConfig, Resources, Work, plan_pools
+from cluster.planning import plan_pools
+from cluster.pools import OVERHEAD_CPUS, ClusterConfig, Resources, Work
 from cluster.service_times import ServiceTime
 from encoders.failures import InterlaceError
 
@@ -27,7 +28,7 @@ def test_gpus_are_shared_out_whole_while_they_last() -> None:
     assert {pool.num_gpus for pool in plan.pools} == {1.0}
     assert sum(pool.actors for pool in plan.pools) <= 4
     one = plan_pools([OCR, SPEECH], Resources(16, 1), answers=10, service=alone)
-    assert [pool.num_gpus for pool in one.pools] == [0.33, 0.33]
+    assert [pool.num_gpus for pool in one.pools] == [0.333, 0.333]
     assert all(pool.device == "cuda" and pool.num_cpus > 0 for pool in one.pools)
 
 

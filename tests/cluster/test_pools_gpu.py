@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.pools import OVERHEAD_CPUS, ClusterConfig, Resources, Work, plan_pools
+from cluster.planning import plan_pools
+from cluster.pools import OVERHEAD_CPUS, ClusterConfig, Resources, Work
 from cluster.service_times import ServiceTime
 from cluster.session import local_resources
 from encoders.failures import InterlaceError
@@ -35,7 +36,7 @@ def test_actors_are_no_more_than_cores_and_parts() -> None:
 def test_fixed_sizes_may_crowd_a_gpu_but_not_overfill_it() -> None:
     plan = plan_pools([OCR], Resources(16, 1), ClusterConfig(actors={"ocr": 3}), service=TIMES)
     assert (plan.pool("ocr").actors, plan.pool("ocr").max_actors) == (3, 3)
-    with pytest.raises(InterlaceError, match=r"take ocr: 5 actors each.*cluster\.actors"):
+    with pytest.raises(InterlaceError, match=r"6 of ocr at 0\.2 of a card.*lower cluster\.actors"):
         plan_pools([OCR], Resources(16, 1), ClusterConfig(actors={"ocr": 6}), service=TIMES)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from cluster.pools import Resources, Work, plan_pools
+from cluster.planning import plan_pools
+from cluster.pools import Resources, Work
 from encoders.failures import Failure, FailureCategory
 from encoders.media.opened import Probe
 from encoders.registry import ENCODERS

@@ -156,7 +156,7 @@ def test_batches_are_sized_by_the_cluster_that_is_joined(
     [files] = list_runs(Storage(str(tmp_path / "out")))
     batches = files.manifest(["batch"])["batch"].to_pylist()
     assert batches == form_batches([1.0] * 40, 12.5, actors=2) != form_batches([1.0] * 40, 12.5, actors=40)
-    with pytest.raises(InterlaceError, match=r"do not fit the 2 places.*cluster\.actors"):
+    with pytest.raises(InterlaceError, match=r"do not fit.* have 2;.*cluster\.actors"):
         run(tmp_path, archive, tmp_path / "refused", **many, **{"cluster.actors.ocr": 3})
     assert not list_runs(Storage(str(tmp_path / "refused")))  # it was refused before anything was frozen
 

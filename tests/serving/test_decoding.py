@@ -40,7 +40,7 @@ def test_a_client_that_goes_while_the_decoder_starts_leaves_no_lease_behind(monk
     monkeypatch.setattr(decoding, "ensure_decoder", starting)
 
     async def clients() -> None:
-        access = DecoderAccess(DecoderConfig(), idle_seconds=60, warm=False, gpus=0)
+        access = DecoderAccess(DecoderConfig(), idle_seconds=60, warm=False, gpu_share=0)
 
         async def client() -> None:
             async with access.use():

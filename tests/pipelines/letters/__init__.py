@@ -2,4 +2,7 @@
 
 from encoders.registry import EncoderEntry
 
+PICTURES = EncoderEntry(
+    "object_detection", "tests.pipelines.letters", "PicturesEncoder", "LettersConfig", ("image",), "pages"
+)
 LETTERS = EncoderEntry("ocr", "tests.pipelines.letters", "LettersEncoder", "LettersConfig", ("document",), "pages")

@@ -1,0 +1,114 @@
+"""GPU memory: what an actor needs by the lock file, what a card has, and the bound that its allocator is given."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from decoder.config import DecoderConfig
+from encoders.checkpoints.lock import load_lock
+from encoders.failures import InterlaceError
+from encoders.registry import EncoderEntry
+
+GIB = 2**30
+CONTEXT_GIB = 0.75
+"""What CUDA itself takes for each process that uses a card (context, kernels, libraries); an estimate, not measured. No
+allocator counts it, so it is added to what an actor needs and taken off its allocator's bound."""
+_OWN = {"default": "detection_network"}  # names of settings for checkpoints of the lock file
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """GiB of a card that one actor needs, CUDA's own share included, and where the figure is from."""
+
+    gib: float
+    origin: str  # measured | derived | setting
+
+
+def gpu_needs(
+    entries: Mapping[str, EncoderEntry],
+    configs: Mapping[str, Any],
+    decoder: DecoderConfig | None = None,
+    declared: Mapping[str, float] | None = None,
+) -> dict[str, Need]:
+    """By task, with ``answer`` for the decoder. ``declared`` are figures of the user, which count before others. Tasks
+    whose checkpoints are not in the lock file are left out: what they need is not known."""
+    found: dict[str, Need | None] = {}
+    for task, entry in entries.items():
+        names = [operator.attrgetter(field)(configs[task]) for field in entry.networks]
+        found[task] = _together(names)
+    if decoder is not None:
+        caches = (decoder.kv_cache_bytes + decoder.prefix_cache_bytes) / GIB
+        found["answer"] = _together([decoder.checkpoint], caches)
+    needs = {task: need for task, need in found.items() if need is not None}
+    return needs | {task: Need(gib + CONTEXT_GIB, "setting") for task, gib in (declared or {}).items()}
+
+
+def _together(names: Iterable[str], further: float = 0.0) -> Need | None:
+    """Networks of one actor: what they hold adds up; of what they need while they compute the largest counts, because
+    they take turns, and an allocator at its bound gives back what it kept before it fails."""
+    locked = load_lock().checkpoints
+    memories = [
+        locked[role].gpu_memory if (role := _OWN.get(name, name)) in locked else None for name in dict.fromkeys(names)
+    ]
+    known = [memory for memory in memories if memory is not None]
+    if not known or len(known) < len(memories):
+        return None
+    origins = {memory.origin for memory in known}
+    total = sum(memory.held_gib for memory in known) + max(memory.pass_gib for memory in known)
+    return Need(total + further + CONTEXT_GIB, "derived" if "derived" in origins else "measured")
+
+
+def gpu_shares(needs: Mapping[str, Need], cards: Iterable[float | None]) -> dict[str, float]:
+    """Of a card, for one actor of each task; none where the memory of any card is not known. Raises InterlaceError for
+    what needs more than the smallest card has."""
+    sizes = list(cards)
+    if not sizes or not all(sizes):
+        return {}
+    card = min(size for size in sizes if size)
+    for task, need in needs.items():
+        if need.gib > card:
+            raise InterlaceError(
+                f"{task} needs {need.gib:.1f} GiB of one GPU, and the smallest card has {card:.1f} GiB: choose a "
+                f"smaller checkpoint, declare what it needs (cluster.gpu_gib.{task}), or serve without GPUs "
+                "(cluster.num_gpus=0)"
+            )
+    return {task: math.ceil(1000 * need.gib / card) / 1000 for task, need in needs.items()}
+
+
+def card_gib() -> float | None:
+    """GiB of this machine's smallest card, by its driver; None where that does not answer. CUDA is not started."""
+    try:
+        from ray._private.thirdparty import pynvml  # comes with every Ray
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
+        sizes = [pynvml.nvmlDeviceGetMemoryInfo(handle).total / GIB for handle in handles]
+    except pynvml.NVMLError:
+        return None
+    return min(sizes, default=None)
+
+
+def allocator_fraction(share: float, card: float) -> float:
+    """Of a card of so many GiB, what the allocator of a process may take that was given this share of it."""
+    return max(0.01, min(1.0, share - CONTEXT_GIB / card))
+
+
+def cap_allocator(device: str, share: float | None = None) -> None:
+    """Bound PyTorch's allocator to this actor's share of its card, so that who wants too much runs out of its own,
+    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. Nothing happens on a CPU."""
+    if not device.startswith("cuda"):
+        return
+    import ray
+    import torch
+
+    if share is None:
+        share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
+    if torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(device).total_memory / GIB
+        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), device)

@@ -1,0 +1,166 @@
+"""GPU memory in the plan: shares from what actors need and cards have, nodes by label, and plans that are refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.gpu_memory import GIB, NETWORKS, SLACK
+from cluster.gpu_memory import CONTEXT_GIB, allocator_fraction, cap_allocator, gpu_needs, gpu_shares
+from cluster.labels import label_selector, matches
+from cluster.placing import Node
+from cluster.planning import plan_pools
+from cluster.pools import ClusterConfig, PoolPlan, Resources, Work
+from cluster.service_times import ServiceTime
+from decoder.config import DecoderConfig
+from encoders.checkpoints.lock import load_lock
+from encoders.failures import InterlaceError
+from encoders.registry import ENCODERS
+
+OCR, SPEECH = Work("ocr", 1000, 10000.0, "pages"), Work("speech_to_text", 500, 360000.0, "seconds")
+TIMES = {
+    ("ocr", "cuda"): ServiceTime(0.8, "test", 0.02),
+    ("speech_to_text", "cuda"): ServiceTime(0.008, "test", 0.0004),
+}
+H100, L4 = Node(16, 1, card_gib=80, labels={"card": "H100"}), Node(8, 1, card_gib=24, labels={"card": "L4"})
+CPUS = Node(32, labels={"card": "none"})
+
+
+def planned(work: list[Work], *nodes: Node, memory: dict[str, float], answers: int = 0, **config: object) -> PoolPlan:
+    resources = Resources(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes), nodes)
+    return plan_pools(
+        work, resources, ClusterConfig.model_validate(config), answers=answers, service=TIMES, memory=memory
+    )
+
+
+def test_the_share_of_a_card_is_the_memory_that_an_actor_needs() -> None:
+    pool = planned([OCR], H100, memory={"ocr": 8.0}).pool("ocr")
+    assert (pool.num_gpus, pool.actors, pool.gib) == (0.1, 10, 8.0)
+    small = planned([OCR], L4, memory={"ocr": 8.0}).pool("ocr")
+    assert (small.num_gpus, small.actors) == (0.334, 2)
+    roomy = planned([OCR], H100, memory={"ocr": 0.1}).pool("ocr")  # the card is shared by as many as have a core each
+    assert (roomy.num_gpus, roomy.actors) == (0.066, 15)
+
+
+def test_several_pools_share_one_card_and_one_pool_spreads_over_many() -> None:
+    both = planned([OCR, SPEECH], H100, memory={"ocr": 6.0, "speech_to_text": 9.0, "answer": 3.0}, answers=9)
+    assert both.decoder is not None and both.decoder.num_gpus == 0.25
+    used = both.decoder.num_gpus + sum(pool.actors * pool.num_gpus for pool in both.pools)
+    assert 0.9 < used <= 1 and [pool.actors for pool in both.pools] == [6, 2]  # as 8,000 to 2,880 seconds of work
+    many = planned([OCR], Node(64, 4, card_gib=80), memory={"ocr": 6.0}).pool("ocr")
+    assert many.actors == 52 and int(1 / many.num_gpus) == 13  # thirteen on each of four, and not all on the first ones
+
+
+def test_pools_go_to_the_nodes_that_labels_name() -> None:
+    labels = {"ocr": "card=none", "speech_to_text": "card=L4"}
+    plan = planned([OCR, SPEECH], H100, L4, CPUS, memory={"ocr": 6.0, "speech_to_text": 9.0}, labels=labels)
+    assert (plan.pool("ocr").device, plan.pool("ocr").actors, plan.pool("ocr").num_gpus) == ("cpu", 32, 0.0)
+    speech = plan.pool("speech_to_text")
+    assert (speech.device, speech.num_gpus, speech.actors) == ("cuda", 0.375, 2)
+    assert speech.labels == {"card": "L4"}
+    anywhere = planned([OCR], H100, L4, memory={"ocr": 12.0}).pool("ocr")
+    assert (anywhere.num_gpus, anywhere.actors) == (0.5, 4)  # by the smaller card: Ray may give it either
+
+
+@pytest.mark.parametrize(
+    ("config", "memory", "told"),
+    [
+        ({}, {"ocr": 30.0}, r"ocr needs 30\.0 GiB .* smallest card .* 24\.0 GiB.*cluster\.labels\.ocr"),
+        ({"gpu_share": 0.5}, {"ocr": 16.0}, r"24\.0 GiB of which a run may fill 0\.5"),
+        ({"labels": {"ocr": "card=A100"}}, {}, r"no node has the labels card=A100.*card=H100, card=L4"),
+        (
+            {"labels": {"ocr": "card=L4", "speech_to_text": "card=L4"}},
+            {"ocr": 14.0, "speech_to_text": 12.0},
+            r"GiB.*add",
+        ),
+        ({"labels": {"ocr": "card=L4"}, "actors": {"ocr": 4}}, {"ocr": 8.0}, r"4 of ocr at 8\.0 GiB.*cluster\.actors"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason(
+    config: dict[str, object], memory: dict[str, float], told: str
+) -> None:
+    with pytest.raises(InterlaceError, match=told):
+        planned([OCR, SPEECH], H100, L4, memory=memory, **config)
+
+
+def test_what_an_endpoint_holds_is_left_to_it() -> None:
+    beside = planned([OCR], Node(16, 1, 0.3, 80), memory={"ocr": 8.0}).pool("ocr")
+    assert (beside.actors, beside.num_gpus) == (7, 0.1)
+    waits = planned([OCR], Node(16, 1, 0.99, 80), memory={"ocr": 8.0}).pool("ocr")  # for another run
+    assert waits.actors == 10
+
+
+@given(
+    nodes=st.lists(
+        st.builds(Node, cpus=st.integers(1, 32), gpus=st.integers(0, 4), card_gib=st.sampled_from([16.0, 24.0, 80.0])),
+        min_size=1,
+        max_size=5,
+    ),
+    memory=st.tuples(st.floats(0.5, 12), st.floats(0.5, 12), st.floats(0.5, 4)),
+    answers=st.integers(0, 2),
+)
+def test_a_plan_fits_the_cluster_or_is_refused(
+    nodes: list[Node], memory: tuple[float, float, float], answers: int
+) -> None:
+    needs = dict(zip(("ocr", "speech_to_text", "answer"), memory, strict=True))
+    try:
+        plan = planned([OCR, SPEECH], *nodes, memory=needs, answers=answers)
+    except InterlaceError:
+        assert any(node.gpus for node in nodes)  # cores are shared, cards are not
+        return
+    pools = [*plan.pools, *([plan.decoder] if plan.decoder else [])]
+    assert sum(pool.actors * pool.num_gpus for pool in pools) <= sum(node.gpus for node in nodes) + 1e-6
+    assert sum(pool.actors * pool.num_cpus for pool in plan.pools) <= sum(node.cpus for node in nodes)
+    for pool in pools:
+        smallest = min((node.card_gib or 0 for node in nodes if node.gpus), default=None)
+        assert pool.device == "cpu" or pool.num_gpus * (smallest or 0) >= needs[pool.task] - 1e-6
+
+
+def test_needs_come_from_the_lock_file_and_from_who_knows_better() -> None:
+    configs = {task: entry.config_type()() for task, entry in ENCODERS.items()}
+    needs = gpu_needs(ENCODERS, configs, DecoderConfig())
+    assert set(needs) == {*ENCODERS, "answer"}
+    locked = load_lock().checkpoints
+    reader, finder = locked["ocr_recognition"].gpu_memory, locked["ocr_detection"].gpu_memory
+    assert reader is not None and finder is not None
+    held = reader.held_gib + finder.held_gib
+    assert needs["ocr"].gib == pytest.approx(held + max(reader.pass_gib, finder.pass_gib) + CONTEXT_GIB)
+    assert needs["answer"].gib > 1.1 + CONTEXT_GIB  # its caches are settings
+    other = configs | {"object_detection": configs["object_detection"].model_copy(update={"checkpoint": "some/hub-id"})}
+    assert "object_detection" not in gpu_needs(ENCODERS, other)
+    assert gpu_needs(ENCODERS, other, declared={"object_detection": 4.0})["object_detection"].gib == 4.0 + CONTEXT_GIB
+    assert gpu_shares(needs, [80.0, None]) == {}
+    with pytest.raises(InterlaceError, match=r"cluster\.gpu_gib\.ocr"):
+        gpu_shares(needs, [80.0, 4.0])
+
+
+@pytest.mark.parametrize("role", ["speaker", "detection_network"])
+def test_what_the_lock_file_declares_is_what_is_derived(role: str) -> None:
+    held, passing, kept = NETWORKS[role]()
+    declared = load_lock().checkpoints[role].gpu_memory
+    assert declared is not None and declared.origin == "derived"
+    assert (held + kept) / GIB <= declared.held_gib <= (held + kept) / GIB + 0.02
+    assert SLACK * passing / GIB <= declared.pass_gib <= SLACK * passing / GIB + 0.02
+
+
+def test_an_allocator_is_bound_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    assert allocator_fraction(0.1, 80.0) == pytest.approx(0.1 - CONTEXT_GIB / 80)
+    bound = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: type("Card", (), {"total_memory": 80 * GIB}))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *given: bound.append(given))
+    cap_allocator("cpu")
+    cap_allocator("cuda", 0.1)
+    assert bound == [(pytest.approx(0.1 - CONTEXT_GIB / 80), "cuda")]
+
+
+def test_labels_select_as_ray_does() -> None:
+    selector = label_selector("card=in(L4, H100), zone=!b")
+    assert selector == {"card": "in(L4, H100)", "zone": "!b"}
+    assert matches(selector, {"card": "L4"}) and not matches(selector, {"card": "L4", "zone": "b"})
+    assert not matches(selector, {"card": "A100"}) and matches({"card": "!in(L4)"}, {})
+    with pytest.raises(InterlaceError, match="KEY=VALUE"):
+        label_selector("L4")
