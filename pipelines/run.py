@@ -174,7 +174,8 @@ class Run:
     def fingerprints(self) -> dict[str, str]:
         """Per modality, what shapes a perception in this run."""
         kept = self.adapters if self.settings.run.keep_soft_tokens else {}
-        configs = self.configs if kept else {task: self.settings.encoder(task) for task in self.entries}
+        plain = self.adapters and not kept  # features that nobody keeps do not shape what is stored
+        configs = {task: self.settings.encoder(task) for task in self.entries} if plain else self.configs
         return perception_fingerprints(self.entries, configs, self.settings.run, kept)
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
