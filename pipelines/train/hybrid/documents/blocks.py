@@ -42,9 +42,11 @@ def fields(
         elif mode in ("columns", "spread"):
             fitted = style.smaller(tag, wide)
             sheet.put(tag, left, sheet.y, fitted)
+            under = sheet.y + fitted.height * sheet.leading
             edge = left + wide + style.size * 0.9
             align = "left" if mode == "columns" else "right"
             lines = [sheet.line(row, bold, align, edge, right) for row in rows]
+            sheet.y = max(sheet.y, under)
         else:
             sheet.line(label, Style(style.face, max(12, round(style.size * 0.8))), left=left, right=right)
             lines = [sheet.line(row, bold, left=left, right=right) for row in rows]
@@ -147,9 +149,12 @@ def totals(draft: Draft, chosen: Sequence[Pair], style: Style, mode: str, *, las
     for index, (key, label, rows) in enumerate(chosen):
         used = last if last and index == len(chosen) - 1 else style
         room = (right - left) * 0.62
-        sheet.put(label, left, sheet.y, used.smaller(label, room))
+        fitted = used.smaller(label, room)
+        sheet.put(label, left, sheet.y, fitted)
+        under = sheet.y + fitted.height * sheet.leading
         edge = left + min(room, wide) + style.size
         align = "left" if mode == "left" else "right"
         line = sheet.line(rows[0], used, align, edge, right)
+        sheet.y = max(sheet.y, under)
         if key:  # without one it is printed and never asked
             draft.note(key, rows, [line])

@@ -14,6 +14,8 @@ from pipelines.train.script.render import Face
 STYLES = ("sans", "serif", "mono", "condensed", "receipt", "display", "hand", "cjk")
 _EVALUATION = ("Noto", "Liberation")
 _SYSTEM_STYLES = (("CJK", "cjk"), ("Mono", "mono"), ("Narrow", "condensed"), ("Serif", "serif"), ("Sans", "sans"))
+_SIMPLIFIED = "们这说时谢购票银"
+"""What a Japanese face lacks: without these no Chinese is set in it."""
 _NOT_TEXT = ("Emoji", "Math", "Symbol", "Music")
 
 
@@ -46,6 +48,10 @@ class Faces:
         key = (letters, tuple(styles), held_out)
         if key not in self._picked:
             wanted = {ord(letter) for letter in letters if letter != " "}
+            if any(0x4E00 <= code <= 0x9FFF for code in wanted) and not any(
+                0x3040 <= code <= 0x30FF for code in wanted
+            ):
+                wanted |= {ord(letter) for letter in _SIMPLIFIED}
             able = [e for e in self.known if e.held_out == held_out and wanted <= e.letters]
             styled = [e.face for e in able if e.style in styles]
             self._picked[key] = tuple(styled or [e.face for e in able])

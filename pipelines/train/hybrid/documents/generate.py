@@ -45,9 +45,10 @@ def document(seed: int, faces: Faces, *, held_out: bool = False, kind: str = "")
 
 def _made(seed: int, rng: random.Random, kind: str, faces: Faces, held_out: bool) -> Sample | None:
     """The sample, or None where text did not fit its place."""
-    lang = languages()[
-        _language(rng, held_out, english=0.7 if kind == "pair" else 0.6 if kind == "receipt" else _ENGLISH)
-    ]
+    english = {"pair": 0.7, "receipt": 0.6}.get(kind, _ENGLISH)
+    lang = languages()[_language(rng, held_out, english)]
+    if not faces.of(lang.letters, ("cjk",) if lang.wide else ("sans",), held_out=held_out):
+        return None  # evaluation where no held-out face has the letters of Chinese or Japanese
     draft = Draft(rng, lang, faces, held_out=held_out)
     drafts = [draft]
     kinds = (kind, kind)

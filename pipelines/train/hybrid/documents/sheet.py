@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine
+from pipelines.train.script.faces import coverage
 from pipelines.train.script.render import Face, face_at, wrap
 
 Box = tuple[float, float, float, float]
@@ -46,6 +47,11 @@ def length(face: Face, size: int, text: str) -> float:
     """Width of a run in pixels, ink that overhangs the advance included."""
     font = face_at(face, size)
     return float(max(font.getlength(text), font.getbbox(text)[2]))
+
+
+@lru_cache(maxsize=50_000)
+def _letters(text: str) -> frozenset[int]:
+    return frozenset(ord(c) for c in text if c != " ")
 
 
 class Sheet:
@@ -102,7 +108,9 @@ class Sheet:
         return PagePlan(self.width, max(height, int(self.y + self.margin)), tuple(self.lines), tuple(self.rules))
 
     def sound(self) -> bool:
-        """Whether every box lies within the page's sides and none overlaps another."""
+        """Whether every box lies within the page's sides, none overlaps another, and every letter has a glyph."""
+        if any(not _letters(line.text) <= coverage(line.face) for line in self.lines):
+            return False
         if any(line.box[0] < 0 or line.box[2] > self.width or line.box[1] < 0 for line in self.lines):
             return False
         boxes = sorted((line.box for line in self.lines), key=lambda box: box[1])
