@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 RATE = 16_000
@@ -23,12 +24,14 @@ def paced(samples: Samples, pace: Fraction) -> Samples:
 
 def noise(length: int, rng: np.random.Generator) -> Samples:
     """White, pink or brown noise of unit power."""
-    white = rng.standard_normal(length, dtype=np.float32)
+    fast = next_fast_len(length, real=True)  # a prime length would take seconds
+    white = rng.standard_normal(fast, dtype=np.float32)
     slope = rng.choice((0.0, 0.5, 1.0))
     if slope:
-        spectrum = np.fft.rfft(white)
-        spectrum /= np.maximum(np.arange(len(spectrum)), 8.0) ** slope
-        white = np.fft.irfft(spectrum, length).astype(np.float32)
+        spectrum = rfft(white)
+        spectrum /= np.maximum(np.arange(len(spectrum), dtype=np.float32), 8) ** np.float32(slope)
+        white = irfft(spectrum, fast)
+    white = white[:length]
     return np.asarray(white / max(float(np.sqrt(np.mean(white**2))), 1e-9), np.float32)
 
 
