@@ -17,26 +17,31 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.hybrid import receipts
+from benchmarks.hybrid import documents, reading, receipts, trained
 from benchmarks.hybrid.asking import Panel
 from benchmarks.hybrid.columns import MODES, Softener, columns
-from benchmarks.hybrid.setting import OUT, Setting
+from benchmarks.hybrid.setting import FONTS, OUT, Setting
 from benchmarks.hybrid.table import Report
 
-SECTIONS: dict[str, Callable[[Setting, Report], None]] = {"receipts": receipts.run}
+SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
+    "receipts": receipts.run,
+    "documents": documents.run,
+    "reading": reading.run,
+}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default=",".join(SECTIONS), help=f"some of {', '.join(SECTIONS)}")
     parser.add_argument("--modes", default=",".join(MODES), help="some of text, soft, both; soft@16: 16 steps a token")
-    parser.add_argument("--checkpoint", help="the trained decoder")
-    parser.add_argument("--baseline", default="decoder", help="the untrained decoder, asked in text mode")
-    parser.add_argument("--adapters", default="", help="TASK=CHECKPOINT,... of the trained decoder")
+    parser.add_argument("--checkpoint", default=trained.decoder(), help="the trained decoder; default: the shipped one")
+    parser.add_argument("--baseline", default=trained.BASE, help="the untrained decoder, asked in text mode")
+    parser.add_argument("--adapters", default=None, help="TASK=CHECKPOINT,... ; default: the shipped ones")
     parser.add_argument("--limit", type=int, help="at most so many documents, lines or recordings in each row")
     parser.add_argument("--device", default="cpu", help="cpu or cuda[:n]")
     parser.add_argument("--workers", type=int, default=2, help="columns that are asked at once")
     parser.add_argument("--receipts", type=Path, default=receipts.DATA, help="folder of the receipts' labels.jsonl")
+    parser.add_argument("--fonts", type=Path, nargs="+", default=FONTS, help="folders of faces for generated pages")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     options.rows = [name for name in options.rows.split(",") if name]
@@ -46,6 +51,9 @@ def _arguments() -> argparse.Namespace:
         options.columns = columns(options.baseline, options.checkpoint, [m for m in options.modes.split(",") if m])
     except ValueError as error:
         parser.error(f"--modes: {error}")
+    if options.adapters is None:
+        options.adapters = trained.adapters()
+        return options
     try:
         options.adapters = dict(pair.split("=", 1) for pair in options.adapters.split(",") if pair)
     except ValueError:
@@ -60,7 +68,7 @@ def main() -> None:
         print("no trained checkpoint: only the untrained decoder is asked", file=sys.stderr)
     softener = Softener(options.adapters, options.device)
     panel = Panel(options.columns, softener, options.device, options.workers)
-    setting = Setting(panel, options.receipts, options.limit, options.device, options.out)
+    setting = Setting(panel, options.receipts, options.limit, options.device, options.out, tuple(options.fonts))
     report, seconds = Report(), dict[str, float]()
     panel.load()
     try:

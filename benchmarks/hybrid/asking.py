@@ -20,13 +20,14 @@ _TOGETHER = 8  # inputs whose first questions are read before the others: their 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question, a schema, or both about some inputs, and how an answer is judged. ``rate``: feature rows a soft
-    token instead of the column's."""
+    token instead of the column's; ``longest``: tokens of an answer instead of the config's."""
 
     inputs: tuple[Input, ...]
     question: str | None
     schema: str | None
     judge: Callable[[Answer], Sequence[Outcome]]
     rate: int | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ class Panel:
                 precontext = self.softener.precontext(item.inputs, column.mode, item.rate or column.rate)
                 task = AnswerTask(keys(item.inputs), item.question, item.schema, precontext)
                 # online: what is read of a prompt is kept, and the next question about it does not read it again
-                prepared.append(answerer.prepare(task, Priority.ONLINE))
+                ready = answerer.prepare(task, Priority.ONLINE)
+                if ready.request is not None and item.longest is not None:
+                    ready = replace(ready, request=replace(ready.request, max_new_tokens=item.longest))
+                prepared.append(ready)
             generations = iter(answerer.engine.generate([p.request for p in prepared if p.request is not None]))
             for index, ready in zip(wave, prepared, strict=True):
                 generation = next(generations) if ready.request is not None else None

@@ -32,4 +32,14 @@ GOALS = {
     "receipts: address, question": Goal(at_least=0.75),
     "receipts: refused, schema": Goal(at_least=0.8),
     "receipts: refused, question": Goal(at_least=0.8),
+    "documents: field": Goal(at_least=0.95),
+    "documents: table": Goal(at_least=0.85),
+    "documents: valid JSON": Goal(at_least=1.0),
+    "reading: prose, 8 steps a token": Goal(at_most=0.01),
+    "reading: random, 8 steps a token": Goal(at_most=0.08),
+    "reading: prose, 16 steps a token": Goal(at_most=0.03),
+    "reading: prose, 16 steps a token: soft / text tokens": Goal(at_most=0.55),  # "about half"
+    "speech: words": Goal(at_most=0.15),
+    "pairs: compare": Goal(at_least=0.8),
+    "pairs: merge": Goal(at_least=0.8),
 }

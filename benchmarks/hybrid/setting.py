@@ -8,8 +8,10 @@ from pathlib import Path
 
 from benchmarks.hybrid.asking import Panel
 from benchmarks.hybrid.perceived import Reader
+from pipelines.train.hybrid.documents import Faces
 
 OUT = Path("bench-out/hybrid")
+FONTS = (Path(".train/fonts"), Path("/usr/share/fonts"))
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,12 @@ class Setting:
     limit: int | None = None
     device: str = "cpu"
     out: Path = OUT
+    fonts: tuple[Path, ...] = FONTS
+
+    @cached_property
+    def faces(self) -> Faces:
+        """What generated pages are set in."""
+        return Faces(self.fonts)
 
     def count(self, made_for: int) -> int:
         """How many of something a row takes."""

@@ -99,8 +99,14 @@ def _table(rows: Mapping[str, Mapping[str, Figure]]) -> str:
         count = max(own.count for own in cells.values())
         shown = "".join(f"{_cell(cells[column]) if column in cells else '':>{_CELL}}" for column in used)
         lengths = " / ".join(f"{own.prompt_tokens:.0f}" for own in cells.values() if own.prompt_tokens)
-        lines.append(f"{row:{wide}}{count:6}{shown}{lengths:>22}  {default_mode(modes_of(cells)) or ''}".rstrip())
+        lines.append(f"{row:{wide}}{count:6}{shown}{lengths:>22}  {_chosen(cells)}".rstrip())
     return "\n".join(lines)
+
+
+def _chosen(cells: Mapping[str, Figure]) -> str:
+    """The default mode, where there is a choice."""
+    modes = modes_of(cells)
+    return default_mode(modes) or "" if len(modes) > 1 else ""
 
 
 def _cell(own: Figure) -> str:
