@@ -112,7 +112,8 @@ def fit(values: Sequence[Judged]) -> Calibration:
         own = [value for value in values if value.signals.grounds is grounds]
         right = [value.right for value in own]
         if not own:
-            curves[grounds] = UNCALIBRATED.curves[grounds]
+            if UNCALIBRATED.knows(grounds):
+                curves[grounds] = UNCALIBRATED.curves[grounds]
             continue
         if len(set(right)) < 2:  # all right or none: as if there had been one more of either
             share = (sum(right) + 1) / (len(right) + 2)

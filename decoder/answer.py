@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from decoder.calibration import calibration_of
-from decoder.confidence import answer_confidence
 from decoder.config import DecoderConfig
 from decoder.evidence import Evidence
 from decoder.fusion import Fusion
@@ -129,7 +128,7 @@ class Answerer:
         return Answer(
             uri=task.uri,
             text=generation.text if is_json else generation.text.strip(),
-            confidence=answer_confidence(generation),
+            confidence=grounding.confidence,
             evidence=grounding.evidence,
             leaves=grounding.leaves,
             truncated=prepared.truncated,

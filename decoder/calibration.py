@@ -13,6 +13,8 @@ class Grounds(StrEnum):
     SEEN = "seen"  # it stands in the input
     UNSEEN = "unseen"  # a string or number that the input does not contain
     CONCLUSION = "conclusion"  # true, false, null or an empty string: nothing that could be read
+    QUOTED = "quoted"  # a whole answer in words, that stands in the input
+    WORDED = "worded"  # one that does not: yes, a count, a refusal, or made up
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,14 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """For each of the grounds the intercept and slope of a logistic curve over the log-odds of the tokens."""
+    """For each of the grounds the intercept and slope of a logistic curve over the log-odds of the tokens. Those of
+    answers in words may be missing: no decoder's are known before they are measured."""
 
     curves: dict[Grounds, tuple[float, float]]
+
+    def knows(self, grounds: Grounds) -> bool:
+        """Whether there is a curve for them."""
+        return grounds in self.curves
 
     def confidence(self, signals: Signals) -> float:
         """How likely the value is right, 0 to 1."""

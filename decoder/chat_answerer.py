@@ -110,7 +110,7 @@ class ChatAnswerer:
             calls = (read_call(text),)
             if reason == "stop":  # else the limit closed its arguments before they were whole
                 reason = "tool_calls"
-        grounding = Grounding((), ())
+        grounding = Grounding((), (), answer_confidence(generation))
         if not calls and (request.precontext or prepared.sequence.schema is not None):
             grounding = self._ground(prepared, generation)
         return ChatResult(
@@ -119,7 +119,7 @@ class ChatAnswerer:
             finish_reason=reason,
             usage=Usage(generation.prompt_tokens, len(generation.tokens), generation.cached_tokens),
             logprobs=tuple(self._logprobs(generation)) if request.top_logprobs is not None else None,
-            confidence=answer_confidence(generation),
+            confidence=grounding.confidence,
             leaves=grounding.leaves,
             evidence=grounding.evidence,
             truncated=prepared.prompt.truncated,

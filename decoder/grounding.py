@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoder.calibration import UNCALIBRATED, Calibration, Grounds, Signals
-from decoder.confidence import LeafSpan, leaf_names, leaves, span_logprob, token_ends
+from decoder.confidence import LeafSpan, answer_confidence, leaf_names, leaves, span_logprob, token_ends
 from decoder.evidence import Evidence, EvidenceIndex
 from decoder.precontext import Precontext
 from decoder.sequence import Generation
@@ -25,10 +25,11 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """The leaves of a JSON answer (none for text), and evidence for them or for the text."""
+    """The leaves of a JSON answer (none for text), evidence for them or for the text, and how sure the whole is."""
 
     leaves: tuple[Leaf, ...]
     evidence: tuple[Evidence, ...]
+    confidence: float
 
 
 def ground(
@@ -40,15 +41,30 @@ def ground(
     is_json: bool,
     calibration: Calibration = UNCALIBRATED,
 ) -> Grounding:
-    """Confidence and evidence of what was generated."""
+    """Confidence and evidence of what was generated. The whole of a JSON answer, and of a text that the calibration has
+    no curve for, is as sure as its tokens are on average."""
+    confidence = answer_confidence(generation)
     if not is_json:
-        return Grounding((), EvidenceIndex.of(precontext).quoted(generation.text.strip(), question))
+        index = EvidenceIndex.of(precontext)
+        evidence = index.quoted(generation.text.strip(), question)
+        signals = answer_signals(generation, index, question)
+        if precontext and calibration.knows(signals.grounds):
+            confidence = calibration.confidence(signals)
+        return Grounding((), evidence, confidence)
     found = list(leaf_signals(generation, tokenizer, precontext, question))
     values = tuple(
         Leaf(span.path, span.value, calibration.confidence(signals), signals.grounds is Grounds.SEEN)
         for span, signals, _ in found
     )
-    return Grounding(values, tuple(place for _, _, places in found for place in places))
+    return Grounding(values, tuple(place for _, _, places in found for place in places), confidence)
+
+
+def answer_signals(generation: Generation, index: EvidenceIndex, question: str) -> Signals:
+    """What is known of an answer in words: the probability of all its tokens, and whether it stands in the input."""
+    logprob = sum(generation.logprobs) + (generation.end_logprob or 0.0)
+    places = index.find(generation.text.strip(), "", question)
+    read = min((place.confidence for place in places), default=1.0)
+    return Signals(logprob, Grounds.QUOTED if places else Grounds.WORDED, read)
 
 
 def leaf_signals(

@@ -14,24 +14,30 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.hybrid import documents, reading, receipts, trained
+from benchmarks.hybrid import documents, reading, receipts, speech, speed, sureness, trained
 from benchmarks.hybrid.asking import Panel
 from benchmarks.hybrid.columns import MODES, Softener, columns
-from benchmarks.hybrid.setting import FONTS, OUT, Setting
+from benchmarks.hybrid.setting import FONTS, OUT, SPEECH, TEXTS, Setting
 from benchmarks.hybrid.table import Report
 
 SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
     "receipts": receipts.run,
     "documents": documents.run,
     "reading": reading.run,
+    "speech": speech.run,
+    "calibration": sureness.run,
+    "speed": speed.run,
 }
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.hybrid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", default=",".join(SECTIONS), help=f"some of {', '.join(SECTIONS)}")
     parser.add_argument("--modes", default=",".join(MODES), help="some of text, soft, both; soft@16: 16 steps a token")
     parser.add_argument("--checkpoint", default=trained.decoder(), help="the trained decoder; default: the shipped one")
@@ -42,6 +48,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="columns that are asked at once")
     parser.add_argument("--receipts", type=Path, default=receipts.DATA, help="folder of the receipts' labels.jsonl")
     parser.add_argument("--fonts", type=Path, nargs="+", default=FONTS, help="folders of faces for generated pages")
+    parser.add_argument("--texts", type=Path, default=TEXTS, help="gzipped English sentences, one a line")
+    parser.add_argument(
+        "--speech", type=Path, default=SPEECH, help="what pipelines.train.hybrid.speech.evaluation made"
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     options.rows = [name for name in options.rows.split(",") if name]
@@ -68,13 +78,29 @@ def main() -> None:
         print("no trained checkpoint: only the untrained decoder is asked", file=sys.stderr)
     softener = Softener(options.adapters, options.device)
     panel = Panel(options.columns, softener, options.device, options.workers)
-    setting = Setting(panel, options.receipts, options.limit, options.device, options.out, tuple(options.fonts))
-    report, seconds = Report(), dict[str, float]()
+    setting = Setting(
+        panel,
+        options.receipts,
+        options.limit,
+        options.device,
+        options.out,
+        tuple(options.fonts),
+        options.texts,
+        options.speech,
+    )
+    report, seconds, failed = Report(), dict[str, float](), list[str]()
     panel.load()
     try:
         for name in options.rows:
             started = time.monotonic()
-            SECTIONS[name](setting, report)
+            try:
+                SECTIONS[name](setting, report)
+            except FileNotFoundError as error:
+                report.lines.append(f"{name}: left out, {error}")
+            except Exception as error:  # what the other rows found out must not be lost
+                traceback.print_exc()
+                failed.append(name)
+                report.lines.append(f"{name}: FAILED, {type(error).__name__}: {error}")
             seconds[name] = round(time.monotonic() - started, 1)
             print(f"{name}: {seconds[name]:.0f} s", file=sys.stderr, flush=True)
     finally:
@@ -92,6 +118,8 @@ def main() -> None:
     }
     report.write(options.out / "table.json", settings)
     (options.out / "table.txt").write_text(text + "\n", encoding="utf-8")
+    if failed:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,18 @@ from benchmarks.hybrid.outcomes import Outcome
 from benchmarks.hybrid.perceived import Input, keys
 from decoder.answer import Answer, Answerer, AnswerTask, Prepared
 from decoder.sequence import Generation, Priority
+from pipelines.train.hybrid.samples import Task
 
 _TOGETHER = 8  # inputs whose first questions are read before the others: their beginnings are then known
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, a schema, or both about some inputs, and how an answer is judged. ``rate``: feature rows a soft
-    token instead of the column's; ``longest``: tokens of an answer instead of the config's."""
+    """A question, a schema, or both about some inputs, and how an answer is judged.
+
+    ``rate``: feature rows a soft token instead of the column's; ``longest``: tokens of an answer instead of the
+    config's; ``task``: where it comes from, for generated samples.
+    """
 
     inputs: tuple[Input, ...]
     question: str | None
@@ -28,6 +32,7 @@ class Asked:
     judge: Callable[[Answer], Sequence[Outcome]]
     rate: int | None = None
     longest: int | None = None
+    task: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ FIRST_SEED = 900_000_000
 
 def run(setting: Setting, report: Report) -> None:
     """Ask all columns about the documents."""
-    for column, replies in replies_about(setting, SECTION, FIRST_SEED, COUNT).items():
+    setting.replies[SECTION] = replies_about(setting, SECTION, FIRST_SEED, COUNT)
+    for column, replies in setting.replies[SECTION].items():
         report.add(column, (outcome for reply in replies for outcome in reply.outcomes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.hybrid.perceived import Input, Reader
+from pipelines.train.hybrid.documents.drawing import draw
 from pipelines.train.hybrid.samples import Sample
 
 
@@ -19,11 +21,9 @@ def read(reader: Reader, samples: Sequence[Sample], what: str) -> list[tuple[Inp
 
 
 def _files(samples: Sequence[Sample]) -> Iterator[tuple[str, bytes]]:
-    from pipelines.train.hybrid.documents import draw
-
     for index, sample in enumerate(samples):
         for number, pages in enumerate(sample.documents):
-            rng = np.random.default_rng([sample.seed, number])
+            rng = random.Random(f"drawn {sample.seed} {number}")
             yield picture([draw(page, rng, scan=index % 2 == 0) for page in pages])
 
 

@@ -25,7 +25,7 @@ def asked_of(
     """The tasks of a sample as what is asked about its inputs; outcomes are grouped by ``tags`` and by task."""
     for task in tasks:
         judge = partial(judge_task, section, task, inputs[0].key, {**tags, "task": task.kind})
-        yield Asked(inputs, task.question, task.schema, judge)
+        yield Asked(inputs, task.question, task.schema, judge, task=task)
 
 
 def judge_task(section: str, task: Task, unit: str, tags: Mapping[str, str], answer: Answer) -> list[Outcome]:

@@ -16,6 +16,7 @@ def default_mode(figures: Mapping[str, Figure]) -> str | None:
     def accuracy(mode: str) -> float:
         return -figures[mode].value if figures[mode].less_is_better else figures[mode].value
 
-    best = figures[max(figures, key=accuracy)]
-    near = [mode for mode, own in figures.items() if best.low <= own.value <= best.high]
+    highest = max(figures, key=accuracy)
+    best = figures[highest]
+    near = [mode for mode, own in figures.items() if mode == highest or best.low <= own.value <= best.high]
     return min(near, key=lambda mode: (figures[mode].prompt_tokens, -accuracy(mode)))

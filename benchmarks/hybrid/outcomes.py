@@ -63,7 +63,8 @@ def wilson(right: float, count: int) -> tuple[float, float]:
     share, z2 = right / count, _Z * _Z / count
     middle = (share + z2 / 2) / (1 + z2)
     half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low = 0.0 if right == 0 else middle - half  # exactly, whatever was rounded
+    return max(0.0, low), 1.0 if right == count else min(1.0, middle + half)
 
 
 def bootstrap(pairs: Sequence[tuple[float, float]], seed: int = 0) -> tuple[float, float]:

@@ -1,12 +1,13 @@
 """Reading through soft tokens alone: a few printed lines in faces that training never saw, held-out prose and random
 words and numbers apart, at every rate of the adapter; beside it what the recogniser itself reads.
 
+English is made of WordNet's sentences and words where `setting.TEXTS` is there, else of our own patterns alone.
 Character error: edits over characters of the truth, with runs of white space as one space; case counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
@@ -14,7 +15,8 @@ from benchmarks.hybrid.asking import Asked
 from benchmarks.hybrid.drawn import read
 from benchmarks.hybrid.outcomes import Measure, Outcome
 from benchmarks.hybrid.perceived import Input
-from benchmarks.hybrid.setting import Setting
+from benchmarks.hybrid.prompt_lengths import lengths
+from benchmarks.hybrid.setting import TEXTS, Setting
 from benchmarks.hybrid.table import ENCODER, Report
 from decoder.answer import Answer
 from encoders.results import DocumentResult
@@ -35,9 +37,14 @@ def run(setting: Setting, report: Report) -> None:
     if column is None or not rates:
         report.lines.append("reading: left out, for there is no adapter of ocr or soft is not among the modes")
         return
+    if setting.vocabulary is None:
+        report.lines.append(f"reading: without {TEXTS}, so only sentences of our own patterns")
     for kind, random_words in KINDS.items():
         seeds = range(FIRST_SEED, FIRST_SEED + setting.count(COUNT))
-        samples = [lines(seed, setting.faces, held_out=True, random_words=random_words) for seed in seeds]
+        samples = [
+            lines(seed, setting.faces, vocabulary=setting.vocabulary, held_out=True, random_words=random_words)
+            for seed in seeds
+        ]
         inputs = [own for (own,) in read(setting.ocr, samples, f"{SECTION} {kind}")]
         for rate in rates:
             row = f"{SECTION}: {kind}, {rate} steps a token"
@@ -45,7 +52,7 @@ def run(setting: Setting, report: Report) -> None:
             for reply in setting.panel.ask(asked, row, [column])[column]:
                 report.add(column, reply.outcomes)
             report.add(ENCODER, (_recognised(row, *pair) for pair in zip(samples, inputs, strict=True)))
-            report.add(column, _lengths(setting, f"{row}: soft / text tokens", rate, inputs))
+            report.add(column, lengths(setting, f"{row}: soft / text tokens", rate, inputs))
     setting.ocr.close()
 
 
@@ -70,15 +77,3 @@ def error(row: str, text: str, truth: str, unit: str, tags: dict[str, str]) -> O
     """Characters that are wrong."""
     given, wanted = " ".join(text.split()), " ".join(truth.split())
     return Outcome(row, Measure.ERROR, Levenshtein.distance(given, wanted), unit, of=len(wanted), tags=tags)
-
-
-def _lengths(setting: Setting, row: str, rate: int, inputs: Sequence[Input]) -> Iterator[Outcome]:
-    """Tokens that a document takes as soft tokens over those that it takes as text, the frame of the prompt aside."""
-    answerers, softener = setting.panel.answerers, setting.panel.softener
-    soft = next(answerers[column.name].fusion for column in setting.panel.columns if column.mode == "soft")
-    text = next(answerers[column.name].fusion for column in setting.panel.columns if column.mode == "text")
-    frame = len(text.prompt(READ_ALOUD[0], None, ()))
-    for item in inputs:
-        many = len(text.prompt(READ_ALOUD[0], None, softener.precontext([item], "text"))) - frame
-        few = len(soft.prompt(READ_ALOUD[0], None, softener.precontext([item], "soft", rate))) - frame
-        yield Outcome(row, Measure.RATIO, few, item.key, of=many)

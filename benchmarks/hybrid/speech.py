@@ -1,0 +1,90 @@
+"""Speech: read aloud through soft tokens alone by voices that training may have left out (two folds), what whisper
+itself hears beside it; calls with questions about who said what; calls with a page, whose questions need both.
+
+Word error: edits over words of the truth, case and punctuation aside, numbers in words as figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.hybrid.asking import Asked
+from benchmarks.hybrid.judged import asked_of
+from benchmarks.hybrid.outcomes import Measure, Outcome
+from benchmarks.hybrid.perceived import Input
+from benchmarks.hybrid.prompt_lengths import lengths
+from benchmarks.hybrid.setting import Setting
+from benchmarks.hybrid.table import ENCODER, Report
+from benchmarks.word_errors import edits, normalised
+from decoder.answer import Answer
+from encoders.results import Speech
+from pipelines.train.hybrid.samples import READ_ALOUD, Sample
+from pipelines.train.hybrid.speech.evaluation import evaluation_calls, evaluation_pairs, evaluation_recordings
+
+SECTION, SPEECH = "speech", "speech_to_text"
+FRAMES = 50  # of features a second
+WINDOWS, CALLS, PAIRS = 10, 20, 20  # windows of each fold
+FOLDS = ("A", "B")
+LONGEST = 250  # tokens of half a minute of speech
+
+
+def run(setting: Setting, report: Report) -> None:
+    """Read aloud, then ask about calls and pairs. Raises FileNotFoundError when nothing was synthesised."""
+    _aloud(setting, report)
+    calls = evaluation_calls(setting.speech_folder)[: setting.count(CALLS)]
+    pairs = evaluation_pairs(setting.speech_folder, setting.fonts)[: setting.count(PAIRS)]
+    asked = [*_asked("calls", calls, setting), *_asked("pairs", pairs, setting)]
+    setting.speech.close()
+    setting.ocr.close()
+    for column, replies in setting.panel.ask(asked, "calls and pairs").items():
+        report.add(column, (outcome for reply in replies for outcome in reply.outcomes))
+
+
+def _asked(section: str, samples: Sequence[tuple[Sample, list[Path]]], setting: Setting) -> Iterator[Asked]:
+    """Everything that is asked of calls (a recording each) or pairs (a recording and a page, either one first)."""
+    heard = setting.speech.read((("audio/wav", paths[0].read_bytes()) for _, paths in samples), section)
+    pages = [paths[1] for _, paths in samples if len(paths) > 1]
+    seen = iter(setting.ocr.read((("image/png", page.read_bytes()) for page in pages), section))
+    for index, ((sample, paths), recording) in enumerate(zip(samples, heard, strict=True)):
+        inputs = (recording, next(seen)) if len(paths) > 1 else (recording,)
+        tags = {"kind": sample.kind, "language": sample.language}
+        yield from asked_of(section, sample.tasks, inputs[::-1] if index % 2 else inputs, tags)
+
+
+def _aloud(setting: Setting, report: Report) -> None:
+    column = next((column.name for column in setting.panel.columns if column.mode == "soft"), None)
+    rates = setting.panel.softener.rates(SPEECH)
+    if column is None or not rates:
+        report.lines.append("speech read aloud: left out, for it has no adapter or soft is not among the modes")
+        return
+    for fold in FOLDS:
+        windows = evaluation_recordings(setting.speech_folder, fold)[: setting.count(WINDOWS)]
+        inputs = setting.speech.read((("audio/wav", path.read_bytes()) for _, path in windows), f"voices {fold}")
+        truths = [" ".join(turn.text for turn in turns) for turns, _ in windows]
+        for rate in rates:
+            row = f"{SECTION}: words, voices {fold}, {rate / FRAMES:.2g} s a token"
+            asked = [_read_aloud(row, rate, *pair) for pair in zip(truths, inputs, strict=True)]
+            for reply in setting.panel.ask(asked, row, [column])[column]:
+                report.add(column, reply.outcomes)
+            report.add(column, lengths(setting, f"{row}: soft / text tokens", rate, inputs))
+            report.add(ENCODER, (_heard(row, *pair) for pair in zip(truths, inputs, strict=True)))
+
+
+def _read_aloud(row: str, rate: int, truth: str, item: Input) -> Asked:
+    def judge(answer: Answer) -> Sequence[Outcome]:
+        return [error(row, answer.text, truth, item.key)]
+
+    return Asked((item,), READ_ALOUD[0], None, judge, rate, LONGEST)
+
+
+def _heard(row: str, truth: str, item: Input) -> Outcome:
+    result = item.perception.result
+    assert isinstance(result, Speech)
+    return error(row, result.text, truth, item.key)
+
+
+def error(row: str, text: str, truth: str, unit: str) -> Outcome:
+    """Words that are wrong."""
+    wanted = normalised(truth)
+    return Outcome(row, Measure.ERROR, edits(wanted, normalised(text)), unit, of=len(wanted))

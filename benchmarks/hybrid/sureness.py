@@ -1,0 +1,143 @@
+"""How sure the tuned decoder's values are, and how often right: on the generated documents of the table, before and
+after the curves are fitted on other generated documents.
+
+A value is a leaf of a JSON answer or a whole answer in words, in the mode that the rule picks for documents. Expected
+calibration error: |mean confidence - share right| over ten bins of equally many values. Selective accuracy: the share
+right of the surest 100, 90, ... 50 %.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.answer_calibration import Judged, fit
+from benchmarks.hybrid import documents
+from benchmarks.hybrid.agreement import refused, same_text
+from benchmarks.hybrid.asking import Reply
+from benchmarks.hybrid.goals import Goal
+from benchmarks.hybrid.judged import leaves, same_leaf
+from benchmarks.hybrid.mode_rule import default_mode
+from benchmarks.hybrid.outcomes import Measure, figure
+from benchmarks.hybrid.setting import Setting
+from benchmarks.hybrid.table import Report, modes_of
+from decoder.answer import Answerer
+from decoder.calibration import Calibration
+from decoder.evidence import EvidenceIndex
+from decoder.grounding import answer_signals, leaf_signals
+
+SECTION = "calibration"
+COUNT = 60
+FIRST_SEED = 930_000_000
+BINS = 10
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+_ERROR, _AT_80 = Goal(at_most=0.08), Goal(at_least=0.97)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as judged, with the confidence that was returned for it."""
+
+    judged: Judged
+    confidence: float
+
+
+def run(setting: Setting, report: Report) -> None:
+    """Fit, and report on the documents of the table."""
+    column = chosen(report)
+    if column is None or column not in setting.replies.get(documents.SECTION, {}):
+        report.lines.append("calibration: left out, for no trained mode has answered about documents")
+        return
+    answerer = setting.panel.answerers[column]
+    known = documents.replies_about(setting, SECTION, FIRST_SEED, COUNT, [column])[column]
+    fitted = fit([value.judged for value in values(known, answerer)])
+    others = list(values(setting.replies[documents.SECTION][column], answerer))
+    right = np.array([value.judged.right for value in others], float)
+    before = np.array([value.confidence for value in others])
+    after = np.array([_fitted(fitted, value) for value in others])
+    report.lines.append("\n".join(_lines(column, answerer, fitted, right, before, after)))
+    report.extras["calibration"] = {
+        "column": column,
+        "fitted_on": len(known),
+        "curves": {str(grounds): curve for grounds, curve in fitted.curves.items()},
+        **{name: _figures(own, right) for name, own in (("before", before), ("after", after))},
+    }
+
+
+def chosen(report: Report) -> str | None:
+    """The default mode over all rates of documents together."""
+    rates: dict[str, list] = {}
+    for column, outcomes in report.outcomes.items():
+        own = [o for o in outcomes if o.row.startswith(documents.SECTION) and not o.row.endswith("valid JSON")]
+        if own:
+            rates[column] = [o for o in own if o.measure is Measure.RATE]
+    return default_mode(modes_of({column: figure(own) for column, own in rates.items()}))
+
+
+def values(replies: Iterable[Reply], answerer: Answerer) -> Iterator[Value]:
+    """Every value of some replies."""
+    for reply in replies:
+        generation, task = reply.generation, reply.asked.task
+        if generation is None or generation.failure is not None or task is None:
+            continue
+        precontext, question = reply.prepared.task.precontext, task.question or ""
+        if task.schema is None:
+            signals = answer_signals(generation, EvidenceIndex.of(precontext), question)
+            text = reply.answer.text
+            right = same_text(text, task.answer, task.accepted) if task.answerable else refused(text)
+            yield Value(Judged(signals, right), reply.answer.confidence)
+            continue
+        truth = leaves(json.loads(task.answer))
+        for leaf, signals, _ in leaf_signals(generation, answerer.fusion.tokenizer, precontext, question):
+            right = leaf.path in truth and same_leaf(leaf.value, truth[leaf.path])
+            yield Value(Judged(signals, right), answerer.calibration.confidence(signals))
+
+
+def _fitted(calibration: Calibration, value: Value) -> float:
+    signals = value.judged.signals
+    return calibration.confidence(signals) if calibration.knows(signals.grounds) else value.confidence
+
+
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.float64], bins: int = BINS) -> float:
+    """Expected calibration error over bins of equally many values."""
+    parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
+    gaps = [len(part) * abs(confidence[part].mean() - right[part].mean()) for part in parts if len(part)]
+    return float(sum(gaps) / max(1, len(confidence)))
+
+
+def selective(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> dict[float, float]:
+    """Share right of the surest values, by coverage."""
+    order = np.argsort(-confidence, kind="stable")
+    return {share: float(right[order[: max(1, round(share * len(order)))]].mean()) for share in COVERAGES}
+
+
+def _figures(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> dict[str, object]:
+    return {
+        "values": len(right),
+        "calibration_error": calibration_error(confidence, right),
+        "selective": {str(share): own for share, own in selective(confidence, right).items()},
+    }
+
+
+def _lines(
+    column: str,
+    answerer: Answerer,
+    fitted: Calibration,
+    right: NDArray[np.float64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+) -> Sequence[str]:
+    lines = [f"Calibration, mode {column}: {len(right)} values of documents, {100 * right.mean():.1f} % right"]
+    lines.append(f"{'':12}{'error':>8}" + "".join(f"{f'{100 * share:.0f} %':>8}" for share in COVERAGES))
+    for name, own in (("before", before), ("after", after)):
+        shares = "".join(f"{100 * value:8.1f}" for value in selective(own, right).values())
+        lines.append(f"{name:12}{calibration_error(own, right):8.3f}{shares}")
+    lines.append(_ERROR.line("documents: calibration error after the fit", column, calibration_error(after, right)))
+    lines.append(_AT_80.line("documents: right at 80 % coverage", column, selective(after, right)[0.8]))
+    curves = ", ".join(f"Grounds.{grounds.name}: {curve}" for grounds, curve in fitted.curves.items())
+    lines.append(f'decoder/calibration.py: "{answerer.config.checkpoint}": Calibration({{{curves}}}),')
+    return lines
