@@ -28,7 +28,7 @@ def fetch(into: Path) -> int:
             if not cut.exists():
                 print(f"{package}: {inside}", flush=True)
                 cut.parent.mkdir(parents=True, exist_ok=True)
-                _cut(_unpacked(package, Path(scratch)) / inside, cut, cjk="cjk" in target.parts)
+                _cut(unpacked(package, Path(scratch)) / inside, cut, cjk="cjk" in target.parts)
             total += cut.stat().st_size
     return total
 
@@ -45,7 +45,8 @@ def _wanted(listed: dict) -> Iterator[tuple[str, str, Path]]:
             yield other["package"], file, Path("training", style, Path(file).with_suffix(".ttf").name)
 
 
-def _unpacked(package: str, scratch: Path) -> Path:
+def unpacked(package: str, scratch: Path) -> Path:
+    """The folder of a package, fetched once."""
     folder = scratch / package.replace("/", "+")
     if folder.exists():
         return folder

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import lzma
 import random
+import zlib
 from datetime import date, timedelta
+from functools import lru_cache
+from pathlib import Path
 
 from pipelines.train.hybrid.documents import words
 from pipelines.train.hybrid.documents.language import Language, languages
+
+TEXTS = Path(".train/texts")
+"""Where `fetch_texts` left sentences; without them prose is made from the few patterns of a language's file."""
+
+
+@lru_cache(maxsize=64)
+def collected(language: str, held_out: bool, folder: Path = TEXTS) -> tuple[str, ...]:
+    """The fetched sentences of a language: its training part, or the tenth that is held out."""
+    path = folder / f"{language}.txt.xz"
+    if not path.exists():
+        return ()
+    lines = lzma.decompress(path.read_bytes()).decode().split("\n")
+    return tuple(line for line in lines if (zlib.crc32(line.encode()) % 10 == 9) == held_out)
 
 
 def sentence(rng: random.Random, lang: Language, held_out: bool) -> str:
@@ -27,10 +44,15 @@ def filled(rng: random.Random, lang: Language, held_out: bool, text: str, value:
 
 
 def prose(seed: int, language: str, *, held_out: bool = False) -> str:
-    """A few sentences of a language, up to about 60 words."""
+    """One to four sentences of a language: three in four fetched ones, where there are any."""
     rng = random.Random(f"prose/{seed}/{held_out}")
     lang = languages()[language]
-    return ("" if lang.wide else " ").join(sentence(rng, lang, held_out) for _ in range(rng.randint(1, 4)))
+    known = collected(language, held_out)
+    chosen = [
+        rng.choice(known) if known and rng.random() < 0.75 else sentence(rng, lang, held_out)
+        for _ in range(rng.randint(1, 4))
+    ]
+    return ("" if lang.wide else " ").join(chosen)
 
 
 def scramble(seed: int, *, held_out: bool = False) -> str:
