@@ -2,8 +2,9 @@
 
     python -m pipelines.train.hybrid.speech.evaluation --folder .train/speech/evaluation --carry .train/speech/carry
 
-makes what is missing (``--carry`` is what `prepare` writes; --seconds bounds the time). The voices are the plain ones,
-never blends, and what they say training never hears: other names, goods, half of the wordings, other sentences.
+makes what is missing (``--carry`` is what `prepare` writes; --seconds bounds the time). The voices are the plain ones, never
+blends; in a call one is lowered, so that they are told apart. What they say training never hears: other names, goods, half
+of the wordings, other sentences.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from scipy.io import wavfile
 
 from pipelines.train.hybrid.samples import Sample, Turn
+from pipelines.train.hybrid.speech.augment import paced, told_apart
 from pipelines.train.hybrid.speech.utterances import EVALUATION, Utterance, cast, read
 from pipelines.train.hybrid.speech.voices import GROUPS, RATE, Speaker, unpack
 
@@ -148,9 +151,13 @@ def _record(speaker: Speaker, folder: Path, group: tuple[Utterance, ...]) -> Non
     else:
         voices = cast(rng, number, group, blends=False)
     parts, turns, end = [], [], 0
+    paces = told_apart(list(dict.fromkeys(voices)), np.random.default_rng(rng.randrange(1 << 30)))
+    if len(paces) == 1:
+        paces = dict.fromkeys(paces, Fraction(1))
     speed = rng.uniform(0.92, 1.1)
     for utterance, voice in zip(group, voices, strict=True):
-        samples = speaker.say(utterance.phonemes, voice, rng.randrange(1 << 30), speed)
+        said = speaker.say(utterance.phonemes, voice, rng.randrange(1 << 30), speed / float(paces[voice]))
+        samples = paced(said.astype(np.float32), paces[voice]).astype(np.int16)
         start = end + int(RATE * rng.uniform(0.3, 0.9))
         parts += [np.zeros(start - end, np.int16), samples]
         end = start + len(samples)

@@ -164,7 +164,7 @@ def accepted(fact: str, answer: str) -> tuple[str, ...]:
     elif fact in ("quantity", "guests", "nights"):
         found = [str(fillers.NUMBERS.index(answer))]
     elif fact in ("visit", "place"):
-        found = [re.sub(r"^(an?|the) ", "", answer)]
+        found = [re.sub(r"^(an?|the) ", "", answer), answer.replace("checkup", "check-up")]
     return tuple(dict.fromkeys(spelling for spelling in found if spelling != answer))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.train.hybrid.samples import Sample, Turn
-from pipelines.train.hybrid.speech.augment import PACES, paced, recorded
+from pipelines.train.hybrid.speech.augment import PACES, paced, recorded, told_apart
 from pipelines.train.hybrid.speech.synthesise import read_index
 from pipelines.train.hybrid.speech.voices import GROUPS, RATE, group_of
 
@@ -98,7 +98,7 @@ class Recordings:
         entries = self._calls[key]
         if [entry["text"] for entry in entries] != [turn.text for turn in sample.recordings[0]]:
             raise ValueError(f"{key}: the synthesised texts are not the sample's; run prepare and synthesise again")
-        paces = {voice: _pace(rng, augmented) for voice in dict.fromkeys(entry["voice"] for entry in entries)}
+        paces = told_apart(list(dict.fromkeys(entry["voice"] for entry in entries)), rng)
         levels = {voice: np.float32(rng.uniform(0.5, 1)) for voice in paces}
         begun, base = [0.0], 0  # where windows start, in seconds and in samples
         groups: list[tuple[list[NDArray[np.float32]], list[Turn]]] = [([], [])]

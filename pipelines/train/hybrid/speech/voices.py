@@ -25,7 +25,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "A": ("heart", "jf_alpha", "jf_nezumi"),
     "B": ("jf_gongitsune", "jf_tebukuro", "jm_kumo"),
 }
-"""Fold A leaves group A out of training and evaluates on it, fold B group B. jm_kumo is the only male voice."""
+"""Fold A leaves group A out of training and evaluates on it, fold B group B."""
+MALE = ("jm_kumo",)
 VOICES = GROUPS["A"] + GROUPS["B"]
 _NATIVE = 24_000
 _SILENCE = 0.01  # of full scale
