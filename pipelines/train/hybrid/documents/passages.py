@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import lzma
 import random
-import zlib
 from datetime import date, timedelta
-from functools import lru_cache
-from pathlib import Path
 
 from pipelines.train.hybrid.documents import words
 from pipelines.train.hybrid.documents.language import Language, languages
+from pipelines.train.hybrid.documents.sentences import collected, vocabulary
 
-TEXTS = Path(".train/texts")
-"""Where `fetch_texts` left sentences; without them prose is made from the few patterns of a language's file."""
-
-
-@lru_cache(maxsize=64)
-def collected(language: str, held_out: bool, folder: Path = TEXTS) -> tuple[str, ...]:
-    """The fetched sentences of a language: its training part, or the tenth that is held out."""
-    path = folder / f"{language}.txt.xz"
-    if not path.exists():
-        return ()
-    lines = lzma.decompress(path.read_bytes()).decode().split("\n")
-    return tuple(line for line in lines if (zlib.crc32(line.encode()) % 10 == 9) == held_out)
+_FETCHED = 0.7
+"""Share of sentences that are fetched ones, where there are any; the others are patterns with names in them."""
 
 
-def sentence(rng: random.Random, lang: Language, held_out: bool) -> str:
-    """One sentence, with names in it."""
-    return filled(rng, lang, held_out, rng.choice(words.part(lang.data["prose"]["sentences"], held_out)))
+def sentences(rng: random.Random, lang: Language, held_out: bool, count: int) -> list[str]:
+    """So many sentences, none twice unless there are too few."""
+    known = collected(lang.code, held_out)
+    patterns = words.part(lang.data["prose"]["sentences"], held_out)
+    fetched = min(sum(rng.random() < _FETCHED for _ in range(count)) if known else 0, len(known))
+    own = rng.sample(patterns, min(len(patterns), count - fetched))
+    made = rng.sample(known, fetched) + [filled(rng, lang, held_out, pattern) for pattern in own]
+    rng.shuffle(made)
+    return made
+
+
+def joined(lang: Language, texts: list[str]) -> str:
+    """Sentences as a paragraph."""
+    return ("" if lang.wide else " ").join(texts)
 
 
 def filled(rng: random.Random, lang: Language, held_out: bool, text: str, value: str = "") -> str:
@@ -44,37 +42,32 @@ def filled(rng: random.Random, lang: Language, held_out: bool, text: str, value:
 
 
 def prose(seed: int, language: str, *, held_out: bool = False) -> str:
-    """One to four sentences of a language: three in four fetched ones, where there are any."""
+    """One to four sentences of a language, up to about 100 words."""
     rng = random.Random(f"prose/{seed}/{held_out}")
     lang = languages()[language]
-    known = collected(language, held_out)
-    chosen = [
-        rng.choice(known) if known and rng.random() < 0.75 else sentence(rng, lang, held_out)
-        for _ in range(rng.randint(1, 4))
-    ]
-    return ("" if lang.wide else " ").join(chosen)
+    return joined(lang, sentences(rng, lang, held_out, rng.randint(1, 4)))
 
 
 def scramble(seed: int, *, held_out: bool = False) -> str:
     """Three to twelve words, made-up words, names, numbers, ids, dates, prices, in no order: nothing to guess from."""
     rng = random.Random(f"scramble/{seed}/{held_out}")
-    known = languages()
-    lang = known[rng.choice([code for code, entry in known.items() if not entry.wide])]
+    lang = rng.choice([lang for lang in languages().values() if not lang.wide])
     return " ".join(_bit(rng, lang, held_out) for _ in range(rng.randint(3, 12)))
 
 
 def _bit(rng: random.Random, lang: Language, held_out: bool) -> str:
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.25:
         word = words.made_up(rng, held_out)
         return rng.choice((word, word.capitalize(), word.upper()))
-    if kind < 0.55:
-        return str(rng.choice(words.part(lang.data["items"], held_out)))
-    if kind < 0.65:
+    if kind < 0.6:
+        known = vocabulary(held_out) or words.part(lang.data["items"], held_out)
+        return str(rng.choice(known))
+    if kind < 0.68:
         return str(rng.choice(words.part(lang.names[rng.choice(("first", "last", "city"))], held_out)))
-    if kind < 0.75:
+    if kind < 0.76:
         return words.code(rng)
-    if kind < 0.85:
+    if kind < 0.86:
         return str(rng.choice(lang.data["money"])).format(lang.number(round(rng.expovariate(0.004), 2)))
     if kind < 0.93:
         return lang.day(rng.choice(lang.data["dates"]), date(1990, 1, 1) + timedelta(days=rng.randint(0, 14000)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.train.hybrid.documents import words
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.language import kept
-from pipelines.train.hybrid.documents.passages import filled, sentence
+from pipelines.train.hybrid.documents.passages import filled, joined, sentences
 from pipelines.train.hybrid.documents.sheet import Style
 
 
@@ -74,7 +74,7 @@ def _body(draft: Draft, style: Style) -> None:
     chosen = rng.sample(sorted(facts), min(len(facts), rng.randint(1, 2)))
     sheet = draft.sheets[-1]
     for index in range(rng.randint(1, 3)):
-        texts = [sentence(rng, lang, draft.held_out) for _ in range(rng.randint(1, 3))]
+        texts = sentences(rng, lang, draft.held_out, rng.randint(1, 3))
         if index < len(chosen):
             key = chosen[index]
             scale = lang.data.get("price_scale", 1)
@@ -87,8 +87,8 @@ def _body(draft: Draft, style: Style) -> None:
                 rng.randint(0, len(texts)),
                 filled(rng, lang, draft.held_out, rng.choice(kept(facts[key], draft.held_out)), value),
             )
-            lines = sheet.paragraph(("" if lang.wide else " ").join(texts), style)
+            lines = sheet.paragraph(joined(lang, texts), style)
             draft.note(key, value, [line for line in lines if value in sheet.lines[line].text] or lines)
         else:
-            sheet.paragraph(("" if lang.wide else " ").join(texts), style)
+            sheet.paragraph(joined(lang, texts), style)
         sheet.y += style.size * 0.6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.train.hybrid.documents import blocks
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.kinds.table import readings
-from pipelines.train.hybrid.documents.passages import sentence
+from pipelines.train.hybrid.documents.passages import joined, sentences
 from pipelines.train.hybrid.documents.sheet import Style
 
 
@@ -39,8 +39,8 @@ def build(draft: Draft) -> None:
         mark = {"plain": "", "numbered": f"{index + 1}. ", "lettered": f"{'ABCDEFG'[index]}) "}[numbered]
         sheet.line(mark + text, heading)
         for _ in range(rng.randint(1, 2)):
-            texts = [sentence(rng, lang, draft.held_out) for _ in range(rng.randint(1, 4))]
-            sheet.paragraph(("" if lang.wide else " ").join(texts), style)
+            texts = sentences(rng, lang, draft.held_out, rng.randint(1, 4))
+            sheet.paragraph(joined(lang, texts), style)
             sheet.y += size * 0.3
         if index == table_after:
             sheet.y += size * 0.3
