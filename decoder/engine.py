@@ -33,7 +33,7 @@ from decoder.scores import Scores, scores_of
 from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
 from decoder.waiting import WaitingLine
 from encoders.checkpoints.resolve import resolve
-from encoders.failures import Failure, FailureCategory
+from encoders.failures import Failure, FailureCategory, is_out_of_memory
 
 
 class Engine:
@@ -52,6 +52,7 @@ class Engine:
         self._closing = False
         self._waiting = WaitingLine(config.max_waiting)
         self._running: list[RunningSequence] = []
+        self._most = config.max_sequences  # fewer once memory ran out
         self._prefixes = PrefixStore(config.prefix_cache_bytes)
 
     def load(self, device: str = "cpu") -> None:
@@ -230,14 +231,14 @@ class Engine:
 
     def _admit(self) -> None:
         """Give places to those who wait, in order; batch work leaves the reserved ones free."""
-        while len(self._running) < self.config.max_sequences:
+        while len(self._running) < self._most:
             with self._wake:
                 handle = self._waiting.first()
                 if handle is None:
                     return
                 count = len(handle.request) + self._limit(handle.request)
                 batch = handle.request.priority != Priority.ONLINE
-                left = self.config.max_sequences - len(self._running), self._cache.free - count
+                left = self._most - len(self._running), self._cache.free - count
                 if batch and self._running and (left[0] <= self.config.reserved_online or left[1] < self._reserved):
                     return
                 base = self._cache.take(count)
@@ -383,5 +384,15 @@ class Engine:
         )
 
     def _fail_running(self, error: Exception) -> None:
+        """End what runs. Where memory ran out over several sequences half as many run from now on, and those of which
+        nobody has seen anything begin anew: a sequence has the same tokens in any company."""
+        memory = is_out_of_memory(error) and len(self._running) > 1
+        self._most = max(1, len(self._running) // 2) if memory else self._most
         for sequence in list(self._running):
-            self._leave(sequence, Finish.FAILED, f"{type(error).__name__}: {error}")
+            if memory and sequence.handle.on_delta is None:
+                self._running.remove(sequence)
+                self._cache.give_back(sequence.base, len(sequence.handle.request) + sequence.limit)
+                with self._wake:
+                    self._waiting.return_to(sequence.handle)
+            else:
+                self._leave(sequence, Finish.FAILED, f"{type(error).__name__}: {error}")

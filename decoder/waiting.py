@@ -36,6 +36,10 @@ class WaitingLine:
         """Join the line. Raises `Overloaded` when it is full."""
         if handle.request.priority == Priority.ONLINE and self.online >= self._limit:
             raise Overloaded(f"{self._limit} requests wait for the decoder already: try again later")
+        self.return_to(handle)
+
+    def return_to(self, handle: Handle) -> None:
+        """Join the line again, whatever its length."""
         heapq.heappush(self._entries, (int(handle.request.priority), next(self._count), handle))
 
     def first(self) -> Handle | None:

@@ -27,6 +27,7 @@ class CTranslate2Engine:
     """See `encoders.speech.engine.WhisperEngine`; ``encoded`` is [windows, 1500, d] float32."""
 
     batch = 8
+    fits: int | None = None
 
     def __init__(self, folder: Path, *, compute_type: str, beam_size: int, threads: int) -> None:
         self._model = WhisperModel(str(folder), device="cpu", compute_type=compute_type, cpu_threads=threads)
@@ -98,6 +99,10 @@ class CTranslate2Engine:
                 self._model.hf_tokenizer, self._network.is_multilingual, task="transcribe", language=language
             )
         return self._tokenizers[language]
+
+    def shrink(self, count: int) -> None:
+        """It keeps nothing between calls."""
+        self.fits = max(1, count // 2)
 
     def parameters(self) -> int:
         """Counted in the file: CTranslate2 does not say. Tied weights count once."""

@@ -34,6 +34,7 @@ class WhisperEngine(Protocol):
     """A whisper network. ``encoded`` is opaque to callers, a batch of windows, made once and used by all the rest."""
 
     batch: int  # how many windows it likes to read together
+    fits: int | None  # how many it can, since memory ran out over more
 
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> Any:
         """Encode windows of up to 30 s, [n] float32 at 16 kHz."""
@@ -57,6 +58,9 @@ class WhisperEngine(Protocol):
 
     def tokenizer(self, language: str) -> Tokenizer:
         """Text and token ids."""
+
+    def shrink(self, count: int) -> None:
+        """Memory ran out over so many windows: give back what was made for them; half of them fit from now on."""
 
     def parameters(self) -> int:
         """How many parameters the network has."""

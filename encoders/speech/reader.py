@@ -129,16 +129,32 @@ class _Reading:
         since = time.perf_counter()
         seconds = [window.seconds for window in batch]
         owners = [window.owner // 64 for window in batch]
-        try:
-            self._read(batch)
-        except Exception:
-            # One window must not cost the others of its batch theirs.
-            for window in batch:
-                self._read_alone(window)
+        self._read_some(batch)
         spent = time.perf_counter() - since
         for owner, own in zip(owners, seconds):
             stages = self.states[owner].seconds
             stages["recognise"] = stages.get("recognise", 0.0) + spent * own / max(sum(seconds), 1e-9)
+
+    def _read_some(self, batch: Sequence[Window]) -> None:
+        """A batch, in halves when memory ran out over it, and this way for all that come; else when it fails window by
+        window, because one must not cost the others of its batch theirs."""
+        most = self.transcriber.fits or len(batch)
+        if len(batch) > most:
+            for at in range(0, len(batch), most):
+                self._read_some(batch[at : at + most])
+            return
+        try:
+            self._read(batch)
+            return
+        except Exception as error:
+            memory = is_out_of_memory(error)
+        # Outside the handler: the error's traceback holds on to what filled the memory.
+        if memory and len(batch) > 1:
+            self.transcriber.shrink(len(batch))
+            self._read_some(batch)
+            return
+        for window in batch:
+            self._read_alone(window)
 
     def _read(self, batch: Sequence[Window]) -> None:
         channels = [self.states[window.owner // 64].channels[window.owner % 64] for window in batch]

@@ -32,6 +32,7 @@ class TorchEngine:
     """See `encoders.speech.engine.WhisperEngine`; ``encoded`` is [windows, 1500, d] on the device."""
 
     batch = 64
+    fits: int | None = None
 
     def __init__(self, folder: Path, *, device: str, threads: int = 1) -> None:
         from transformers import WhisperForConditionalGeneration
@@ -107,6 +108,13 @@ class TorchEngine:
                 self._hf_tokenizer, bool(self._languages), task="transcribe", language=language
             )
         return self._tokenizers[language]
+
+    def shrink(self, count: int) -> None:
+        """Decoders stay for every size of batch that ever came; the largest go first."""
+        self.fits = max(1, count // 2)
+        self._decoders = {key: decoder for key, decoder in self._decoders.items() if key[0] <= self.fits}
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def parameters(self) -> int:
         """How many parameters the network has; tied weights count once."""

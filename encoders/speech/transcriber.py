@@ -75,6 +75,15 @@ class Transcriber:
         features = self._engine.features(encoded) if self._features else [None] * len(windows)
         return [Transcript(*row) for row in zip(words, languages, features)]
 
+    @property
+    def fits(self) -> int | None:
+        """How many windows may be read at once; None: not limited so far."""
+        return self._engine.fits
+
+    def shrink(self, count: int) -> None:
+        """Memory ran out over so many windows: read half as many from now on."""
+        self._engine.shrink(count)
+
     def _decode(self, encoded: object, languages: Sequence[str], windows: Sequence[Window]) -> list[Hypothesis]:
         hypotheses = self._engine.generate(encoded, languages)
         again = [

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from decoder.attention import Span
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
 from decoder.sequence import DecoderError, Finish, Priority, SequenceRequest, SoftSegment, TextSegment
@@ -84,6 +85,35 @@ def test_a_bad_request_fails_alone(tiny_engine: Engine, request_: SequenceReques
     assert bad.finish is Finish.FAILED and bad.failure is not None
     assert bad.failure.category is FailureCategory.UNSUPPORTED and says in bad.failure.message
     assert before == after and before.failure is None
+
+
+def test_memory_that_runs_out_halves_how_many_run_and_costs_nobody_the_answer(
+    tiny_engine: Engine, tiny_config: DecoderConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = some_requests(6, seed=7)
+    expected = tiny_engine.generate(requests)
+    engine = Engine(tiny_config)
+    engine.load()
+    try:
+        assert engine._model is not None
+        forward, packs = engine._model.forward, list[int]()
+
+        def bounded(embeddings: torch.Tensor, spans: list[Span], *rest: object, **more: object) -> torch.Tensor:
+            packs.append(len(spans))
+            if len(spans) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return forward(embeddings, spans, *rest, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(engine._model, "forward", bounded)
+        assert engine.generate(requests) == expected
+        assert max(packs) > 2 and engine._most <= 2
+        failed = len([count for count in packs if count > 2])
+        assert engine.generate(requests) == expected and len([count for count in packs if count > 2]) == failed
+        monkeypatch.setattr(engine._model, "forward", lambda *_, **__: (_ for _ in ()).throw(MemoryError("none")))
+        [alone] = engine.generate(requests[:1])  # one that does not fit by itself is an answer that failed
+        assert alone.finish is Finish.FAILED and engine.alive
+    finally:
+        engine.close()
 
 
 def test_a_cancelled_sequence_leaves_and_the_others_go_on(tiny_engine: Engine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +131,29 @@ def test_a_network_that_fails_is_a_failure_of_the_part(encoder: SpeechEncoder, m
     (perception,) = encoder([part(MEMO)])
     assert perception.failures[0].category == FailureCategory.MODEL_FAILED
     assert "no kernel" in perception.failures[0].message
+
+
+def test_memory_that_runs_out_halves_the_batch_for_good(
+    encoder: SpeechEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = [part(MEMO, start=0, stop=4), part(MEMO, start=4, stop=8)]
+    engine, sizes = encoder._engine, list[int]()
+    assert engine is not None
+    encode, room = engine.encode, 1
+
+    def bounded(windows: Sequence[NDArray[np.float32]]) -> object:
+        sizes.append(len(windows))
+        if len(windows) > room:
+            raise MemoryError("out of memory")
+        return encode(windows)
+
+    monkeypatch.setattr(engine, "encode", bounded)
+    monkeypatch.setattr(engine, "fits", None)
+    seen = encoder(short)
+    assert [one.status for one in seen] == ["ok", "ok"] and all(one.result.text for one in seen)  # type: ignore
+    assert sizes == [2, 1, 1] and engine.fits == room
+    encoder(short)
+    assert sizes == [2, 1, 1, 1, 1]  # more is not tried again
 
 
 def test_channels_of_a_call_are_its_speakers(encoder: SpeechEncoder, tmp_path: Path) -> None:
