@@ -1,0 +1,144 @@
+"""Generated documents: sound pages, right answers, and nothing held out in training."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from pipelines.train.hybrid.documents import Faces, document, draw, prose, scramble
+from pipelines.train.hybrid.documents.language import HELD_OUT, kept, languages
+from pipelines.train.hybrid.documents.words import part
+from pipelines.train.hybrid.samples import REFUSAL, Sample
+from pipelines.train.script.render import Face
+
+SEEDS = 300
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    """What every machine of the project has: DejaVu for training, Liberation and Noto held out."""
+    folder = tmp_path_factory.mktemp("fonts")
+    for split, style, pattern in (("training", "sans", "truetype/dejavu/DejaVuSans.ttf"),
+                                  ("training", "mono", "truetype/dejavu/DejaVuSansMono.ttf"),
+                                  ("training", "serif", "truetype/dejavu/DejaVuSerif.ttf"),
+                                  ("held_out", "sans", "truetype/liberation/LiberationSans-Regular.ttf")):  # fmt: skip
+        source = Path("/usr/share/fonts") / pattern
+        target = folder / split / style / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+    return Faces([folder])
+
+
+@pytest.fixture(scope="module")
+def samples(faces: Faces) -> list[Sample]:
+    return [document(seed, faces) for seed in range(SEEDS)]
+
+
+@pytest.fixture(scope="module")
+def unseen(faces: Faces) -> list[Sample]:
+    return [document(seed, faces, held_out=True) for seed in range(SEEDS // 2)]
+
+
+def bare(text: str) -> str:
+    return "".join(text.split())
+
+
+def printed(sample: Sample) -> tuple[str, ...]:
+    return tuple(bare("".join(line.text for page in pages for line in page.lines)) for pages in sample.documents)
+
+
+def test_a_seed_gives_the_same_document_again(faces: Faces, samples: list[Sample]) -> None:
+    assert [document(seed, faces) for seed in range(20)] == samples[:20]
+    assert document(0, faces) != document(1, faces)
+    assert prose(3, "en") == prose(3, "en") and scramble(3) == scramble(3)
+
+
+def test_boxes_lie_within_the_page_and_do_not_overlap(samples: list[Sample], unseen: list[Sample]) -> None:
+    for sample in samples + unseen:
+        for page in (page for pages in sample.documents for page in pages):
+            boxes = [line.box for line in page.lines]
+            for index, (left, top, right, bottom) in enumerate(boxes):
+                assert 0 <= left < right <= page.width and 0 <= top < bottom <= page.height, sample.seed
+                for other in boxes[index + 1 :]:
+                    apart = other[0] >= right or other[2] <= left or other[1] >= bottom or other[3] <= top
+                    assert apart, (sample.seed, page.lines[index].text)
+
+
+def test_answers_are_printed_and_json_follows_its_schema(samples: list[Sample], unseen: list[Sample]) -> None:
+    for sample in samples + unseen:
+        assert 3 <= len(sample.tasks) <= 11
+        texts = printed(sample)
+        for task in sample.tasks:
+            if task.schema is not None:
+                schema, answer = json.loads(task.schema), json.loads(task.answer)
+                jsonschema.validate(answer, schema)
+                assert list(answer) == list(schema["properties"])
+                assert task.answer == json.dumps(answer, ensure_ascii=False)
+                values = [value for value in answer.values() if isinstance(value, str)]
+            elif task.kind in ("field", "table", "layout", "unanswerable"):
+                values = [task.answer]
+            else:
+                continue
+            for value in values:
+                assert value == REFUSAL or any(bare(value) in text for text in texts), (sample.seed, task)
+
+
+def test_what_is_refused_is_not_printed_under_that_name(samples: list[Sample]) -> None:
+    """A document that prints a field's label is never asked for it as one that it lacks."""
+    for sample in samples:
+        if sample.kind == "pair":
+            continue
+        for key in ("iban", "phone", "due_date", "cashier", "birth_date", "change", "order_number"):
+            name = languages()["en"].data.get("names", {}).get(key, [key.replace("_", " ")])[0]
+            refused = any(t.kind == "unanswerable" and t.question and name in t.question for t in sample.tasks)
+            assert not (refused and key in sample.notes), (sample.seed, key)
+
+
+def test_a_fifth_is_unanswerable_and_every_kind_and_language_comes(samples: list[Sample]) -> None:
+    kinds = Counter(sample.kind for sample in samples)
+    assert len(kinds) == 9 and 0.18 < kinds["receipt"] / SEEDS < 0.33
+    tasks = [task for sample in samples for task in sample.tasks]
+    assert 0.14 < sum(not task.answerable for task in tasks) / len(tasks) < 0.22
+    assert 0.35 < sum(sample.language == "en" for sample in samples) / SEEDS < 0.65
+    assert len({sample.language for sample in samples}) >= 8
+
+
+def test_nothing_held_out_is_trained_on(faces: Faces, samples: list[Sample], unseen: list[Sample]) -> None:
+    def used(made: list[Sample]) -> set[Face]:
+        return {line.face for s in made for pages in s.documents for page in pages for line in page.lines}
+
+    assert not used(samples) & used(unseen)
+    assert not {sample.language for sample in samples} & set(HELD_OUT)
+    assert {sample.language for sample in unseen} >= set(HELD_OUT)
+    layouts = {(s.kind, s.layout) for s in samples if s.kind not in ("pair", "identity")}
+    assert not layouts & {(s.kind, s.layout) for s in unseen}
+    for lang in languages().values():
+        for options in (*lang.data["labels"].values(), *lang.data["asks"].values()):
+            assert len(options) < 3 or not set(kept(options, True)) & set(kept(options, False))
+        for words in (lang.data["items"], lang.data["trades"], *lang.names.values()):
+            assert not set(part(words, True)) & set(part(words, False)) and part(words, True)
+
+
+def test_languages_say_the_same_things() -> None:
+    english = languages()["en"].data
+    for lang in languages().values():
+        for section in ("labels", "titles", "asks", "prose"):
+            assert set(lang.data[section]) == set(english[section]), (lang.code, section)
+
+
+def test_a_page_is_drawn_where_its_lines_stand(faces: Faces, samples: list[Sample]) -> None:
+    page = next(sample for sample in samples if sample.kind == "receipt").documents[0][0]
+    for scan in (False, True):
+        pixels = draw(page, random.Random(1), scan=scan)
+        assert pixels.shape == (page.height, page.width, 3) and pixels.dtype == np.uint8
+    clean = draw(page, random.Random(1))
+    paper = int(np.median(clean))
+    for line in page.lines:
+        left, top, right, bottom = (round(edge) for edge in line.box)
+        assert clean[top:bottom, left:right].min() < paper - 100, line.text
