@@ -29,7 +29,7 @@ class Listening:
         """Read sentences and calls without end."""
         while True:
             seed = rng.randrange(1 << 30)
-            if not self._calls or rng.random() < _READ:
+            if not self._calls or (self._recordings.reads and rng.random() < _READ):
                 window = self._recordings.reading(seed)
                 heard = heard_of([window], [0.0], rng)
                 yield [heard], (Task("hear", rng.choice(READ_ALOUD), None, heard.speech.text),)

@@ -69,6 +69,11 @@ class Recordings:
         return tuple(self._calls)
 
     @property
+    def reads(self) -> bool:
+        """Whether there are sentences for `reading`."""
+        return bool(self._read)
+
+    @property
     def voices(self) -> frozenset[str]:
         """Every voice, blends included."""
         return frozenset(entry["voice"] for entries in (self._read, *self._calls.values()) for entry in entries)
