@@ -51,6 +51,7 @@ class Run:
     loaders: int
     conditions: Conditions
     resume: Path | None = None
+    validated: int = 512
     started: float = field(default_factory=time.time)
 
     def say(self, **values: Any) -> None:
@@ -79,7 +80,7 @@ def train(run: Run, stages: list[Stage]) -> None:
         if run.rank == 0:
             torch.save({n: p.detach() for n, p in model.named_parameters() if p.requires_grad}, run.out / "state.pt")
         if run.held:
-            validate(run, stage, model)
+            validate(run, stage, model, run.validated)
     if run.world > 1:
         distributed.barrier()
 
@@ -219,7 +220,7 @@ class _Meter:
 
 
 @torch.inference_mode()
-def validate(run: Run, stage: Stage, model: Hybrid, count: int = 512) -> None:
+def validate(run: Run, stage: Stage, model: Hybrid, count: int) -> None:
     """For every mode and rate, by kind: how many answers would be written exactly, greedily and unconstrained, and the
     mean loss of their tokens. An answer whose every token is the likeliest after the right ones before it is that."""
     assert run.held is not None
@@ -296,6 +297,7 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
         arguments.loaders,
         conditions,
         arguments.resume,
+        arguments.validated,
     )
     train(run, stages)
 
@@ -306,6 +308,7 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--corpus", type=Path, required=True, help="what perceive wrote")
     parser.add_argument("--held", type=Path, help="the same of held-out samples, for validation")
+    parser.add_argument("--validated", type=int, default=512, help="how many of them")
     parser.add_argument("--speech", type=Path, help="what speech.synthesise wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--devices", nargs="+", default=["cpu"])
