@@ -1,4 +1,4 @@
-"""Replicas that die or are replaced cost nobody an answer, and a run beside the endpoint shares its decoder."""
+"""Replicas that die or are replaced cost nobody an answer."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.tables import read_table
-from tests.serving.conftest import ROOT, Endpoint, until
-from tests.serving.site import file_part, image_part, pdf, receipt
+from tests.serving.conftest import Endpoint, until
+from tests.serving.site import image_part
 
 Ask = Callable[[], tuple[int, Any, Any]]
 
@@ -117,39 +112,3 @@ def test_a_rolling_restart_loses_nothing(endpoint: Endpoint) -> None:
         assert held.result()[0] == 200 and answers > 0
     [after] = endpoint.processes("endpoint:gateway")
     assert after.pid != before.pid and endpoint.chat(max_tokens=2)[0] == 200
-
-
-@pytest.mark.full
-def test_a_run_beside_it_shares_the_decoder(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Two CPUs are enough for both."""
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "receipt.png").write_bytes(receipt())
-    (tmp_path / "in" / "report.pdf").write_bytes(pdf())
-
-    def read() -> float:
-        lines = endpoint.call("/metrics")[1].splitlines()
-        found = [line for line in lines if line.startswith('interlace_decoder{figure="prompt_tokens"')]
-        return sum(float(line.split()[1]) for line in found)
-
-    assert endpoint.chat(max_tokens=2)[0] == 200
-    before, decoders = read(), {p.pid for p in endpoint.processes("ServeReplica:decoder")}
-    command = [sys.executable, "-m", "pipelines.cli", "run", "in", "--out", "lake", "--prompt", "What is the total?"]
-    command += [part for name, value in endpoint.decoder.items() for part in ("--set", f"{name}={value}")]
-    environment = os.environ | {"RAY_ADDRESS": endpoint.ray, "PYTHONPATH": str(ROOT)}
-    run = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
-    )
-    answered = 0
-    while run.poll() is None:
-        assert endpoint.chat(f"meanwhile {answered}", max_tokens=2)[0] == 200
-        answered += 1
-        time.sleep(0.2)
-    assert run.stdout is not None
-    assert run.returncode == 0 and answered > 3, run.stdout.read()
-    assert read() - before > 100 and {p.pid for p in endpoint.processes("ServeReplica:decoder")} == decoders
-    answers = read_table(str(tmp_path / "lake"), "answers").to_table(columns=["uri", "answer"]).to_pylist()
-    for name, part in (("receipt.png", image_part()), ("report.pdf", file_part(pdf(), "report.pdf"))):
-        asked = [{"type": "text", "text": "What is the total?"}, part]
-        _, body, _ = endpoint.chat(asked, max_tokens=64)
-        [found] = [row["answer"] for row in answers if row["uri"].endswith(name)]
-        assert body["choices"][0]["message"]["content"].strip() == found
