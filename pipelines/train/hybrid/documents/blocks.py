@@ -138,7 +138,8 @@ def _widths(
 
 
 def totals(draft: Draft, chosen: Sequence[Pair], style: Style, mode: str, *, last: Style | None = None) -> None:
-    """Sums under a table: at the right, across the page, or in two columns at the left. The last in ``last``."""
+    """Sums under a table: at the right, across the page, in two columns at the left, or label and sum in one run
+    (``inline``). The last one in ``last``."""
     sheet = draft.sheets[-1]
     left, right = float(sheet.margin), float(sheet.width - sheet.margin)
     wide = max(style.width(label) for _, label, _ in chosen)
@@ -148,6 +149,11 @@ def totals(draft: Draft, chosen: Sequence[Pair], style: Style, mode: str, *, las
         left = max(left, right - wide - sheet.inner * 0.28)
     for index, (key, label, rows) in enumerate(chosen):
         used = last if last and index == len(chosen) - 1 else style
+        if mode == "inline":
+            line = sheet.line(f"{label} {rows[0]}", used)
+            if key:
+                draft.note(key, rows, [line])
+            continue
         room = (right - left) * 0.62
         fitted = used.smaller(label, room)
         sheet.put(label, left, sheet.y, fitted)

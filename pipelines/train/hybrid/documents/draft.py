@@ -115,6 +115,12 @@ class Draft:
             case "birth_place":
                 return [rng.choice(words.part(lang.names["city"], held))]
             case "time":
+                if lang.code == "en" and rng.random() < 0.35:
+                    half, seconds = (
+                        rng.choice(("AM", "PM", " AM", " PM", "pm")),
+                        rng.choice(("", f":{rng.randint(0, 59):02}")),
+                    )
+                    return [f"{rng.randint(1, 12):02}:{rng.randint(0, 59):02}{seconds}{half}"]
                 return [
                     f"{rng.randint(7, 21):02}:{rng.randint(0, 59):02}"
                     + rng.choice(("", "", f":{rng.randint(0, 59):02}"))

@@ -49,7 +49,7 @@ def basket(draft: Draft, count: int, *, shop: bool = False, cents: bool = True, 
         name, mark = words.item(rng, draft.lang, draft.held_out), words.code(rng, pattern)
         if shop and short:
             name = _cut(rng, name)
-        if name.lower() in named or mark in codes:
+        if mark in codes or any(name.lower() in other or other in name.lower() for other in named):
             continue
         named.add(name.lower())
         codes.add(mark)

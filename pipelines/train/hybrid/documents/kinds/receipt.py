@@ -29,7 +29,7 @@ def build(draft: Draft) -> None:
     details_first = rng.random() < 0.85
     _head(draft, sheet, style, top, capitals, local)
     if details_first:
-        _details(draft, sheet, style)
+        _details(draft, sheet, style, capitals)
     if local and rng.random() < 0.15:
         malaysia.customer(draft, sheet, style, capitals)
     _separator(draft, sheet, style)
@@ -38,7 +38,7 @@ def build(draft: Draft) -> None:
     sums(draft, sheet, style, goods, capitals)
     if not details_first:
         _separator(draft, sheet, style)
-        _details(draft, sheet, style)
+        _details(draft, sheet, style, capitals)
     if rng.random() < 0.8:
         sheet.y += style.size * 0.6
         for text in rng.sample(draft.lang.data["thanks"], rng.randint(1, 2)):
@@ -74,8 +74,9 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, 
             round(style.size * rng.uniform(1.1, 1.5)),
         )
     )
-    if rng.random() < 0.12:
-        sheet.line(words.code(rng, "99999999"), style, align)
+    if rng.random() < 0.15:  # a till's number or what somebody wrote on top
+        above = words.code(rng, "99999999") if rng.random() < 0.6 else words.made_up(rng, draft.held_out, 2)
+        sheet.line(above, style, align)
     joined = registration and rng.random() < 0.4 and registration.startswith("(")
     lines = _flow(sheet, f"{name} {registration}" if joined else name, big, align)
     draft.note("company", name, lines)
@@ -98,7 +99,7 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, 
         sheet.line(title, big if rng.random() < 0.3 else style, align if rng.random() < 0.3 else "center")
 
 
-def _details(draft: Draft, sheet: Sheet, style: Style) -> None:
+def _details(draft: Draft, sheet: Sheet, style: Style, capitals: bool) -> None:
     """Number, date, time, cashier: one a row, or two at the ends of a row."""
     rng = draft.rng
     keys = ["date"] + [
@@ -121,11 +122,14 @@ def _details(draft: Draft, sheet: Sheet, style: Style) -> None:
     texts: list[tuple[str, str, str]] = []
     for key in keys:
         value = draft.value(key)[0]
+        value = value.upper() if capitals else value
         bare = key == "date" and rng.random() < 0.3
         extra = f" {draft.value('time')[0]}" if key == "date" and joined else ""
         if key == "date" and joined:
             draft.note("time", extra.strip(), [len(sheet.lines)])
-        texts.append((key, value, value + extra if bare else f"{draft.label(key)}{mark} {value}{extra}"))
+        texts.append(
+            (key, value, value + extra if bare else f"{_cased(draft.label(key), capitals)}{mark} {value}{extra}")
+        )
     if mode == "columns":
         plain = [(key, draft.label(key), [value]) for key, value, _ in texts]
         draft.facts = [fact for fact in draft.facts if fact.key != "time" or not joined]
@@ -143,6 +147,10 @@ def _details(draft: Draft, sheet: Sheet, style: Style) -> None:
             continue
         _place(draft, key, value, sheet.line(text, style))
         index += 1
+
+
+def _cased(text: str, capitals: bool) -> str:
+    return text.upper() if capitals else text
 
 
 def _place(draft: Draft, key: str, value: str, line: int) -> None:

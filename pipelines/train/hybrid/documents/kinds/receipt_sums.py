@@ -38,7 +38,7 @@ def sums(draft: Draft, sheet: Sheet, style: Style, goods: Basket, capitals: bool
         rows.append(pair("rounding", goods.rounding))
     draft.amounts["total"] = goods.total
     rows.append(pair("total", goods.total))
-    mode = draft.choose("across", "right", "left", "right-late").removesuffix("-late")
+    mode = draft.choose("across", "across", "right", "left", "inline", "right-late").removesuffix("-late")
     blocks.totals(
         draft, rows, style, mode, last=Style(style.face, round(style.size * rng.choice((1.0, 1.0, 1.2, 1.4))))
     )

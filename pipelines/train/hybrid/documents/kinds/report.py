@@ -18,6 +18,7 @@ def build(draft: Draft) -> None:
     style = Style(draft.face("serif", "sans").face, size)
     title = Style(draft.face("sans", "serif", "display").face, round(size * rng.uniform(1.5, 2.3)))
     heading = Style(title.face, round(size * 1.2))
+    long = rng.random() < 0.08  # longer than a prompt holds
     pages = 2 if rng.random() < 0.35 else 1
     align = draft.choose("left", "center", "right")
     sheet.line(draft.title("report"), title, align)
@@ -38,8 +39,8 @@ def build(draft: Draft) -> None:
         sheet.y += size * 0.8
         mark = {"plain": "", "numbered": f"{index + 1}. ", "lettered": f"{'ABCDEFG'[index]}) "}[numbered]
         sheet.line(mark + text, heading)
-        for _ in range(rng.randint(1, 2)):
-            texts = sentences(rng, lang, draft.held_out, rng.randint(1, 4))
+        for _ in range(rng.randint(3, 4) if long else rng.randint(1, 2)):
+            texts = sentences(rng, lang, draft.held_out, rng.randint(4, 6) if long else rng.randint(1, 4))
             sheet.paragraph(joined(lang, texts), style)
             sheet.y += size * 0.3
         if index == table_after:

@@ -39,7 +39,7 @@ def build(draft: Draft) -> None:
 
 def _goods(draft: Draft, style: Style, ruled: str, content: str) -> None:
     rng = draft.rng
-    goods = basket(draft, rng.randint(3, 14), cents=False)
+    goods = basket(draft, rng.randint(25, 45) if rng.random() < 0.05 else rng.randint(3, 14), cents=False)
     keys = ["description", "unit_price"]
     if content != "prices-short":
         keys = ["item_number", "description", "unit_price"] if rng.random() < 0.6 else keys
