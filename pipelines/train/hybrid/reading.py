@@ -69,6 +69,8 @@ def lines(
     scrambled = rng.random() < 0.5 if random_words is None else random_words
     language = "en" if scrambled else rng.choices(list(_LANGUAGES), list(_LANGUAGES.values()))[0]
     script = _SCRIPTS.get(language, "Latn")
+    if not faces.of(_LETTERS[script], STYLES, held_out=held_out):
+        language, script = "en", "Latn"  # no held-out face may be at hand for Chinese or Japanese
     face = faces.pick(rng, _LETTERS[script], (rng.choice(STYLES),), held_out=held_out)
     size = rng.randint(18, 44)
     width, height = 1240, 1754

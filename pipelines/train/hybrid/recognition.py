@@ -17,8 +17,9 @@ from encoders.ocr.networks import ALL, STEP, WESTERN, western_symbols
 from encoders.ocr.networks_torch import alphabet_of, fuse_batch_norms
 
 WIDTHS = (96, 160, 256, 384, 512, 704, 960, 1280, 1760, 2400, 3200)
-"""Lines are padded to the next of these: a GPU plans anew for every shape that it has not seen."""
-_PIXELS = 48_000  # of width in one batch
+"""Lines are padded to the next of these, and batches of each to one length: a GPU plans anew, for seconds, for every
+shape that it has not seen."""
+_PIXELS = 24_000  # of width in one batch
 
 Group = tuple[NDArray[np.uint8], str]
 Answers = tuple[NDArray[np.int32], NDArray[np.float16], NDArray[np.float16]]
@@ -35,16 +36,17 @@ class Recognised:
 
 
 def packed(images: Sequence[NDArray[np.uint8]], alphabets: Sequence[str]) -> tuple[list[Group], list[list[int]]]:
-    """Lines [48, w] in groups [n, 48, W] of one width and alphabet, and which lines are in each."""
+    """Lines [48, w] in groups [n, 48, W] of one width and alphabet, and which lines are the first of each."""
     buckets: dict[tuple[str, int], list[int]] = {}
     for index, (image, alphabet) in enumerate(zip(images, alphabets)):
         width = next(width for width in WIDTHS if image.shape[1] <= width)
         buckets.setdefault((alphabet, width), []).append(index)
     groups, places = [], []
     for (alphabet, width), indices in sorted(buckets.items()):
-        for start in range(0, len(indices), max(1, _PIXELS // width)):
-            chosen = indices[start : start + max(1, _PIXELS // width)]
-            batch = np.zeros((len(chosen), HEIGHT, width), np.uint8)
+        size = _PIXELS // width
+        for start in range(0, len(indices), size):
+            chosen = indices[start : start + size]
+            batch = np.zeros((size, HEIGHT, width), np.uint8)
             for row, index in zip(batch, chosen):
                 row[:, : images[index].shape[1]] = images[index]
                 row[:, images[index].shape[1] :] = 127  # the grey that the network was trained with
