@@ -5,9 +5,10 @@ from __future__ import annotations
 import lzma
 import re
 import zlib
-from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+
+from pipelines.train.hybrid.speech.texts import held_word
 
 TEXTS = Path(".train/texts")
 """Where `fetch_texts` left sentences; without them prose is made from the few patterns of a language's file."""
@@ -24,18 +25,17 @@ def _all(language: str, folder: Path) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def vocabulary(held_out: bool, folder: Path = TEXTS) -> tuple[str, ...]:
-    """Words of the texts in Latin letters. The held-out ones are a fifth of those that occur once or twice in all: no
-    training sentence has one of them. Empty without texts."""
-    counts = Counter(word for language in LATIN for line in _all(language, folder) for word in _WORD.findall(line))
-    words = sorted(counts)
-    return tuple(word for word in words if (counts[word] <= 2 and zlib.crc32(word.encode()) % 5 == 0) == held_out)
+    """Words of the texts in Latin letters; apart those that speech keeps from training too. Empty without texts."""
+    words = {word for language in LATIN for line in _all(language, folder) for word in _WORD.findall(line)}
+    return tuple(word for word in sorted(words) if held_word(word) == held_out)
 
 
 @lru_cache(maxsize=64)
 def collected(language: str, held_out: bool, folder: Path = TEXTS) -> tuple[str, ...]:
-    """The fetched sentences of a language: the held-out tenth, or those of the others without held-out words."""
-    lines = [line for line in _all(language, folder) if (zlib.crc32(line.encode()) % 10 == 9) == held_out]
-    if held_out:
-        return tuple(lines)
+    """The fetched sentences of a language: those with a held-out word (of Chinese and Japanese every tenth), or the
+    others."""
+    lines = _all(language, folder)
+    if language not in LATIN:
+        return tuple(line for line in lines if (zlib.crc32(line.encode()) % 10 == 9) == held_out)
     unknown = set(vocabulary(True, folder))
-    return tuple(line for line in lines if unknown.isdisjoint(_WORD.findall(line)))
+    return tuple(line for line in lines if unknown.isdisjoint(_WORD.findall(line)) != held_out)
