@@ -35,6 +35,10 @@ class ClusterConfig(BaseModel):
     gpu_share: float = Field(
         1.0, gt=0, le=1, description="share of every GPU that a run may fill; the rest is for an endpoint beside it"
     )
+    wait_gpus: int = Field(0, ge=0, description="GPUs of a joined cluster without which a run is not planned")
+    wait_seconds: float = Field(
+        600.0, ge=0, description="how long a joined cluster that has no worker, or too few GPUs, may take to start some"
+    )
 
     @field_validator("labels")
     @classmethod

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ _ENVIRONMENT = {
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
 
 ASKING_SECONDS = 30.0  # that nodes have to tell what cards they have
+_SENT = ("INTERLACE_MIRROR",)  # variables of the driver that workers of a joined cluster get as well
 
 
 def available_cpus() -> int:
@@ -66,8 +68,11 @@ def _gpus_named(visible: str) -> int:
 
 
 @contextmanager
-def ray_session(config: ClusterConfig) -> Iterator[Resources]:
-    """Join or start Ray; yields what it has. What this started it stops, what it joined it leaves running."""
+def ray_session(config: ClusterConfig, note: Callable[[str], None] = lambda text: None) -> Iterator[Resources]:
+    """Join or start Ray; yields what it has. What this started it stops, what it joined it leaves running.
+
+    ``note`` is told when a cluster that was joined has to start nodes first.
+    """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     import ray
 
@@ -82,7 +87,8 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
         code = code_to_send(Path(__file__).resolve().parent.parent)
         try:
             with _native_stderr_to_null():
-                ray.init(address=address, runtime_env={**code, "env_vars": WORKER_ENVIRONMENT}, **common)
+                sent = WORKER_ENVIRONMENT | {name: os.environ[name] for name in _SENT if name in os.environ}
+                ray.init(address=address, runtime_env={**code, "env_vars": sent}, **common)
         except ConnectionError as error:
             message = f"no Ray cluster answers at RAY_ADDRESS={address}: "
             message += "start it, unset RAY_ADDRESS to run locally, or name its token in RAY_AUTH_TOKEN"
@@ -101,7 +107,7 @@ def ray_session(config: ClusterConfig) -> Iterator[Resources]:
                 **common,
             )
     try:
-        yield cluster_resources()
+        yield _awaited_resources(config, note) if address else cluster_resources()
     finally:
         ray.shutdown()
 
@@ -202,4 +208,33 @@ def _cards_of(nodes: set[str]) -> dict[str, float | None]:
     for reference in answered:
         with suppress(ray.exceptions.RayError):
             found[asked[reference]] = ray.get(reference)
+    return found
+
+
+def _awaited_resources(config: ClusterConfig, note: Callable[[str], None]) -> Resources:
+    """What a joined cluster has, once it has anything for encoders. An idle one may have given back all its workers:
+    the autoscaler is asked for the first, the pools ask for more. Raises InterlaceError for GPUs that do not come."""
+    import ray
+    from ray.autoscaler.sdk import request_resources
+
+    def there() -> bool:
+        total = ray.cluster_resources()
+        return bool(total.get("CPU")) and total.get("GPU", 0) >= config.wait_gpus
+
+    if not there():
+        wanted = f"{config.wait_gpus} GPUs" if config.wait_gpus else "a worker"
+        note(f"waiting up to {config.wait_seconds:g} s (cluster.wait_seconds) for the cluster to start {wanted}")
+        end = time.monotonic() + config.wait_seconds
+        request_resources(bundles=[{"GPU": 1}] * config.wait_gpus or [{"CPU": 1}])
+        try:
+            while not there() and time.monotonic() < end:
+                time.sleep(0.5)
+        finally:
+            request_resources(bundles=[])
+    found = cluster_resources()
+    if found.gpus < config.wait_gpus:
+        raise InterlaceError(
+            f"the cluster has {found.gpus:g} of {config.wait_gpus} GPUs (cluster.wait_gpus) after "
+            f"{config.wait_seconds:g} s; see what its autoscaler says, or ask for fewer"
+        )
     return found

@@ -1,4 +1,4 @@
-"""`interlace models`: pull, list and verify checkpoints."""
+"""`interlace models`: pull, list, verify and push checkpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipelines.consoles import stderr, stdout
 
-app = typer.Typer(help="Checkpoints: pull, list and verify.", no_args_is_help=True)
+app = typer.Typer(help="Checkpoints: pull, list, verify and push.", no_args_is_help=True)
 Names = Annotated[list[str] | None, typer.Argument(help="role or role:variant; all defaults when none is given")]
 
 
@@ -69,3 +69,24 @@ def verify(names: Names = None) -> None:
         if row.status == "damaged":
             console.print(f"         {row.advice}", soft_wrap=True)
     raise typer.Exit(1 if any(row.status == "damaged" for row in rows) else 0)
+
+
+@app.command(epilog="Example: interlace models push s3://models/interlace")
+def push(
+    mirror: Annotated[str, typer.Argument(help="s3://bucket/prefix that nodes will name in INTERLACE_MIRROR")],
+    names: Names = None,
+) -> None:
+    """Copy checkpoints into an object store, from which nodes with INTERLACE_MIRROR pull them; hashes checked there."""
+    from encoders.checkpoints.lock import load_lock
+    from encoders.checkpoints.mirror import push as push_checkpoint
+    from encoders.checkpoints.pull import pull as pull_checkpoints
+    from encoders.checkpoints.pull import split_name
+
+    lock = load_lock()
+    wanted = names or list(lock.checkpoints)
+    for name, folder in zip(wanted, pull_checkpoints(wanted), strict=True):
+        role, variant = split_name(name, lock)
+        chosen = lock.checkpoints[role].variants[variant]
+        if not chosen.shipped:  # what is shipped lies beside the code on every node
+            copied = push_checkpoint(mirror, folder, chosen)
+            stdout().print(f"{'copied' if copied else 'there':<8} {role}:{variant}  {folder.name}", soft_wrap=True)

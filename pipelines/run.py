@@ -390,7 +390,7 @@ class Run:
         """Start or join Ray, once, until the run ends."""
         if self._resources is None:
             self.progress.note("joining the Ray cluster" if joins_a_cluster() else "starting Ray")
-            self._resources = self._held.enter_context(ray_session(self.settings.cluster))
+            self._resources = self._held.enter_context(ray_session(self.settings.cluster, self.progress.note))
             self._stop.listen()
         return self._resources
 

@@ -22,7 +22,8 @@ from encoders.failures import InterlaceError
 from encoders.registry import ENCODERS
 
 ENVIRONMENT_PREFIX = "INTERLACE_"
-_NOT_SETTINGS = {"INTERLACE_HOME", "INTERLACE_FAULTS"}  # of encoders.checkpoints and encoders.fault_points
+# Of encoders.checkpoints and encoders.fault_points.
+_NOT_SETTINGS = {"INTERLACE_HOME", "INTERLACE_MIRROR", "INTERLACE_FAULTS"}
 
 
 class UsageError(InterlaceError):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from encoders.checkpoints.errors import CheckpointError
-from encoders.checkpoints.home import checkpoints_folder, exclusive, publish
+from encoders.checkpoints.errors import CheckpointError, HashMismatch
+from encoders.checkpoints.home import checkpoints_folder, exclusive, file_sha256, publish
 
 _RECORD = ".listing.json"  # hidden: not part of a folder's digest
 
@@ -58,7 +58,8 @@ def _folder(ref: str, objects: list[_Object], home: Path | None) -> Path:
     return checkpoints_folder(home) / f"s3-{name}-{_digest(objects)[:12]}"
 
 
-def _client() -> Any:
+def client() -> Any:
+    """An S3 client for checkpoints."""
     import boto3
     from botocore.config import Config
 
@@ -68,7 +69,8 @@ def _client() -> Any:
     return boto3.client("s3", config=Config(s3=path_style))
 
 
-def _split(ref: str) -> tuple[str, str]:
+def split(ref: str) -> tuple[str, str]:
+    """The bucket of s3://bucket/prefix, and the prefix with a slash at its end. Raises `CheckpointError`."""
     name, _, prefix = ref.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
     if not name or not prefix:
@@ -80,10 +82,10 @@ def _listing(ref: str) -> list[_Object]:
     """The objects below the prefix by path. Raises `CheckpointError` for an unreachable or empty prefix."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    name, prefix = _split(ref)
+    name, prefix = split(ref)
     objects = []
     try:
-        for page in _client().get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix):
+        for page in client().get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix):
             for entry in page.get("Contents", []):
                 path = entry["Key"].removeprefix(prefix)
                 if not path or path.endswith("/"):
@@ -104,19 +106,34 @@ def _listing(ref: str) -> list[_Object]:
 def _download(ref: str, objects: list[_Object], folder: Path) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    name, _ = _split(ref)
-    client = _client()
+    name, _ = split(ref)
+    store = client()
     try:
         for item in objects:
             target = folder / item.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            client.download_file(name, item.key, str(target))
+            store.download_file(name, item.key, str(target))
     except (BotoCoreError, ClientError) as error:
         raise CheckpointError(f"The checkpoint {ref} could not be downloaded: {error}.") from error
+    _check_sums(ref, folder)
     if _listing(ref) != objects:
         raise CheckpointError(f"{ref} was changed while it was downloaded; run again once the upload has ended.")
     record = {"ref": ref.rstrip("/"), "digest": _digest(objects)}
     (folder / _RECORD).write_text(json.dumps(record), encoding="utf-8")
+
+
+def _check_sums(ref: str, folder: Path) -> None:
+    """Compare the files with SHA256SUMS, as `sha256sum` writes it, when the prefix has one."""
+    sums = folder / "SHA256SUMS"
+    if not sums.is_file():
+        return
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        expected, _, path = line.partition(" ")
+        file = folder / path.strip().removeprefix("*").removeprefix("./")
+        found = file_sha256(file) if file.is_file() else "missing"
+        if found != expected:
+            advice = "Upload the file again, or SHA256SUMS when the file is right."
+            raise HashMismatch(f"{ref.rstrip('/')}/{file.relative_to(folder)}", expected, found, advice)
 
 
 def _newest(ref: str, home: Path | None) -> Path:

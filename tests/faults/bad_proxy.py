@@ -28,6 +28,7 @@ class BadProxy(ThreadingHTTPServer):
         self.target = urlsplit(endpoint).netloc
         self.mode, self.every = mode, every
         self.requests = self.injected = 0
+        self.asked: list[tuple[str, str, str]] = []  # method, path and range of every request
         self._lock = threading.Lock()
 
     @property
@@ -54,6 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self._body()
+        self.server.asked.append((self.command, self.path.partition("?")[0], self.headers.get("Range", "")))
         mode = self.server.chosen()
         if mode in REFUSALS:
             self._refuse(*REFUSALS[mode])

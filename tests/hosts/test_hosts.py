@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,13 @@ def undisturbed(hosts: RayHosts, source: str, fault_table: FaultTable) -> Rows:
     rows = lake_rows(run.out)
     assert rows["parts"].total() == FILES
     return rows
+
+
+def test_every_host_says_that_it_is_well_without_a_token(hosts: RayHosts) -> None:
+    """What the probes of the manifests ask for. On loopback one agent has the port for all."""
+    for host in list(hosts.network.hosts.values()) if hosts.network.real else [hosts.network.hosts["head"]]:
+        with urllib.request.urlopen(f"http://{host.address}:52365/api/healthz", timeout=10) as answer:
+            assert answer.status == 200 and b"success" in answer.read()
 
 
 def test_a_link_that_is_down_for_some_seconds_costs_only_them(
