@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import IterableDataset, get_worker_info
 
+from decoder.sequence import DecoderError
 from encoders.base import Perception
 from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
 from pipelines.train.hybrid.perceived import Perceived, load, stored
@@ -100,15 +101,28 @@ class Source(IterableDataset[Batch]):
             if heard is None:
                 return None
             inputs.insert(rng.randint(0, 1), heard)
-        return fitting(prompter.example(inputs, tasks, self._mode(rng), rate), stage.row_tokens)
+        return self._made(prompter, inputs, tasks, rng, rate)
+
+    def _made(
+        self,
+        prompter: Prompter,
+        inputs: Sequence[Perception | Heard],
+        tasks: Sequence[Task],
+        rng: random.Random,
+        rate: int,
+    ) -> Example | None:
+        try:
+            example = prompter.example(inputs, tasks, self._mode(rng), rate)
+        except DecoderError:  # a schema so long that it leaves no room for the input
+            return None
+        return fitting(example, self._stage.row_tokens)
 
     def _recordings(self, prompter: Prompter, rng: random.Random, rate: int, listening: Listening) -> Iterator[Example]:
         for inputs, tasks in listening.alone(rng):
             picked = chosen(tasks, self._stage.tasks, rng)
-            if picked:
-                example = fitting(prompter.example(inputs, picked, self._mode(rng), rate), self._stage.row_tokens)
-                if example is not None:
-                    yield example
+            example = self._made(prompter, inputs, picked, rng, rate) if picked else None
+            if example is not None:
+                yield example
 
     def _mode(self, rng: random.Random) -> str:
         return rng.choices(list(self._stage.modes), list(self._stage.modes.values()))[0]

@@ -114,7 +114,7 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
         num_workers=run.loaders,
         collate_fn=collate,
         prefetch_factor=3 if run.loaders else None,
-        multiprocessing_context="spawn" if run.loaders else None,
+        multiprocessing_context="fork" if run.loaders else None,  # they touch no device, and start at once
     )
     batches: Iterator[Batch] = iter(loader)
     meter = _Meter()
