@@ -28,7 +28,9 @@ SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
     "receipts": receipts.run,
     "documents": documents.run,
     "reading": reading.run,
-    "speech": speech.run,
+    "aloud": speech.aloud,
+    "calls": speech.calls,
+    "pairs": speech.pairs,
     "calibration": sureness.run,
     "speed": speed.run,
 }

@@ -39,7 +39,7 @@ GOALS = {
     "reading: random, 8 steps a token": Goal(at_most=0.08),
     "reading: prose, 16 steps a token": Goal(at_most=0.03),
     "reading: prose, 16 steps a token: soft / text tokens": Goal(at_most=0.55),  # "about half"
-    "speech: words": Goal(at_most=0.15),
-    "pairs: compare": Goal(at_least=0.8),
-    "pairs: merge": Goal(at_least=0.8),
+    "aloud: words, voices A, 0.5 s a token": Goal(at_most=0.15),
+    "aloud: words, voices B, 0.5 s a token": Goal(at_most=0.15),
+    "pairs: needs both signals": Goal(at_least=0.8),
 }

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import jsonschema
-
 from benchmarks.hybrid.agreement import refused, same_text
 from benchmarks.hybrid.asking import Asked
 from benchmarks.hybrid.outcomes import Measure, Outcome
@@ -17,6 +15,8 @@ from decoder.answer import Answer
 from pipelines.train.hybrid.samples import Task
 
 Leaves = dict[str, Any]
+MERGING = ("pairs",)
+"""Sections whose comparisons and merges are between two inputs."""
 
 
 def asked_of(
@@ -35,8 +35,11 @@ def judge_task(section: str, task: Task, unit: str, tags: Mapping[str, str], ans
     if not task.answerable:
         refusal = not answer.failures and refused(answer.text)
         return [Outcome(f"{section}: refused", Measure.RATE, float(refusal), unit, tags=tags)]
-    right = not answer.failures and same_text(answer.text, task.answer, task.accepted)
-    return [Outcome(f"{section}: {task.kind}", Measure.RATE, float(right), unit, tags=tags)]
+    right = float(not answer.failures and same_text(answer.text, task.answer, task.accepted))
+    found = [Outcome(f"{section}: {task.kind}", Measure.RATE, right, unit, tags=tags)]
+    if section in MERGING and task.kind in ("compare", "merge"):
+        found.append(Outcome(f"{section}: needs both signals", Measure.RATE, right, unit, tags=tags))
+    return found
 
 
 def _json(section: str, task: Task, unit: str, tags: Mapping[str, str], answer: Answer) -> Iterator[Outcome]:
@@ -54,6 +57,8 @@ def _json(section: str, task: Task, unit: str, tags: Mapping[str, str], answer: 
 
 def valid_json(text: str, schema: str) -> Any:
     """The value of a text that is JSON and follows the schema, else None."""
+    import jsonschema  # a machine that only times or reads need not have it
+
     try:
         value = json.loads(text)
         jsonschema.validate(value, json.loads(schema))

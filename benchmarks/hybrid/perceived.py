@@ -40,13 +40,15 @@ class Reader:
 
     def read(self, media: Iterable[tuple[str, bytes]], what: str) -> list[Input]:
         """Media (media type, bytes) as inputs, in order. Raises RuntimeError for one that cannot be read."""
-        found = []
+        found, fresh = [], 0
         for index, (media_type, data) in enumerate(media, 1):
             key = hashlib.sha256(data).hexdigest()[:24]
             file = self._folder / f"{key}.npz"
             if not file.exists():
                 _save(file, self._perceive(media_type, data, key))
-                print(f"  {what}: read {index}", file=sys.stderr, flush=True)
+                fresh += 1
+                if fresh % 10 == 1:
+                    print(f"  {what}: reading number {index}", file=sys.stderr, flush=True)
             found.append(Input(self._encoder.name, key, _load(file)))
         return found
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rapidfuzz.distance import Levenshtein
-
 from benchmarks.hybrid.asking import Asked
 from benchmarks.hybrid.drawn import read
 from benchmarks.hybrid.outcomes import Measure, Outcome
@@ -18,6 +16,7 @@ from benchmarks.hybrid.perceived import Input
 from benchmarks.hybrid.prompt_lengths import lengths
 from benchmarks.hybrid.setting import TEXTS, Setting
 from benchmarks.hybrid.table import ENCODER, Report
+from benchmarks.word_errors import edits
 from decoder.answer import Answer
 from encoders.results import DocumentResult
 from pipelines.train.hybrid.reading import lines
@@ -76,4 +75,4 @@ def _recognised(row: str, sample: Sample, item: Input) -> Outcome:
 def error(row: str, text: str, truth: str, unit: str, tags: dict[str, str]) -> Outcome:
     """Characters that are wrong."""
     given, wanted = " ".join(text.split()), " ".join(truth.split())
-    return Outcome(row, Measure.ERROR, Levenshtein.distance(given, wanted), unit, of=len(wanted), tags=tags)
+    return Outcome(row, Measure.ERROR, edits(wanted, given), unit, of=len(wanted), tags=tags)

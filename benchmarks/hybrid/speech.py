@@ -22,22 +22,49 @@ from encoders.results import Speech
 from pipelines.train.hybrid.samples import READ_ALOUD, Sample
 from pipelines.train.hybrid.speech.evaluation import evaluation_calls, evaluation_pairs, evaluation_recordings
 
-SECTION, SPEECH = "speech", "speech_to_text"
+TASK = "speech_to_text"
 FRAMES = 50  # of features a second
 WINDOWS, CALLS, PAIRS = 10, 20, 20  # windows of each fold
 FOLDS = ("A", "B")
 LONGEST = 250  # tokens of half a minute of speech
 
 
-def run(setting: Setting, report: Report) -> None:
-    """Read aloud, then ask about calls and pairs. Raises FileNotFoundError when nothing was synthesised."""
-    _aloud(setting, report)
-    calls = evaluation_calls(setting.speech_folder)[: setting.count(CALLS)]
-    pairs = evaluation_pairs(setting.speech_folder, setting.fonts)[: setting.count(PAIRS)]
-    asked = [*_asked("calls", calls, setting), *_asked("pairs", pairs, setting)]
+def aloud(setting: Setting, report: Report) -> None:
+    """Have the first soft column write down what is read aloud, by both groups of voices."""
+    column = next((column.name for column in setting.panel.columns if column.mode == "soft"), None)
+    rates = setting.panel.softener.rates(TASK)
+    if column is None or not rates:
+        report.lines.append("aloud: left out, for speech_to_text has no adapter or soft is not among the modes")
+        return
+    for fold in FOLDS:
+        windows = evaluation_recordings(setting.speech_folder, fold)[: setting.count(WINDOWS)]
+        inputs = setting.speech.read((("audio/wav", path.read_bytes()) for _, path in windows), f"voices {fold}")
+        truths = [" ".join(turn.text for turn in turns) for turns, _ in windows]
+        for rate in rates:
+            row = f"aloud: words, voices {fold}, {rate / FRAMES:.2g} s a token"
+            asked = [_read_aloud(row, rate, *pair) for pair in zip(truths, inputs, strict=True)]
+            for reply in setting.panel.ask(asked, row, [column])[column]:
+                report.add(column, reply.outcomes)
+            report.add(column, lengths(setting, f"{row}: soft / text tokens", rate, inputs))
+            report.add(ENCODER, (_heard(row, *pair) for pair in zip(truths, inputs, strict=True)))
+    setting.speech.close()
+
+
+def calls(setting: Setting, report: Report) -> None:
+    """Ask about calls. Raises FileNotFoundError when none was synthesised, as the others do."""
+    _ask("calls", evaluation_calls(setting.speech_folder)[: setting.count(CALLS)], setting, report)
+
+
+def pairs(setting: Setting, report: Report) -> None:
+    """Ask about calls that belong to a page."""
+    _ask("pairs", evaluation_pairs(setting.speech_folder, setting.fonts)[: setting.count(PAIRS)], setting, report)
+
+
+def _ask(section: str, samples: Sequence[tuple[Sample, list[Path]]], setting: Setting, report: Report) -> None:
+    asked = list(_asked(section, samples, setting))
     setting.speech.close()
     setting.ocr.close()
-    for column, replies in setting.panel.ask(asked, "calls and pairs").items():
+    for column, replies in setting.panel.ask(asked, section).items():
         report.add(column, (outcome for reply in replies for outcome in reply.outcomes))
 
 
@@ -50,25 +77,6 @@ def _asked(section: str, samples: Sequence[tuple[Sample, list[Path]]], setting: 
         inputs = (recording, next(seen)) if len(paths) > 1 else (recording,)
         tags = {"kind": sample.kind, "language": sample.language}
         yield from asked_of(section, sample.tasks, inputs[::-1] if index % 2 else inputs, tags)
-
-
-def _aloud(setting: Setting, report: Report) -> None:
-    column = next((column.name for column in setting.panel.columns if column.mode == "soft"), None)
-    rates = setting.panel.softener.rates(SPEECH)
-    if column is None or not rates:
-        report.lines.append("speech read aloud: left out, for it has no adapter or soft is not among the modes")
-        return
-    for fold in FOLDS:
-        windows = evaluation_recordings(setting.speech_folder, fold)[: setting.count(WINDOWS)]
-        inputs = setting.speech.read((("audio/wav", path.read_bytes()) for _, path in windows), f"voices {fold}")
-        truths = [" ".join(turn.text for turn in turns) for turns, _ in windows]
-        for rate in rates:
-            row = f"{SECTION}: words, voices {fold}, {rate / FRAMES:.2g} s a token"
-            asked = [_read_aloud(row, rate, *pair) for pair in zip(truths, inputs, strict=True)]
-            for reply in setting.panel.ask(asked, row, [column])[column]:
-                report.add(column, reply.outcomes)
-            report.add(column, lengths(setting, f"{row}: soft / text tokens", rate, inputs))
-            report.add(ENCODER, (_heard(row, *pair) for pair in zip(truths, inputs, strict=True)))
 
 
 def _read_aloud(row: str, rate: int, truth: str, item: Input) -> Asked:
