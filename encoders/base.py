@@ -57,7 +57,7 @@ class Perception:
     failures: tuple[Failure, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     pages: tuple[Page, ...] = ()  # that were looked at, where the result is not of pages
-    networks: frozenset[str] = frozenset()  # of `Encoder.parameters` that it took, when not all of them
+    networks: frozenset[str] = frozenset()  # of `Encoder.parameters` that ran for it; none for a sound text layer
 
     @property
     def status(self) -> str:

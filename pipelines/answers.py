@@ -142,10 +142,10 @@ def answer_tables(
     question: Question,
     decoder: DecoderHandle,
     run_id: str,
-    without_soft: Callable[[int], None] = lambda count: None,
+    note: Callable[[str], None],
 ) -> Iterator[list[dict[str, Any]]]:
-    """Answer assets from what the tables hold, without opening any; yields rows of `answers` as they come, and tells
-    ``without_soft`` at the end how many were read as text because their soft tokens were not kept."""
+    """Answer assets from what the tables hold, without opening any; yields rows of `answers` as they come, and notes at
+    the end how many were read as text because their soft tokens were not kept."""
     asker = Asker(question, decoder, run_id)
     missing = 0
     assets = whole_assets(storage, uris, soft=question.config.mode != "text")
@@ -155,7 +155,10 @@ def answer_tables(
             batches = [window[start : start + BATCH_ASSETS] for start in range(0, len(window), BATCH_ASSETS)]
             yield from pool.map(asker.ask, batches)
     if missing:
-        without_soft(missing)
+        note(
+            f"{missing} assets were answered from their text alone: the tables hold no soft tokens of these adapters; "
+            "interlace run --keep-soft-tokens reads them again and stores them"
+        )
 
 
 def _lacks_soft(parts: Sequence[dict[str, Any]], adapters: Mapping[str, str]) -> bool:

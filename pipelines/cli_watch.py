@@ -21,7 +21,9 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="follow the run that works on OUT, until Ctrl-C")] = False,
     every: Every = 2.0,
 ) -> None:
-    """Print the ledger of OUT; exit 1 when it does not balance. With --watch, pools, queues and time left as well."""
+    """Print the ledger of OUT, and the networks that its newest run took; exit 1 when it does not balance.
+
+    With --watch, pools, queues and time left as well."""
     from pipelines.storage import Storage
 
     storage = Storage(out)
@@ -31,10 +33,13 @@ def status(
         follow(stdout(), storage, every, _until_a_signal())
         raise typer.Exit(0)
     from pipelines.ledger import read_ledger
-    from pipelines.summary import print_ledger
+    from pipelines.summary import print_ledger, print_networks
+    from pipelines.view import newest_figures, run_names
 
     ledger = read_ledger(storage)
     print_ledger(stdout(), ledger)
+    if (figures := newest_figures(storage, run_names(storage))) is not None:
+        print_networks(stdout(), figures)
     raise typer.Exit(0 if ledger.balanced else 1)
 
 

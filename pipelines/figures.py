@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import Any
@@ -40,6 +40,19 @@ class Spread:
 
 
 @dataclass(slots=True)
+class NetworkFigures:
+    """A network that some process of the run has loaded, and for how many parts (or answers) it ran."""
+
+    parameters: int
+    parts: int = 0
+
+    @property
+    def active(self) -> int:
+        """Parameters that were touched."""
+        return self.parameters if self.parts else 0
+
+
+@dataclass(slots=True)
 class PoolFigures:
     """One pool. Units are pages, or seconds of audio; ``pages`` and ``audio_seconds`` are what was really read."""
 
@@ -71,6 +84,7 @@ class RunFigures:
     verb: str
     started: float  # seconds since 1970
     pools: dict[str, PoolFigures] = field(default_factory=dict)
+    networks: dict[str, dict[str, NetworkFigures]] = field(default_factory=dict)  # by task (or decoder) and name
     answers: int = 0
     answers_expected: int = 0
     updated: float = 0.0  # when this was told last
@@ -89,7 +103,11 @@ class RunFigures:
         for pool in pools.values():
             for name in ("batch_seconds", "batch_fill"):
                 setattr(pool, name, Spread(**getattr(pool, name)))
-        return cls(**{**value, "pools": pools})
+        networks = {
+            task: {name: NetworkFigures(**network) for name, network in found.items()}
+            for task, found in value.get("networks", {}).items()
+        }
+        return cls(**{**value, "pools": pools, "networks": networks})
 
     def plan(self, work: Sequence[Work], plan: PoolPlan) -> None:
         """What is to be read, and by which pools."""
@@ -107,8 +125,9 @@ class RunFigures:
         with self._lock:
             calls = rows[0]["calls"] or ()
             units = sum(row["units"] for row in rows)
-            self.answers += sum(row["answered"] for row in rows)
+            self._answered(sum(row["answered"] for row in rows))
             for call in calls:
+                self._ran(call["task"], call["networks"] or ())
                 pool = self.pools[call["task"]]
                 pool.parts += len(rows)
                 pool.units += units
@@ -124,6 +143,26 @@ class RunFigures:
                     failures = self.pools[task].failures
                     failures[failure["category"]] = failures.get(failure["category"], 0) + 1
 
+    def answered(self, count: int) -> None:
+        """So many more answers were committed, of assets that had been read before."""
+        with self._lock:
+            self._answered(count)
+
+    def decoder_loaded(self, parameters: Mapping[str, int]) -> None:
+        """What a replica of the decoder says it has loaded, by checkpoint."""
+        with self._lock:
+            self._ran("decoder", [{"name": name, "parameters": n, "parts": 0} for name, n in parameters.items()])
+
+    def _answered(self, count: int) -> None:
+        self.answers += count
+        for network in self.networks.get("decoder", {}).values():
+            network.parts += count
+
+    def _ran(self, task: str, networks: Iterable[Mapping[str, Any]]) -> None:
+        for told in networks:
+            network = self.networks.setdefault(task, {}).setdefault(told["name"], NetworkFigures(told["parameters"]))
+            network.parts += told["parts"]
+
     def queues(self, seen: Mapping[str, Mapping[str, int]]) -> None:
         """What waits before the pools and what they have in hand, as `pipelines.queues` sees it."""
         with self._lock:
@@ -136,8 +175,13 @@ class RunFigures:
         """All of it as JSON, as of now."""
         with self._lock:
             pools = {task: asdict(pool) for task, pool in self.pools.items()}
+            networks = {task: {n: asdict(f) for n, f in found.items()} for task, found in self.networks.items()}
             names = ("run_id", "verb", "started", "answers", "answers_expected", "ended")
-            return {name: getattr(self, name) for name in names} | {"pools": pools, "updated": time.time()}
+            return {name: getattr(self, name) for name in names} | {
+                "pools": pools,
+                "networks": networks,
+                "updated": time.time(),
+            }
 
     @property
     def categories(self) -> dict[str, int]:

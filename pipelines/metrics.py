@@ -94,6 +94,15 @@ def _run(run: RunFigures) -> Iterator[Metric]:
             if found is not None:
                 gauge.add_metric([task], found)
         yield gauge
+    for name, text, number in (
+        ("interlace_network_parameters", "parameters of a network that the run has loaded", lambda n: n.parameters),
+        ("interlace_network_parameters_touched", "the same if it ran for anything, else 0", lambda n: n.active),
+    ):
+        gauge = GaugeMetricFamily(name, text, labels=["pool", "network"])
+        for task, networks in run.networks.items():
+            for network, figures in networks.items():
+                gauge.add_metric([task, network], number(figures))
+        yield gauge
     seconds = {task: pool.batch_seconds for task, pool in run.pools.items()}
     yield _histogram("interlace_pool_batch_seconds", "time of an actor over one batch, fetching included", seconds)
     fill = {task: pool.batch_fill for task, pool in run.pools.items()}

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.results import Page
+from pipelines.figures import NetworkFigures
 from pipelines.ledger import TERMS, read_ledger
 from pipelines.records import AssetRecord, read_records
 from pipelines.report_figures import read_throughput, read_work
@@ -25,6 +26,7 @@ from pipelines.runfiles import list_runs
 from pipelines.search_output import clock
 from pipelines.storage import Storage
 from pipelines.tables import read_rows
+from pipelines.view import newest_figures, run_names
 
 WAVE_POINTS = 400
 
@@ -76,6 +78,7 @@ def write_report(
             terms=TERMS,
             work=read_work(storage),
             throughput=read_throughput(storage),
+            networks=_networks(storage),
             assets=assets,
             left_out=left_out,
             limits=limits,
@@ -86,6 +89,13 @@ def write_report(
     target = Path(html).expanduser().absolute()
     Storage(str(target.parent)).write_bytes(str(target), data)
     return ReportSummary(target, len(data), len(assets), left_out)
+
+
+def _networks(storage: Storage) -> list[tuple[str, str, NetworkFigures]]:
+    """Network, pool and figures of the newest run."""
+    figures = newest_figures(storage, run_names(storage))
+    by_task = figures.networks.items() if figures is not None else ()
+    return [(name, task, network) for task, networks in by_task for name, network in networks.items()]
 
 
 def _choose(storage: Storage, most: int) -> tuple[dict[str, Any], list[str]]:

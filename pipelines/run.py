@@ -62,6 +62,7 @@ class Outcome:
     interrupted: bool
     nothing_new: bool
     seconds: float
+    figures: RunFigures | None = None  # None when there was nothing to do
 
 
 class Run:
@@ -120,7 +121,7 @@ class Run:
                 raise StorageError(f"{broken}; what was committed before is kept") from error
         ledger = read_ledger(self.storage)
         nothing_new = published is None and not interrupted
-        outcome = Outcome(files.run_id, ledger, interrupted, nothing_new, time.monotonic() - started)
+        outcome = Outcome(files.run_id, ledger, interrupted, nothing_new, time.monotonic() - started, self._figures)
         self.progress.ended(outcome)
         return outcome
 
@@ -174,9 +175,10 @@ class Run:
     def fingerprints(self) -> dict[str, str]:
         """Per modality, what shapes a perception in this run."""
         kept = self.adapters if self.settings.run.keep_soft_tokens else {}
-        plain = self.adapters and not kept  # features that nobody keeps do not shape what is stored
-        configs = {task: self.settings.encoder(task) for task in self.entries} if plain else self.configs
-        return perception_fingerprints(self.entries, configs, self.settings.run, kept)
+        bare = {
+            task: self.settings.encoder(task) for task in self.adapters.keys() - kept.keys()
+        }  # what nobody keeps shapes nothing
+        return perception_fingerprints(self.entries, {**self.configs, **bare}, self.settings.run, kept)
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
         """What tells this run from others: an unfinished run that was asked the same is resumed."""
@@ -328,15 +330,8 @@ class Run:
         from pipelines.stages import RunContext
 
         run = self.settings.run
-        return RunContext(
-            self.storage.out,
-            files.run_id,
-            attempt,
-            self.passwords,
-            run.stall_seconds,
-            self.adapters,
-            run.keep_soft_tokens,
-        )
+        seconds, keep = run.stall_seconds, run.keep_soft_tokens
+        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, seconds, self.adapters, keep)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""
@@ -361,22 +356,14 @@ class Run:
             return
         resources = self._ray()
         plan = self._planned([], resources, len(missing))
-        decoder = self._decoder(plan)
         figures = self._telling(files, (), plan)
+        decoder = self._decoder(plan)
         figures.answers_expected = figures.answers + len(missing)
         with self.progress.answering(len(missing)) as advance:
-            answered = answer_tables(self.storage, missing, self.question, decoder, files.run_id, self._without_soft)
-            for rows in answered:
+            for rows in answer_tables(self.storage, missing, self.question, decoder, files.run_id, self.progress.note):
                 files.commit(answer_files(rows))
-                figures.answers += len(rows)
+                figures.answered(len(rows))
                 advance(len(rows))
-
-    def _without_soft(self, assets: int) -> None:
-        """Say that a mode did not have what it asks for."""
-        self.progress.note(
-            f"{assets} assets were answered from their text alone: the tables hold no soft tokens of these adapters; "
-            "interlace run --keep-soft-tokens reads them again and stores them"
-        )
 
     def _telling(self, files: RunFiles, work: Sequence[Work], plan: PoolPlan) -> RunFigures:
         """What this attempt has done; from the first call on it is told to whoever watches."""
@@ -404,6 +391,8 @@ class Run:
             pool = plan.decoder
             share = DecoderResources(num_gpus=pool.num_gpus, labels=pool.labels) if pool else None
             self._decoder_lease = self._held.enter_context(ensure_decoder(self.settings.decoder, resources=share))
+            if self._figures is not None:
+                self._figures.decoder_loaded(self._decoder_lease.figures()["parameters"])
         return self._decoder_lease
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -96,9 +97,18 @@ class PerceiveStage:
         made = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
         made[0]["note"] = "; ".join(filter(None, [rows[0].get("note"), self._note(rows, strikes)])) or None
         busy = self._gpu.take() if self._gpu else None
-        call = {"task": self._entry.task, "seconds": time.perf_counter() - started, "gpu_busy": busy}
+        seconds = time.perf_counter() - started
+        call = {"task": self._entry.task, "seconds": seconds, "gpu_busy": busy, "networks": self._ran(done.values())}
         made[0]["calls"] = [*(rows[0].get("calls") or ()), call]
         return pack(made)
+
+    def _ran(self, perceptions: Iterable[Perception]) -> list[dict[str, Any]]:
+        """Every network that this actor has loaded, with how many of the parts it ran for."""
+        loaded = dict(self._encoder.parameters())
+        if self._adapter is not None:
+            loaded |= self._adapter.parameters()
+        parts = Counter(name for perception in perceptions for name in perception.networks)
+        return [{"name": name, "parameters": count, "parts": parts[name]} for name, count in loaded.items()]
 
     def _killer(self, row: dict[str, Any], strikes: Strikes) -> Failure:
         """Why a part is set aside: its worker died over it again and again, or stood still."""
@@ -216,7 +226,17 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-_CALLS = pa.list_(pa.struct({"task": pa.string(), "seconds": pa.float64(), "gpu_busy": pa.float64()}))
+_NETWORK = pa.struct({"name": pa.string(), "parameters": pa.int64(), "parts": pa.int32()})
+_CALLS = pa.list_(
+    pa.struct(
+        {
+            "task": pa.string(),
+            "seconds": pa.float64(),
+            "gpu_busy": pa.float64(),
+            "networks": pa.list_(_NETWORK),
+        }
+    )
+)
 
 STREAM = pa.schema(
     [

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.figures import RunFigures
 from pipelines.ledger import TERMS, Ledger
 from pipelines.storage import Storage
 from pipelines.tables import read_rows
@@ -25,6 +26,8 @@ def print_summary(console: Console, outcome: Outcome, out: str) -> None:
     if stages:
         named = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.most_common())
         console.print(f"seconds by stage, over all actors: {named}", soft_wrap=True)
+    if outcome.figures is not None:
+        print_networks(console, outcome.figures)
     state = "nothing new" if outcome.nothing_new else f"run {outcome.run_id}"
     console.print(f"{state}, {outcome.seconds:.1f} s; tables: {storage.out}/{{assets,parts,answers}}", soft_wrap=True)
     console.print("query them:", soft_wrap=True)
@@ -61,6 +64,28 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
         console.print(f"failures: {named}", soft_wrap=True)
     for complaint in ledger.complaints:
         console.print(f"[red]does not balance:[/red] {complaint}", soft_wrap=True)
+
+
+def print_networks(console: Console, figures: RunFigures) -> None:
+    """What of the networks a run has loaded and touched, by the account of the processes that have them."""
+    if figures.networks:
+        console.print(network_table(figures))
+
+
+def network_table(figures: RunFigures) -> Table:
+    """A line for each network, and their sum; one that runs in two pools is there twice."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("network")
+    for name in ("in", "parameters loaded", "touched", "for"):
+        table.add_column(name, justify="left" if name == "in" else "right")
+    loaded = touched = 0
+    for task, networks in figures.networks.items():
+        for name, network in networks.items():
+            unit = "answers" if task == "decoder" else "parts"
+            table.add_row(name, task, f"{network.parameters:,}", f"{network.active:,}", f"{network.parts} {unit}")
+            loaded, touched = loaded + network.parameters, touched + network.active
+    table.add_row("all", "", f"{loaded:,}", f"{touched:,}", "", style="bold")
+    return table
 
 
 def stage_seconds(storage: Storage, run_id: str) -> Counter[str]:

@@ -51,6 +51,20 @@ class View:
         return "stale" if silent else "working"
 
 
+def run_names(storage: Storage) -> list[str]:
+    """The names of all runs, which are in the order of their start."""
+    return storage.folders(storage.path("_interlace", "runs"))
+
+
+def newest_figures(storage: Storage, names: list[str]) -> RunFigures | None:
+    """What the newest of these runs tells that told anything; runs that found nothing new do not."""
+    for name in reversed(names[-5:]):
+        value = RunFiles(storage, name).live()
+        if value is not None:
+            return RunFigures.of(value)
+    return None
+
+
 class LakeWatch:
     """Looks at OUT again and again; what cannot have changed is not read again."""
 
@@ -63,21 +77,14 @@ class LakeWatch:
         """As of now. Never raises."""
         now = time.time()
         try:
-            names = self._storage.folders(self._storage.path("_interlace", "runs"))
-            figures, success = self._newest(names), self._last_success(names)
+            names = run_names(self._storage)
+            figures, success = newest_figures(self._storage, names), self._last_success(names)
             key = (*names[-1:], len(names), self._ended.get(names[-1]) if names else None, *self._versions())
             if key != self._ledger[0]:
                 self._ledger = (key, self._read_ledger())
             return View(now, holder(self._storage), figures, success, self._ledger[1])
         except Exception as error:  # a watcher outlives what it watches, and says why it sees nothing
             return View(now, error=redact(f"{type(error).__name__}: {error}"))
-
-    def _newest(self, names: list[str]) -> RunFigures | None:
-        for name in reversed(names[-5:]):  # runs that found nothing new tell nothing
-            value = RunFiles(self._storage, name).live()
-            if value is not None:
-                return RunFigures.of(value)
-        return None
 
     def _last_success(self, names: list[str]) -> float | None:
         for name in reversed(names):

@@ -15,7 +15,7 @@ from rich.text import Text
 from pipelines.figures import PoolFigures, RunFigures
 from pipelines.progress import clock, rate, seconds_left
 from pipelines.storage import Storage
-from pipelines.summary import ledger_table
+from pipelines.summary import ledger_table, network_table
 from pipelines.view import LakeWatch, View
 
 _STYLES = {"working": "green", "stale": "yellow", "abandoned": "red", "idle": "dim", "unreachable": "red"}
@@ -45,6 +45,8 @@ def draw(view: View, out: str) -> RenderableType:
     blocks: list[RenderableType] = [_head(view)]
     if view.run is not None:
         blocks += ["", _pools(view.run, view.at if not view.run.ended else view.run.updated)]
+        if view.run.networks:
+            blocks += ["", network_table(view.run)]
         failures = ", ".join(f"{number} {category}" for category, number in sorted(view.run.categories.items()))
         answers = f"{view.run.answers} of {view.run.answers_expected}" if view.run.answers_expected else ""
         for name, text in (("failures", failures), ("answers", answers or str(view.run.answers or ""))):

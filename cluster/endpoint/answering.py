@@ -78,7 +78,12 @@ class ChatService:
             files = await asyncio.to_thread(attachments, request) if len(body) > _LARGE_BODY else attachments(request)
             if files or found.task is not None:
                 perceived = await self.perceiver(files, found.task, _route(request, found.task))
-        reply = Reply(request.model, precontext=perceived.items, active_parameters=perceived.parameters)
+        reply = Reply(
+            request.model,
+            precontext=perceived.items,
+            active_parameters=perceived.active,
+            loaded_parameters=perceived.loaded,
+        )
         turn = Turn(request, wanted, found, perceived, reply, started)
         if found.called is not None:
             reply.content = task_content(found.called, perceived.results)
@@ -144,7 +149,8 @@ class ChatService:
         if turn.first_token is None:
             turn.first_token = time.monotonic() - turn.started
         describe(turn.reply, turn.request, result)
-        turn.reply.active_parameters = {**turn.perceived.parameters, **self._decoder.parameters}
+        turn.reply.active_parameters = {**turn.perceived.active, **self._decoder.parameters}
+        turn.reply.loaded_parameters = {**turn.perceived.loaded, **self._decoder.parameters}
 
 
 def _route(request: CompletionRequest, task: str | None) -> Route:

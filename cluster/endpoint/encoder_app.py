@@ -30,13 +30,19 @@ BATCH_WAIT_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an encoder made of one file, and the parameters that it took. ``units``: its pages, or seconds of sound.
-    ``soft``: what its adapter made of it, where that was asked for."""
+    """What an encoder made of one file. ``loaded``: parameters of all networks that its replica has loaded, by name;
+    those that ran are in ``perception.networks``. ``units``: its pages, or seconds of sound. ``soft``: what its adapter
+    made of it, where that was asked for."""
 
     perception: Perception
-    parameters: dict[str, int]
+    loaded: dict[str, int]
     units: float = 0.0
     soft: SoftTokens | None = None
+
+    @property
+    def active(self) -> dict[str, int]:
+        """Parameters of the networks that ran."""
+        return {name: count for name, count in self.loaded.items() if name in self.perception.networks}
 
 
 class EncoderReplica:
@@ -94,13 +100,12 @@ class EncoderReplica:
 
     def _reading(self, perception: Perception, units: float, *, soft: bool) -> Reading:
         """What travels of a perception: its features stay here."""
-        parameters = self._encoder.parameters()  # some networks are loaded when they are first needed
-        took = {name: n for name, n in parameters.items() if name in (perception.networks or parameters)}
         tokens = self._adapter(perception) if soft and self._adapter is not None else None
-        if tokens and self._adapter is not None:
-            took |= self._adapter.parameters()
+        loaded = dict(self._encoder.parameters())  # some networks are loaded when they are first needed
+        if self._adapter is not None:
+            loaded |= self._adapter.parameters()
         bare = replace(perception, features=np.zeros((0, 0), np.float16), spans=())
-        return Reading(bare, took, units, tokens)
+        return Reading(bare, loaded, units, tokens)
 
     def _look(self, item: MediaInput) -> float | Failure:
         """The file's pages or seconds, unless there are too many of them."""

@@ -52,6 +52,12 @@ class Figures:
             "interlace_first_token_seconds", "time to the first token", buckets=_SECONDS, registry=registry
         )
         self._tokens = Counter("interlace_tokens", "tokens read and written", ["kind"], registry=registry)
+        self._networks = Counter(
+            "interlace_network_requests", "answered requests that a network ran for", ["network"], registry=registry
+        )
+        self._parameters = Gauge(
+            "interlace_loaded_parameters", "parameters of a network that was loaded", ["network"], registry=registry
+        )
         self._refused = Gauge(
             "interlace_refused", "requests turned away at the door, by status", ["status"], registry=registry
         )
@@ -84,6 +90,10 @@ class Figures:
         self._seconds.labels(task).observe(time.monotonic() - turn.started)
         if turn.first_token is not None:
             self._first.observe(turn.first_token)
+        for network in turn.reply.active_parameters:
+            self._networks.labels(network).inc()
+        for network, count in turn.reply.loaded_parameters.items():
+            self._parameters.labels(network).set(count)
         usage = turn.reply.usage
         for kind in ("prompt", "completion", "cached"):
             self._tokens.labels(kind).inc(getattr(usage, f"{kind}_tokens"))

@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.endpoint.config import EndpointLimits
@@ -56,12 +56,14 @@ class _Opened:
 
 @dataclass(slots=True)
 class Perceived:
-    """What was read: for the decoder, for `precontext`, and as results of a task; and the parameters it took."""
+    """What was read: for the decoder, for `precontext`, and as results of a task; and the parameters by network of
+    those that ran for it, and of all that its replicas have loaded."""
 
     entries: list[Precontext] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
-    parameters: dict[str, int] = field(default_factory=dict)
+    active: dict[str, int] = field(default_factory=dict)
+    loaded: dict[str, int] = field(default_factory=dict)
 
 
 class Perceiver:
@@ -199,7 +201,7 @@ class Perceiver:
         known = (task, media.digest, media.media_type, queries, soft)
         if known in self._readings:  # the files of earlier turns come again with every turn
             self._readings.move_to_end(known)
-            return self._readings[known]
+            return replace(self._readings[known], loaded={})  # no network runs for it now
         item = MediaInput(media.part_id, name, media.media_type, data=media.data, queries=queries)
         reading: Reading = await self._answered(task, lambda: self._encoders[task].read.remote(item, soft))
         if reading.perception.result is None:
@@ -281,7 +283,8 @@ def _add(perceived: Perceived, opened: _Opened, file: int, reading: Reading, bec
     perceived.results.append(shaped)
     perceived.items.append(item)
     perceived.entries.append(Precontext(task, result, media.part_id, reading.soft, media.digest))
-    perceived.parameters |= reading.parameters
+    perceived.active |= reading.active
+    perceived.loaded |= reading.loaded
 
 
 async def _together(waits: Sequence[Any]) -> list[Any]:

@@ -104,6 +104,7 @@ class CompletionOut(_Model):
     evidence: list[EvidenceOut] | None = None
     confidence: float | None = None
     active_parameters: dict[str, int]
+    loaded_parameters: dict[str, int]
 
 
 class ErrorBody(_Model):
@@ -158,7 +159,8 @@ class Reply:
     usage: Usage = Usage()
     precontext: list[dict[str, Any]] = field(default_factory=list)
     extras: dict[str, Any] = field(default_factory=dict)
-    active_parameters: dict[str, int] = field(default_factory=dict)
+    active_parameters: dict[str, int] = field(default_factory=dict)  # of the networks that ran for it
+    loaded_parameters: dict[str, int] = field(default_factory=dict)  # of all that the replicas asked for it hold
 
     def completion(self) -> dict[str, Any]:
         """The body of an answer in one piece."""
@@ -176,8 +178,11 @@ class Reply:
             "vcache": False,
             "precontext": self.precontext,
             **self.extras,
-            "active_parameters": self.active_parameters,
+            **self._parameters(),
         }
+
+    def _parameters(self) -> dict[str, dict[str, int]]:
+        return {"active_parameters": self.active_parameters, "loaded_parameters": self.loaded_parameters}
 
     def role(self) -> bytes:
         """The first event."""
@@ -200,7 +205,7 @@ class Reply:
     def final(self, show: bool = False) -> bytes:
         """The event that says why the answer ended. ``show``: with confidence, evidence and parameters beside it."""
         choice = {"index": 0, "delta": {}, "finish_reason": self.finish_reason, "logprobs": None}
-        beside = {**self.extras, "active_parameters": self.active_parameters} if show else {}
+        beside = {**self.extras, **self._parameters()} if show else {}
         return sse({**self._head(), "choices": [choice], **beside})
 
     def usage_event(self) -> bytes:

@@ -31,6 +31,7 @@ class Adapting:
 
         self.task, self.digest = task, checkpoint_digest(checkpoint)
         self._adapter: Adapter = load_adapter(checkpoint, device)
+        self.name = f"{task}_adapter"
 
     def __call__(self, perception: Perception) -> SoftTokens:
         """The soft tokens of a perception: none when it has no features, as a text layer. A failing adapter is a
@@ -40,6 +41,7 @@ class Adapting:
         try:
             if perception.spans:
                 made: SoftTokens = self._adapter.adapt(perception.features, perception.spans, geometry_of(perception))
+                perception.networks = frozenset({*perception.networks, self.name})
                 return made
         except RuntimeError as error:  # features of another width than it was made for, say
             failure = Failure(FailureCategory.MODEL_FAILED, "adapt", str(error)[:500], self.task)
@@ -48,4 +50,4 @@ class Adapting:
 
     def parameters(self) -> dict[str, int]:
         """Its parameter count, by name."""
-        return {f"{self.task}_adapter": sum(p.numel() for p in self._adapter.parameters())}
+        return {self.name: sum(p.numel() for p in self._adapter.parameters())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,6 +58,7 @@ class Detector(Protocol):
     """A network that finds what phrases name, or everything it knows."""
 
     at_once: int  # pixels of images that it gains from seeing together; 0 where it gains nothing
+    runs: Counter[str]  # how often each of its networks ran
 
     def load(self, device: str) -> None:
         """Load the networks. Raises `CheckpointError` when there are none."""

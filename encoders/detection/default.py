@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class DefaultDetector:
         self._text_encoder, self._interface = text_encoder, interface
         self._floor, self._overlap, self._most = floor, overlap, most
         self._device = "cpu"
+        self.runs: Counter[str] = Counter()
 
     def load(self, device: str) -> None:
         """Load both networks and the text encoder. Raises `CheckpointError` when that one is not to be had."""
@@ -49,7 +51,7 @@ class DefaultDetector:
             network.to(device, memory_format=torch.channels_last)
         self._finder, self._namer = finder, namer
         self._slope, self._offset = (float(value) for value in weights["calibration"])
-        self.phrases = PhraseEncoder(resolve(self._text_encoder), weights["text_mean"].numpy(), device)
+        self.phrases = PhraseEncoder(resolve(self._text_encoder), weights["text_mean"].numpy(), device, self.runs)
         self._kind_vectors = self.phrases(KINDS)
         self._names = VOCABULARY.read_text("utf-8").split("\n")[:-1]
         self._name_vectors: NDArray[np.float32] | None = None
@@ -108,6 +110,7 @@ class DefaultDetector:
         self, view: View
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         pixels = torch.from_numpy(view.pixels).to(self._device).permute(2, 0, 1)[None].float() / 255
+        self.runs["finder"] += 1
         with torch.inference_mode():
             found = self._finder(pixels.contiguous(memory_format=torch.channels_last))
             if not bool(torch.isfinite(found.objectness).all()):
@@ -135,6 +138,7 @@ class DefaultDetector:
         for start in range(0, len(found), _CROPS):
             rows = range(start, min(start + _CROPS, len(found)))
             crops = torch.stack([_crop(pixels, found.boxes[row], found.labels[row]) for row in rows])
+            self.runs["namer"] += 1
             with torch.inference_mode():
                 named = self._namer(crops.contiguous(memory_format=torch.channels_last))
             out[start : start + len(crops)] = named.cpu().numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
@@ -161,6 +162,7 @@ class _DetectionEncoder:
         started = time.perf_counter()
         images = [page.image for _, page in together if page.image is not None]
         asked = self._asked(together[0][0].queries or None)
+        before = self._runs()
         try:
             seen = self._detected(images, asked)
         except Exception as error:  # a network may raise anything; the contract is a value
@@ -174,7 +176,7 @@ class _DetectionEncoder:
             for (state, page), found in zip(together, seen):
                 self._keep(state, page, found)
         share = (time.perf_counter() - started) / len(together)
-        networks = self._networks(asked)
+        networks = (self._runs() - before).keys()
         for state, _ in together:
             state.networks |= networks
             state.seconds["detect"] = state.seconds.get("detect", 0.0) + share
@@ -187,12 +189,10 @@ class _DetectionEncoder:
         found = self._detector.find_all(images, asked, vectors=self.config.features)
         return [self._surest(each) for each in found]
 
-    def _networks(self, asked: tuple[str, ...]) -> set[str]:
-        """Those that a page takes; of our own, only the finder where every element is reported by its kind."""
-        names = set(self.parameters())
-        if self.interface and not asked and not self.config.features and "namer" in names:
-            names -= {"namer", "text_embedding"}
-        return names
+    def _runs(self) -> Counter[str]:
+        """How often each network ran so far."""
+        assert self._detector is not None
+        return self._detector.runs.copy()
 
     def _keep(self, state: _Part, page: OpenedPage, found: Candidates) -> None:
         for row, label in enumerate(found.labels):
@@ -244,7 +244,7 @@ class GuiEncoder(_DetectionEncoder):
     def __init__(self, config: GuiConfig) -> None:
         super().__init__(config)
         self._reader: PageReader | None = None
-        self._reading: dict[str, int] = {}  # parameters of the OCR networks
+        self._read_runs: Counter[str] = Counter()  # pages that each of the OCR networks read
 
     def _detected(self, images: Sequence[Image], asked: tuple[str, ...]) -> list[Candidates]:
         """With our own network phrases are pointed at. OCR runs only when a phrase may name a text."""
@@ -308,22 +308,20 @@ class GuiEncoder(_DetectionEncoder):
             scripts.load(self._device)
             networks = load_networks(self.config.ocr, self._device)
             self._reader = PageReader(networks, scripts, TesseractReader(), self.config.ocr)
-            self._reading = {**networks.parameters(), "script": scripts.parameters()}
-        return self._reader.read([image])[0].lines
+        [page] = self._reader.read([image])
+        self._read_runs.update(page.networks)
+        return page.lines
 
     def _reads(self, phrases: Sequence[Wanted]) -> bool:
         """Whether OCR is needed: a phrase may name a text."""
         return self.config.read_text and any(wanted.may_name_text for wanted in phrases)
 
-    def _networks(self, asked: tuple[str, ...]) -> set[str]:
-        from encoders.detection.grounding import parse
-
-        names = super()._networks(asked)
-        return names if self._reads([parse(query) for query in asked]) else names - self._reading.keys()
+    def _runs(self) -> Counter[str]:
+        return super()._runs() + self._read_runs
 
     def parameters(self) -> dict[str, int]:
         """As the base's, and of the OCR networks once a phrase has needed them."""
-        return {**super().parameters(), **self._reading}
+        return {**super().parameters(), **(self._reader.parameters() if self._reader is not None else {})}
 
     def fingerprint(self) -> str:
         """As the base's; the reading of texts only counts when phrases may need it."""
@@ -337,7 +335,7 @@ class GuiEncoder(_DetectionEncoder):
     def close(self) -> None:
         """Free the networks and end the opening child."""
         super().close()
-        self._reader, self._reading = None, {}
+        self._reader = None
 
 
 def _with_texts(found: Candidates, lines: Sequence[Line]) -> Candidates:

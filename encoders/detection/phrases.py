@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ _TOKENS = 48  # a phrase, not a document
 class PhraseEncoder:
     """Embeds phrases with a sentence encoder of `transformers` (mean over tokens, unit length)."""
 
-    def __init__(self, folder: Path, mean: NDArray[np.float32] | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mean: NDArray[np.float32] | None = None,
+        device: str = "cpu",
+        runs: Counter[str] | None = None,  # batches that were computed, as text_embedding
+    ) -> None:
         from transformers import AutoModel, AutoTokenizer
 
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
@@ -26,6 +33,7 @@ class PhraseEncoder:
         self._mean = mean
         self._device = device
         self._known: dict[str, NDArray[np.float32]] = {}
+        self._runs: Counter[str] = Counter() if runs is None else runs
 
     def __call__(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors [n, d]; phrases seen lately are not computed again."""
@@ -46,6 +54,7 @@ class PhraseEncoder:
         tokens = self._tokenizer(
             list(phrases), padding=True, truncation=True, max_length=_TOKENS, return_tensors="pt"
         ).to(self._device)
+        self._runs["text_embedding"] += 1
         with torch.inference_mode():
             states = self._model(**tokens).last_hidden_state
         mask = tokens["attention_mask"][..., None].float()

@@ -7,6 +7,7 @@ in and results come out; each family's processor does both.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ class ZeroShotDetector:
     def __init__(self, checkpoint: str, vocabulary: Sequence[str], *, floor: float, overlap: float, most: int) -> None:
         self._checkpoint, self._vocabulary = checkpoint, tuple(vocabulary)
         self._floor, self._overlap, self._most = floor, overlap, most
+        self.runs: Counter[str] = Counter()
 
     def load(self, device: str) -> None:
         """Load model and processor. Raises `CheckpointError` when the checkpoint is no zero-shot detector."""
@@ -93,6 +95,7 @@ class ZeroShotDetector:
     def _pass(self, together: list[tuple[int, Any]], shown: Sequence[Any], queries: list[str]) -> list[tuple[int, Any]]:
         rows = [row for row, _ in together]
         inputs = {name: torch.cat([each[name] for _, each in together]).to(self._device) for name in together[0][1]}
+        self.runs["detector"] += 1
         with torch.inference_mode():
             outputs = self._model(**inputs)
         beat()

@@ -40,6 +40,7 @@ class _Part:
     features: dict[tuple[int, Quad], NDArray[np.float16]] = field(default_factory=dict)  # by page and line
     failures: list[Failure] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)
 
     def spend(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -96,9 +97,7 @@ class OcrEncoder:
 
     def parameters(self) -> dict[str, int]:
         """Parameter count of every loaded network."""
-        if self._networks is None or self._scripts is None:
-            return {}
-        return {**self._networks.parameters(), "script": self._scripts.parameters()}
+        return self._reader.parameters() if self._reader is not None else {}
 
     def close(self) -> None:
         """Free the networks and end the opening child."""
@@ -133,6 +132,7 @@ class OcrEncoder:
             else:
                 for stage, seconds in read.seconds.items():
                     state.spend(stage, seconds)
+                state.networks |= read.networks
                 self._lay_out(state, _turned(opened, read), read.lines, "ocr", read)
         for state, opened in group:
             if opened.lines is not None:
@@ -186,7 +186,8 @@ class OcrEncoder:
                     position += len(features)
         result = DocumentResult(pages) if pages or not state.failures else None
         features = np.concatenate(rows) if rows else np.zeros((0, 0), np.float16)
-        return Perception(result, features, tuple(spans), tuple(state.failures), state.seconds)
+        networks = frozenset(state.networks)
+        return Perception(result, features, tuple(spans), tuple(state.failures), state.seconds, networks=networks)
 
 
 def _turned(opened: OpenedPage, read: ReadPage) -> OpenedPage:

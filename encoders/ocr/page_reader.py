@@ -33,6 +33,7 @@ class ReadPage:
     lines: list[Line] = field(default_factory=list)
     features: list[NDArray[np.float16] | None] = field(default_factory=list)  # per line [steps, d], or none
     seconds: dict[str, float] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)  # that ran for it
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -63,6 +64,7 @@ class PageReader:
         found = self._detect(images)
         for page in pages:
             page.seconds["detect"] = (time.perf_counter() - started) / len(pages)
+            page.networks.add("ocr_detection")
         jobs: list[list[Job]] = []
         for page, lines in zip(pages, found):
             corners, seen = self._upright(page, [line.corners for line in lines])
@@ -98,16 +100,16 @@ class PageReader:
         """Turn the page if it must be; its lines as it stands then, and their scripts."""
         if self._config.turn_pages:
             with page.timed("turn"):
-                if degrees := sideways_rotation(corners, lambda quads: self._score(page.image, quads)):
+                if degrees := sideways_rotation(corners, lambda quads: self._score(page, quads)):
                     corners = self._turn(page, degrees)
         with page.timed("script"):
-            seen = self._look(page.image, corners)
+            seen = self._look(page, corners)
         if self._config.turn_pages:
             with page.timed("turn"):
-                probing = lambda quads: self._score(page.image, quads)  # noqa: E731
+                probing = lambda quads: self._score(page, quads)  # noqa: E731
                 if is_upside_down(corners, seen, probing):
                     corners = self._turn(page, 180)
-                    seen = self._look(page.image, corners)
+                    seen = self._look(page, corners)
         return corners, seen
 
     def _turn(self, page: ReadPage, degrees: int) -> list[Corners]:
@@ -116,16 +118,20 @@ class PageReader:
         page.rotation = (page.rotation + degrees) % 360
         return [line.corners for line in self._detect([page.image])[0]]
 
-    def _score(self, image: Image, quads: Sequence[Corners]) -> list[float]:
+    def _score(self, page: ReadPage, quads: Sequence[Corners]) -> list[float]:
         """How surely each quad is read along its first edge."""
-        reads = self._recogniser.along_first_edge([Job(image, corners) for corners in quads])
+        if quads:
+            page.networks.add("ocr_recognition")
+        reads = self._recogniser.along_first_edge([Job(page.image, corners) for corners in quads])
         return [read.reading.confidence for read in reads]
 
-    def _look(self, image: Image, corners: Sequence[Corners]) -> PageScripts:
+    def _look(self, page: ReadPage, corners: Sequence[Corners]) -> PageScripts:
         wanted = self._config.scripts
         if wanted != "auto" and len(wanted) == 1 and not self._config.turn_pages:
             return PageScripts(tuple(wanted) * len(corners), 0.5, 0)
-        return self._scripts.look(image, [as_quad(c) for c in corners])
+        if corners:
+            page.networks.add("script")
+        return self._scripts.look(page.image, [as_quad(c) for c in corners])
 
     def _allowed(self, scripts: Sequence[str]) -> list[str]:
         """The scripts seen, or the first of the configured ones where another was seen."""
@@ -139,6 +145,7 @@ class PageReader:
         started = time.perf_counter()
         mine = [(page, job) for page, routed in zip(pages, jobs) for job in routed if job.script in NATIVE]
         for (page, job), read in zip(mine, self._recogniser([job for _, job in mine])):
+            page.networks.add("ocr_recognition")
             if read.reading.confidence < self._config.min_confidence:
                 continue
             for placed in as_lines(read.reading, read.crop, read.corners, job.script):
@@ -150,9 +157,19 @@ class PageReader:
 
     def _read_elsewhere(self, page: ReadPage, jobs: Sequence[Job]) -> None:
         """Read lines in other scripts with tesseract, script by script; they have no features."""
+        before = self._tesseract.runs.copy()
         for script in dict.fromkeys(job.script for job in jobs):
             quads = [as_quad(job.corners) for job in jobs if job.script == script]
             for line in self._tesseract.read(page.image, quads, script):
                 if line.text and line.confidence >= self._config.min_other_confidence:
                     page.lines.append(line)
                     page.features.append(None)
+        page.networks |= (self._tesseract.runs - before).keys()
+
+    def parameters(self) -> dict[str, int]:
+        """Parameter counts by network, of tesseract's models of those that were needed so far."""
+        return {
+            **self._networks.parameters(),
+            "script": self._scripts.parameters(),
+            **{name: self._tesseract.parameters(name) for name in self._tesseract.runs},
+        }

@@ -12,13 +12,17 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import resource
 import shutil
+import struct
 import subprocess
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -61,6 +65,7 @@ _LINE_HEIGHT = 48  # px; smaller lines are enlarged to this, see benchmarks/ocr_
 _MARGIN = 0.15  # of a line's height, added around it: detectors cut off marks above and below
 _NO_SPACES = frozenset({"Thai", "Laoo", "Khmr", "Mymr", "Tibt"})  # tesseract splits words that print without a space
 _LEAST_CONTRAST = 3.0  # standard deviation in grey levels; fainter crops are blank
+_LSTM = 17  # of a traineddata file's parts, counted from 0: TESSDATA_LSTM
 _GAP = 0.25  # of a line's height: from here on a gap between two words of those scripts is a space
 
 
@@ -86,16 +91,31 @@ class TesseractReader:
 
     def __init__(self, config: TesseractConfig | None = None) -> None:
         self.config = config or TesseractConfig()
+        self.runs: Counter[str] = (
+            Counter()
+        )  # processes that read something, by network: tesseract_ and the script's name
 
     @cached_property
     def installed(self) -> frozenset[str]:
         """Names of the models that this machine's tesseract has; empty when there is no tesseract."""
+        return frozenset(name.strip() for name in self._listed[1:])
+
+    @cached_property
+    def _listed(self) -> list[str]:
+        """What tesseract says of its models: the folder in quotes on the first line, then their names."""
         if shutil.which(self.config.command) is None:
-            return frozenset()
+            return []
         listed = subprocess.run(
             [self.config.command, "--list-langs"], capture_output=True, text=True, timeout=60, check=False
         )
-        return frozenset(name.strip() for name in listed.stdout.splitlines()[1:])
+        return listed.stdout.splitlines()
+
+    @cache  # noqa: B019  a reader lives as long as its process
+    def parameters(self, network: str) -> int:
+        """About how many parameters a network of `runs` has: the models of Debian's packages store one a byte."""
+        model = self.model(next(s for s, known in MODELS.items() if _network(known.model) == network))
+        folder = re.search(r'"(.+)"', self._listed[0])
+        return _lstm_bytes(Path(folder[1], f"{model}.traineddata")) if folder else 0
 
     def model(self, script: str) -> str:
         """The name of the installed model for a script; `MediaError` saying what to install when there is none."""
@@ -125,6 +145,8 @@ class TesseractReader:
         # On bare paper tesseract sees letters of its own making.
         inked = [index for index, crop in enumerate(crops) if float(crop.pixels.std()) >= _LEAST_CONTRAST]
         rows = self._run([crops[index] for index in inked], model) if inked else {}
+        if inked:
+            self.runs[_network(MODELS[script].model)] += 1
         by_line = {index: rows.get(number, []) for number, index in enumerate(inked, 1)}
         return [
             _line(corners, crop, by_line.get(index, []), script)
@@ -164,6 +186,20 @@ class TesseractReader:
             if row["level"] == "5" and row["text"] and row["text"].strip():
                 rows.setdefault(int(row["page_num"]), []).append(row)
         return rows
+
+
+def _network(model: str) -> str:
+    return f"tesseract_{model}"
+
+
+def _lstm_bytes(trained: Path) -> int:
+    """Size of the network in a traineddata file: the 18th of its parts, which lie one after the other."""
+    with trained.open("rb") as file:
+        (count,) = struct.unpack("<i", file.read(4))
+        offsets = struct.unpack(f"<{count}q", file.read(8 * count))
+    start = offsets[_LSTM]
+    later = [offset for offset in offsets if offset > start]
+    return min(later, default=trained.stat().st_size) - start if start >= 0 else 0
 
 
 def _cut(image: NDArray[np.uint8], corners: Quad) -> _Crop:

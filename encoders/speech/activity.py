@@ -28,11 +28,11 @@ class ActivityNetwork:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._path = path
+        self._parameters: int = sum(math.prod(weight.dims) for weight in onnx.load(str(path)).graph.initializer)
 
     def parameters(self) -> int:
         """How many parameters the network has."""
-        return sum(math.prod(weight.dims) for weight in onnx.load(str(self._path)).graph.initializer)
+        return self._parameters
 
     def listen(self) -> ActivityStream:
         """A fresh stream, for one channel of one recording."""

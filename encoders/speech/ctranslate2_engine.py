@@ -35,6 +35,7 @@ class CTranslate2Engine:
         self._beam_size = beam_size
         self._tokenizers: dict[str, Tokenizer] = {}
         self._folder = folder
+        self._parameters: int | None = None
 
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> Encoded:
         """One at a time: on one core a batch of 8 costs 1.6 times as much a window (it leaves the cache)."""
@@ -105,9 +106,11 @@ class CTranslate2Engine:
         self.fits = max(1, count // 2)
 
     def parameters(self) -> int:
-        """Counted in the file: CTranslate2 does not say. Tied weights count once."""
-        arrays = read_ctranslate2(self._folder / "model.bin")
-        return sum(array.size for array in {id(array): array for array in arrays.values()}.values())
+        """Counted in the file, once: CTranslate2 does not say. Tied weights count once."""
+        if self._parameters is None:
+            arrays = read_ctranslate2(self._folder / "model.bin")
+            self._parameters = sum(array.size for array in {id(array): array for array in arrays.values()}.values())
+        return self._parameters
 
     def _mel(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-mel [1, bands, 3000] of one window, padded as whisper was trained: with silence, after the mel."""

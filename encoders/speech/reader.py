@@ -35,6 +35,7 @@ class _Part:
     samples: int = 0  # so far, per channel
     failures: list[Failure] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)  # checkpoints that ran for it
 
     def spent(self, stage: str, since: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - since
@@ -53,7 +54,7 @@ class SpeechReader:
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
         """Read the parts; windows of different parts are decoded in the same batch."""
         states = [_Part(part.start) for part in parts]
-        reading = _Reading(Transcriber(self.engine, features=self.config.features), states)
+        reading = _Reading(Transcriber(self.engine, features=self.config.features), states, self.config.checkpoint)
         most = self.config.batch_windows or self.engine.batch
         batch: list[Window] = []
         for index, part in enumerate(parts):
@@ -92,6 +93,7 @@ class SpeechReader:
             for channel in state.channels:
                 yield from channel.push(gap)
         since = time.perf_counter()
+        state.networks.add(self.config.activity_checkpoint)
         for channel, samples in zip(state.channels, opened.samples):
             for window in channel.push(samples):
                 state.spent("listen", since)
@@ -113,7 +115,12 @@ class SpeechReader:
         speakers = self.config.speaker if self.config.speakers else None
         made = assemble(state.channels, state.start, state.samples / RATE, speakers)
         state.spent("assemble", since)
-        return Perception(made.speech, made.features, made.spans, tuple(state.failures), state.seconds)
+        if any(len(heard.spans) for channel in state.channels for heard in channel.heard):
+            state.networks.add(self.config.speaker_checkpoint)
+        networks = frozenset(state.networks)
+        return Perception(
+            made.speech, made.features, made.spans, tuple(state.failures), state.seconds, networks=networks
+        )
 
 
 @dataclass(slots=True)
@@ -122,6 +129,7 @@ class _Reading:
 
     transcriber: Transcriber
     states: Sequence[_Part]
+    checkpoint: str
 
     def __call__(self, batch: Sequence[Window]) -> None:
         if not batch:
@@ -132,6 +140,7 @@ class _Reading:
         self._read_some(batch)
         spent = time.perf_counter() - since
         for owner, own in zip(owners, seconds):
+            self.states[owner].networks.add(self.checkpoint)
             stages = self.states[owner].seconds
             stages["recognise"] = stages.get("recognise", 0.0) + spent * own / max(sum(seconds), 1e-9)
 

@@ -119,6 +119,7 @@ def endpoint_names() -> set[str]:
     text, _ = asyncio.run(figures.text(json.dumps({"429": 1})))
     told = {line.split("{")[0].split(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")}
     labelled = {"interlace_requests_total", "interlace_tokens_total"}  # without a child until a request was answered
+    labelled |= {"interlace_network_requests_total", "interlace_loaded_parameters"}
     assert all(f"# TYPE {name.removesuffix('_total')}" in text.decode() for name in labelled)
     declared = re.findall(r"# TYPE (interlace_\w+) histogram", text.decode())
     return told | labelled | {f"{name}_{part}" for name in declared for part in ("bucket", "sum", "count")}
@@ -146,6 +147,7 @@ def test_prometheus_follows_a_run_and_its_rules_tell_a_healthy_lake_from_a_broke
         assert server.value("interlace_pool_failures_total{category='crashed'}") == 0
         assert server.value("interlace_pool_batch_seconds_sum") > 39 * 0.1
         assert server.value("interlace_ledger_balanced") == 1
+        assert server.value("interlace_network_parameters_touched{pool='ocr',network='letters'}") == 26
         assert server.get("rules")["groups"] and server.alerts() == set()
         scraped = {name for name in server.get("label/__name__/values") if name.startswith("interlace_")}
         missing = {name for text in EXPRESSIONS for name in named(text)} - scraped - endpoint_names() - ONLY_ON_GPUS

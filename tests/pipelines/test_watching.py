@@ -62,9 +62,14 @@ def figures() -> RunFigures:
     run = RunFigures("run-1", "run", time.time() - 100)
     run.pools["ocr"] = PoolFigures("pages", 40, 400.0, 25.0, "2")
     row = {"units": 25.0, "status": "ok", "pages": 25, "audio_seconds": 0.0, "failures": [], "answered": True}
-    row |= {"calls": [{"task": "ocr", "seconds": 20.0, "gpu_busy": 0.75}]}
+    ran = [
+        {"name": "ocr_detection", "parameters": 2_460_000, "parts": 2},
+        {"name": "script", "parameters": 350, "parts": 0},
+    ]
+    row |= {"calls": [{"task": "ocr", "seconds": 20.0, "gpu_busy": 0.75, "networks": ran}]}
     bad = row | {"status": "partial", "pages": 1, "units": 2.0, "calls": None}
     bad["failures"] = [{"task": "ocr", "category": "corrupt"}, {"task": None, "category": "corrupt"}]
+    run.decoder_loaded({"decoder": 134_000_000})
     run.advance([row, bad])
     run.queues({"ocr": {"waiting": 7, "in_hand": 2, "actors": 2, "actors_starting": 1}, "gone": {"waiting": 1}})
     return run
@@ -72,7 +77,9 @@ def figures() -> RunFigures:
 
 def test_figures_come_back_from_the_store_as_they_were(figures: RunFigures) -> None:
     again = RunFigures.of(json.loads(json.dumps(figures.snapshot())))
-    assert again.pools == figures.pools and again.answers == 2
+    assert again.pools == figures.pools and again.networks == figures.networks and again.answers == 2
+    assert again.networks["decoder"]["decoder"].parts == 2
+    assert [network.active for network in again.networks["ocr"].values()] == [2_460_000, 0]
     pool = again.pools["ocr"]
     assert (pool.parts, pool.parts_failed, pool.pages, pool.units) == (2, 1, 26, 27.0)
     assert pool.failures == {"corrupt": 2} and pool.batch_fill.mean == 27 / 25 and pool.batch_fill.counts[-1] == 1
@@ -87,6 +94,7 @@ def test_every_state_is_drawn_with_its_pools(figures: RunFigures) -> None:
     assert view.state == "working"
     text = shown(view)
     assert "7+2" in text and "2 +1" in text and "75%" in text and "2 corrupt" in text and "0.26 pages/s" in text
+    assert "ocr_detection" in text and "136,460,350" in text and "136,460,000" in text  # loaded and touched, in all
     assert "22:5" in text or "23:0" in text  # 373 of 400 units are left at 27 in 100 s
     figures.updated = now - STALE_SECONDS - 1
     assert view.state == "stale" and "no word for 1:01" in shown(view)

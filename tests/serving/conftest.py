@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,18 +92,24 @@ def site() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     folder = tmp_path_factory.mktemp("endpoint")
+    torch.manual_seed(0)
+    shape = AdapterConfig(task="ocr", d_encoder=120, d_model=64, embedding_scale=0.02)
+    save_adapter(Adapter(shape), folder / "adapter")
+    with started(folder, {"adapters.ocr": str(folder / "adapter"), "decoder.mode.ocr": "both"}) as running:
+        yield running
+
+
+@contextmanager
+def started(folder: Path, more: dict[str, Any]) -> Iterator[Endpoint]:
+    """An endpoint that runs until the block ends, with more settings."""
     keys = folder / "keys"
     keys.write_text(f"{KEY} tests\n{OTHER_KEY} others\n")
     tiny = save_tiny(folder / "tiny", "llama")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    torch.manual_seed(0)
-    shape = AdapterConfig(task="ocr", d_encoder=120, d_model=64, embedding_scale=0.02)
-    save_adapter(Adapter(shape), folder / "adapter")
     settings: dict[str, Any] = {
-        "adapters.ocr": str(folder / "adapter"),
-        "decoder.mode.ocr": "both",
+        **more,
         "decoder.checkpoint": str(tiny),
         "decoder.dtype": "float32",
         "decoder.prompt_tokens": 384,

@@ -217,7 +217,7 @@ def test_a_chat_wakes_the_specialists_that_its_words_need(endpoint: Endpoint) ->
     assert (seen["name"], seen["queries"], seen["because"]) == ("gui_detection", ["Save button"], ["button"])
     [element] = seen["result"]["gui_elements"]
     assert element["type"] == "Save button" and element["bounds"]["top_left"]["y"] > SAVE[1] - 10
-    assert {"finder", "namer", "text_embedding"} | reading <= networks
+    assert {"finder", "namer"} | reading <= networks
     [seen], networks = chat("How many check boxes are there?")
     assert [item["type"] for item in seen["result"]["gui_elements"]] == ["check boxes"]
     assert "finder" in networks and not reading & networks, "no phrase names a text"

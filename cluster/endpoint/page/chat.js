@@ -36,7 +36,7 @@ export async function ask(request, key, signal, told) {
   for await (const event of events(response.body)) {
     if (event.error) throw new Error(event.error.message);
     if (event.usage) whole.usage = event.usage;
-    for (const key of ["evidence", "confidence", "note", "active_parameters"]) if (key in event) whole[key] = event[key];
+    for (const key of ["evidence", "confidence", "note", "active_parameters", "loaded_parameters"]) if (key in event) whole[key] = event[key];
     const choice = event.choices[0];
     if (!choice) continue;
     if (choice.delta.content) {

@@ -47,7 +47,7 @@ class LettersEncoder:
             Page(number + 1, 100, 100, "text_layer", text, (line,))
             for number in range(int(part.start), int(part.stop or 1))
         )
-        return Perception(DocumentResult(pages), seconds={"open": 0.001})
+        return Perception(DocumentResult(pages), seconds={"open": 0.001}, networks=frozenset({"letters"}))
 
     def _text(self, part: MediaInput) -> str:
         assert part.path is not None
@@ -57,7 +57,7 @@ class LettersEncoder:
         return self.config.checkpoint
 
     def parameters(self) -> dict[str, int]:
-        return {}
+        return {"letters": 26}
 
     def close(self) -> None:
         pass
