@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from encoders.adapters.soft import SoftTokens
 from encoders.base import Perception
+from encoders.checkpoints import CheckpointError, resolve
 from encoders.checkpoints.resolve import checkpoint_digest
 from encoders.failures import Failure, FailureCategory
 
@@ -17,10 +19,16 @@ if TYPE_CHECKING:  # brings torch, which takes seconds to import
 
 def with_features(config: Any, checkpoint: str) -> Any:
     """An encoder's config with the features that an adapter reads. Raises `CheckpointError` for a checkpoint that is no
-    adapter, ValueError when the encoder has no features of that width."""
-    from encoders.adapters.checkpoint import adapter_config
+    adapter, ValueError when the encoder has no features of that width.
 
-    return config.with_features(adapter_config(checkpoint).d_encoder)
+    Reads the one number that it needs: `adapter_config` brings torch, for which a run with nothing to do has no time.
+    """
+    path = resolve(checkpoint) / "adapter.json"
+    try:
+        width = int(json.loads(path.read_bytes())["d_encoder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{checkpoint} holds no adapter: {path.name} cannot be read: {error}") from error
+    return config.with_features(width)
 
 
 class Adapting:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,16 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
     other = made(adapters={"ocr": saved(tmp_path / "other", 384)}, run__prompt="Total?", decoder__mode="both")
     questions = [run.question.fingerprint for run in (text, both, other) if run.question is not None]
     assert len(set(questions)) == 3
+
+
+def test_which_adapter_fits_is_known_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pipelines.adapting import encoder_configs; from pipelines.settings import load_settings; "
+        "from encoders.registry import ENCODERS; s = load_settings(None, {}, {}).settings; "
+        f"made = encoder_configs(s, ENCODERS, {{'ocr': {saved(tmp_path)!r}}}); "
+        "sys.exit(made['ocr'].features != 'neck' or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_default_adapters_are_for_the_default_decoder(monkeypatch: pytest.MonkeyPatch) -> None:

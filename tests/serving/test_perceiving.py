@@ -64,6 +64,11 @@ def test_only_whole_readings_are_kept() -> None:
     assert len(reader.asked) == 2, "the page that failed is tried again, the whole file is not"
 
 
+def test_files_of_a_request_are_different_assets() -> None:
+    first, second, again = perceive(Reader(WHOLE), [part(), part(b"other"), part()]).entries
+    assert first.asset == again.asset != second.asset and first.part_id != second.part_id
+
+
 def test_urls_in_a_text_that_are_too_many_are_told_of() -> None:
     reader = Reader(WHOLE)
     perceived = perceive(reader, [mentioned(n) for n in range(40)] + [part()], files=3)
