@@ -24,7 +24,7 @@ from pipelines.run import Outcome, Run
 from pipelines.settings import load_settings
 from pipelines.storage import Storage
 from pipelines.summary import print_networks
-from pipelines.view import newest_figures, run_names
+from pipelines.view import newest_figures
 from tests.decoder.tiny import save_tiny
 from tests.encoders.test_detection_encoder import form
 from tests.pipelines.conftest import ARCHIVE
@@ -53,8 +53,7 @@ def test_a_run_says_what_it_took_at_its_end_and_ever_after(demo: tuple[Outcome, 
     assert found["ocr"]["ocr_recognition"] == scans - elsewhere < scans  # pages in other scripts
     assert found["speech_to_text"] == dict.fromkeys(SPEECH, heard)
     assert found["decoder"] == {"decoder": len(read)} and set(found) == {"ocr", "speech_to_text", "decoder"}
-    storage = Storage(lake)
-    told = newest_figures(storage, run_names(storage))
+    told = newest_figures(Storage(lake), [outcome.run_id])
     assert told is not None and outcome.figures is not None and told.networks == outcome.figures.networks
     console = Console(file=io.StringIO(), width=100)
     print_networks(console, told)
