@@ -34,22 +34,24 @@ def build(draft: Draft) -> None:
     style = Style(draft.face("sans", "serif", "condensed").face, size)
     filled = Style(draft.face("hand", "receipt", "mono", "sans").face, size) if rng.random() < 0.55 else style
     title = Style(draft.face("sans", "serif", "display").face, round(size * rng.uniform(1.4, 2.2)))
-    align = draft.choose("left", "center", "center-company")
+    align = draft.choose("left", "center", "right")
     if rng.random() < 0.5:
         name = draft.value("company")[0]
-        draft.note("company", name, [sheet.line(name, style, align.removesuffix("-company"))])
-    sheet.line(draft.title("form"), title, align.removesuffix("-company"))
+        draft.note("company", name, [sheet.line(name, style, align)])
+    sheet.line(draft.title("form"), title, align)
     if rng.random() < 0.5:
         sheet.rule(10)
     sheet.y += size * 0.7
     keys = rng.sample(_KEYS, rng.randint(5, 11))
     details = blocks.pairs(draft, ["date", *keys] if rng.random() < 0.5 else [*keys, "date"])
     mode = draft.choose("columns", "above", "boxed", "inline", "spread", "boxed-late").removesuffix("-late")
-    if draft.choose("one", "two", "two-wide") == "one":
+    columns = {"one": 1, "two": 2, "three": 3}[draft.choose("one", "two", "three")]
+    if columns == 1:
         blocks.fields(draft, details, style, mode, bold=filled, mark=rng.choice((":", "", ":")))
     else:
-        half = (len(details) + 1) // 2
-        blocks.beside(draft, [details[:half], details[half:]], style, mode, bold=filled)
+        each = -(-len(details) // columns)
+        parts = [details[start : start + each] for start in range(0, len(details), each)]
+        blocks.beside(draft, parts, style, mode, bold=filled)
     if rng.random() < 0.4:
         sheet.y += size
         sheet.line(draft.rng.choice(draft.lang.data["thanks"]), style)
