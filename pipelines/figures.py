@@ -89,6 +89,7 @@ class RunFigures:
     answers_expected: int = 0
     updated: float = 0.0  # when this was told last
     ended: str = ""  # finished | interrupted | failed; empty while it works
+    nodes: dict[str, float] = field(default_factory=dict)  # seconds to the first batch, see `advance`
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @classmethod
@@ -118,10 +119,12 @@ class RunFigures:
                     actors = f"{pool.actors}-{pool.max_actors}" if pool.actors != pool.max_actors else f"{pool.actors}"
                     self.pools[item.task] = PoolFigures(item.unit, item.parts, item.units, pool.batch_units, actors)
 
-    def advance(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """One batch was committed: what `WritingStage` tells of its parts."""
+    def advance(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """One batch was committed: what `WritingStage` tells of its parts. Returns a sentence for each node that began
+        to work with it: so long after it joined, or after this attempt began when it was there before."""
         if not rows:
-            return
+            return []
+        begun = []
         with self._lock:
             calls = rows[0]["calls"] or ()
             units = sum(row["units"] for row in rows)
@@ -137,11 +140,22 @@ class RunFigures:
                 pool.batch_seconds.add(call["seconds"])
                 pool.batch_fill.add(units / pool.batch_units)
                 pool.gpu_busy = call["gpu_busy"]
+                if call.get("node") is not None and call["node"] not in self.nodes:
+                    begun.append(self._begun(call))
             for failure in (failure for row in rows for failure in row["failures"]):
                 task = failure["task"] if failure["task"] in self.pools else calls[0]["task"] if calls else ""
                 if task:
                     failures = self.pools[task].failures
                     failures[failure["category"]] = failures.get(failure["category"], 0) + 1
+        return begun
+
+    def _begun(self, call: Mapping[str, Any]) -> str:
+        """Note a node's first batch, which has just ended."""
+        here = self.elapsed() - call["seconds"]
+        joined = call["since_join"] < here
+        self.nodes[call["node"]] = seconds = max(0.0, call["since_join"] if joined else here)
+        after, loading = "it joined" if joined else "the run began", f"{call['loading']:.1f} s to load {call['task']}"
+        return f"node {call['node']} began to read {seconds:.1f} s after {after}, {loading} included"
 
     def answered(self, count: int) -> None:
         """So many more answers were committed, of assets that had been read before."""
@@ -177,11 +191,8 @@ class RunFigures:
             pools = {task: asdict(pool) for task, pool in self.pools.items()}
             networks = {task: {n: asdict(f) for n, f in found.items()} for task, found in self.networks.items()}
             names = ("run_id", "verb", "started", "answers", "answers_expected", "ended")
-            return {name: getattr(self, name) for name in names} | {
-                "pools": pools,
-                "networks": networks,
-                "updated": time.time(),
-            }
+            told = {name: getattr(self, name) for name in names} | {"nodes": dict(self.nodes)}
+            return told | {"pools": pools, "networks": networks, "updated": time.time()}
 
     @property
     def categories(self) -> dict[str, int]:

@@ -76,6 +76,11 @@ def _run(run: RunFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily("interlace_run_started_timestamp_seconds", "when this attempt began", run.started)
     yield GaugeMetricFamily("interlace_run_updated_timestamp_seconds", "when it told of itself last", run.updated)
     yield CounterMetricFamily("interlace_run_answers", "questions that were answered", run.answers)
+    first = GaugeMetricFamily("interlace_run_node_first_batch_seconds", "from a node's joining to its first batch",
+                              labels=["node"])  # fmt: skip
+    for node, seconds in run.nodes.items():
+        first.add_metric([node], seconds)
+    yield first
     failures = CounterMetricFamily("interlace_pool_failures", "failures, of which a part may have several",
                                    labels=["pool", "category"])  # fmt: skip
     for task, pool in run.pools.items():
@@ -103,8 +108,8 @@ def _run(run: RunFigures) -> Iterator[Metric]:
             for network, figures in networks.items():
                 gauge.add_metric([task, network], number(figures))
         yield gauge
-    seconds = {task: pool.batch_seconds for task, pool in run.pools.items()}
-    yield _histogram("interlace_pool_batch_seconds", "time of an actor over one batch, fetching included", seconds)
+    spent = {task: pool.batch_seconds for task, pool in run.pools.items()}
+    yield _histogram("interlace_pool_batch_seconds", "time of an actor over one batch, fetching included", spent)
     fill = {task: pool.batch_fill for task, pool in run.pools.items()}
     yield _histogram("interlace_pool_batch_fill_ratio", "units in a batch over those of a full one", fill)
 

@@ -305,7 +305,9 @@ class Run:
         figures = self._telling(files, work, plan)
         with self.progress.running(figures) as told, self._stop.draining(drain):
             for rows in self._stream(files, attempt, branches, plan):
-                figures.advance(rows)
+                begun = figures.advance(rows)
+                for sentence in begun if joins_a_cluster() else ():
+                    self.progress.note(sentence)
                 told(rows)
                 self.lease.check()
                 if every and time.monotonic() >= due:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from cluster.gpu_busy import GpuMeter
 from cluster.gpu_memory import cap_allocator
+from cluster.node_age import node_age
 from encoders.adapters.adapting import Adapting
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
@@ -65,6 +66,7 @@ class PerceiveStage:
 
     def __init__(self, entry: EncoderEntry, config: Any, context: RunContext, device: str) -> None:
         self._entry, self._context = entry, context
+        began = time.perf_counter()
         self._spool = Spool()
         self._files = context.files()
         self._journal = Journal(Storage(context.out), context.run_id, entry.task, context.attempt)
@@ -76,10 +78,12 @@ class PerceiveStage:
         adapter = context.adapters.get(entry.task)
         self._adapter = Adapting(entry.task, adapter, device) if adapter else None
         self._gpu = GpuMeter.of(device)
+        self._loading: float | None = time.perf_counter() - began  # None once it was told
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A packed batch, as the manifest has it or as an earlier pool left it, with what this encoder reads."""
         started = time.perf_counter()
+        first = self._first()
         rows = unpack(block)
         if not rows or (rows[0].get("status") is None and self._files.stopping(self._context.attempt)):
             return pack([])  # what an earlier pool has read already goes on
@@ -99,7 +103,7 @@ class PerceiveStage:
         busy = self._gpu.take() if self._gpu else None
         seconds = time.perf_counter() - started
         call = {"task": self._entry.task, "seconds": seconds, "gpu_busy": busy, "networks": self._ran(done.values())}
-        made[0]["calls"] = [*(rows[0].get("calls") or ()), call]
+        made[0]["calls"] = [*(rows[0].get("calls") or ()), {**call, **first}]
         return pack(made)
 
     def _ran(self, perceptions: Iterable[Perception]) -> list[dict[str, Any]]:
@@ -109,6 +113,12 @@ class PerceiveStage:
             loaded |= self._adapter.parameters()
         parts = Counter(name for perception in perceptions for name in perception.networks)
         return [{"name": name, "parameters": count, "parts": parts[name]} for name, count in loaded.items()]
+
+    def _first(self) -> dict[str, Any]:
+        """With the first batch: on which node, how long after that joined, and how long it took to load."""
+        loading, self._loading = self._loading, None
+        age = node_age() if loading is not None else None
+        return {"node": age[0], "since_join": age[1], "loading": loading} if age else {}
 
     def _killer(self, row: dict[str, Any], strikes: Strikes) -> Failure:
         """Why a part is set aside: its worker died over it again and again, or stood still."""
@@ -229,12 +239,8 @@ def _free_memory() -> None:
 _NETWORK = pa.struct({"name": pa.string(), "parameters": pa.int64(), "parts": pa.int32()})
 _CALLS = pa.list_(
     pa.struct(
-        {
-            "task": pa.string(),
-            "seconds": pa.float64(),
-            "gpu_busy": pa.float64(),
-            "networks": pa.list_(_NETWORK),
-        }
+        {"task": pa.string(), "seconds": pa.float64(), "gpu_busy": pa.float64(), "networks": pa.list_(_NETWORK)}
+        | {"node": pa.string(), "since_join": pa.float64(), "loading": pa.float64()}  # of an actor's first batch
     )
 )
 

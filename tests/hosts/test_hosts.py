@@ -15,9 +15,11 @@ import pytest
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.encoder import OcrEncoder
 from encoders.results import DocumentResult
+from pipelines.figures import RunFigures
 from pipelines.ledger import read_ledger
 from pipelines.storage import Storage, s3_client
 from pipelines.tables import read_table
+from pipelines.view import LakeWatch
 from tests.encoders.test_ocr_encoder import PRINTED, part, picture
 from tests.faults.arming import wait_until
 from tests.faults.lakes import Rows, assert_equal, lake_rows
@@ -44,10 +46,10 @@ def source(hosts: RayHosts) -> str:
 
 
 class Running:
-    """A run of the letters encoder on the head."""
+    """A run of the letters encoder on the head. It is the only one unless ``beside`` another."""
 
-    def __init__(self, hosts: RayHosts, source: str) -> None:
-        for host in hosts.network.hosts:
+    def __init__(self, hosts: RayHosts, source: str, *, beside: bool = False) -> None:
+        for host in hosts.network.hosts if not beside else ():
             hosts.faults(host).clear()
         self.hosts, self.out = hosts, f"s3://{BUCKET}/lake-{uuid.uuid4().hex[:8]}"
         self.started = time.time()
@@ -147,18 +149,36 @@ def test_a_host_that_is_drained_hands_its_work_on(
     fault_table.notes.append(f"a host with {NOTICE} s left began {len(late)} batches later than 1 s after it was told")
 
 
+def test_two_runs_share_the_hosts(hosts: RayHosts, source: str, undisturbed: Rows, fault_table: FaultTable) -> None:
+    first = Running(hosts, source)
+    first.wait_for_work("w1", "w2")
+    second = Running(hosts, source, beside=True)
+    seconds = [run.end(undisturbed) for run in (first, second)]
+    ended = second.started + seconds[1]
+    fault_table.notes.append(
+        f"two runs that share the hosts: the first took {seconds[0]:.1f} s, the second {seconds[1]:.1f} s, "
+        f"both {ended - first.started:.1f} s"
+    )
+
+
 def test_a_host_that_is_added_takes_work(
     hosts: RayHosts, source: str, undisturbed: Rows, fault_table: FaultTable
 ) -> None:
     run = Running(hosts, source)
     run.wait_for_work("w1", "w2")
-    hosts.start_worker("w5")
     joined = time.time()
+    hosts.start_worker("w5")
     seconds = run.end(undisturbed)
     reads = hosts.reads("w5")
     assert reads, "the new host did nothing"
     fault_table.measure("host added", undisturbed, run.out, hosts.redone(), seconds)
-    fault_table.notes.append(f"a new host reads its first batch {reads[0].time - joined:.1f} s after it joined")
+    address = hosts.network.hosts["w5"].address
+    [said] = [line for line in run.output.read_text().splitlines() if f"node {address} began to read" in line]
+    assert "after it joined" in said
+    after = figures_of(run.out).nodes[address]  # what `interlace metrics` tells
+    assert f"{after:.1f} s after it joined" in said
+    assert after <= reads[-1].time - joined
+    fault_table.notes.append(said.strip("· "))
     hosts.network.hosts["w5"].end()
 
 
@@ -185,6 +205,12 @@ def test_real_ocr_over_hosts_reads_what_it_reads_alone(
         assert isinstance(perception.result, DocumentResult)
         assert found.pop(name) == perception.result.pages[0].text
     assert not found and all(hosts.reads(name) for name in ("w1", "w2"))
+
+
+def figures_of(out: str) -> RunFigures:
+    found = LakeWatch(Storage(out)).look().run
+    assert found is not None
+    return found
 
 
 def rows(out: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,8 @@ def test_batches_are_sized_by_the_cluster_that_is_joined(
     [files] = list_runs(Storage(str(tmp_path / "out")))
     batches = files.manifest(["batch"])["batch"].to_pylist()
     assert batches == form_batches([1.0] * 40, 12.5, actors=2) != form_batches([1.0] * 40, 12.5, actors=40)
+    [told] = [line for line in (tmp_path / "progress").read_text().splitlines() if "began to read" in line]
+    assert re.search(r"node [\d.]+ began to read \d+\.\d s after the run began, \d+\.\d s to load ocr included", told)
     with pytest.raises(InterlaceError, match=r"do not fit.* have 2;.*cluster\.actors"):
         run(tmp_path, archive, tmp_path / "refused", **many, **{"cluster.actors.ocr": 3})
     assert not list_runs(Storage(str(tmp_path / "refused")))  # it was refused before anything was frozen
