@@ -29,5 +29,5 @@ def hosts(tmp_path_factory: pytest.TempPathFactory, fault_table: FaultTable) -> 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in _TABLE.lines():
+    for line in _TABLE.lines() if _TABLE.rows else _TABLE.notes:
         terminalreporter.write_line(line)
