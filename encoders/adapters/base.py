@@ -84,20 +84,20 @@ class Adapter(nn.Module):
         config = self.config
         rate = rate or config.steps_per_token
         rows = functional.pad(rows, (0, 0, 0, -rows.shape[1] % rate))
-        hidden = self.levels(rows, lengths, config.level(rate))[-1].transpose(1, 2)
+        hidden = self.levels(rows, lengths, config.level(rate))[-1]
         counts = -(-lengths // rate)
         tokens = self.leave[str(rate)](hidden) + self.place(_places(geometry, counts, hidden.shape[1])) + self.task
         scale = tokens.float().square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt() * config.embedding_scale
         return cast(torch.Tensor, tokens * scale)
 
     def levels(self, rows: torch.Tensor, lengths: torch.Tensor, last: int) -> list[torch.Tensor]:
-        """Hidden rows [n, width, t / stride] of the levels 0 to ``last``; nothing leaks in from behind an item."""
+        """Hidden rows [n, t / stride, width] of the levels 0 to ``last``; nothing leaks in from behind an item."""
         inside = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
-        mask = inside[:, None].to(rows.dtype)
-        found = [self.rest[0](self.enter(self.norm(rows).transpose(1, 2) * mask), mask)]
+        mask = inside[..., None].to(rows.dtype)
+        found = [self.rest[0](convolved(self.norm(rows) * mask, cast(nn.Conv1d, self.enter)), mask)]
         for fold, rest, stride in zip(self.fold[:last], self.rest[1:], self.config.strides):
-            mask = functional.max_pool1d(mask, stride)
-            found.append(rest(fold(found[-1]), mask))
+            mask = mask[:, ::stride]
+            found.append(rest(convolved(found[-1], cast(nn.Conv1d, fold)), mask))
         return found
 
     @torch.inference_mode()
@@ -127,7 +127,7 @@ class Adapter(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Rows that look at their neighbours: [n, width, t] to the same."""
+    """Rows that look at their neighbours: [n, t, width] to the same."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -135,10 +135,21 @@ class _Residual(nn.Module):
         self.mix = nn.Conv1d(width, width, kernel_size=3, padding=1)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """``mask`` [n, 1, t] is 1 inside the items: what lies behind an item stays zero, as at a sequence's end."""
+        """``mask`` [n, t, 1] is 1 inside the items: what lies behind an item stays zero, as at a sequence's end."""
         hidden = functional.gelu(hidden) * mask
-        mixed = self.mix(self.norm(hidden.transpose(1, 2)).transpose(1, 2) * mask)
+        mixed = convolved(self.norm(hidden) * mask, self.mix)
         return cast(torch.Tensor, (hidden + functional.gelu(mixed)) * mask)
+
+
+def convolved(rows: torch.Tensor, layer: nn.Conv1d) -> torch.Tensor:
+    """Rows [n, t, in] through a convolution, as one matrix product: cuDNN would plan anew for every new t and n."""
+    (size,), (stride,) = layer.kernel_size, layer.stride
+    if stride > 1:
+        windows = rows.unflatten(1, (-1, stride)).flatten(2)
+    else:
+        padded = functional.pad(rows, (0, 0, size // 2, size // 2))
+        windows = torch.cat([padded[:, k : k + rows.shape[1]] for k in range(size)], dim=-1)
+    return functional.linear(windows, layer.weight.permute(0, 2, 1).flatten(1), layer.bias)
 
 
 def _places(geometry: torch.Tensor, counts: torch.Tensor, tokens: int) -> torch.Tensor:

@@ -28,7 +28,7 @@ class Spelling(nn.Module):
         total, letters = torch.zeros((), device=groups[0][0].device), 0
         for rows, group in groups:
             assert group.letters is not None and group.letter_counts is not None
-            hidden = adapter.levels(rows.float(), group.lengths, 0)[0].transpose(1, 2)
+            hidden = adapter.levels(rows.float(), group.lengths, 0)[0]
             scores = functional.log_softmax(self.classify(hidden).float(), dim=-1).transpose(0, 1)
             total = total + functional.ctc_loss(
                 scores, group.letters, group.lengths, group.letter_counts, reduction="sum", zero_infinity=True
