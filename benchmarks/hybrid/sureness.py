@@ -21,10 +21,8 @@ from benchmarks.hybrid.agreement import refused, same_text
 from benchmarks.hybrid.asking import Reply
 from benchmarks.hybrid.goals import Goal
 from benchmarks.hybrid.judged import leaves, same_leaf
-from benchmarks.hybrid.mode_rule import default_mode
-from benchmarks.hybrid.outcomes import Measure, figure
 from benchmarks.hybrid.setting import Setting
-from benchmarks.hybrid.table import Report, modes_of
+from benchmarks.hybrid.table import Report
 from decoder.answer import Answerer
 from decoder.calibration import Calibration
 from decoder.evidence import EvidenceIndex
@@ -48,7 +46,7 @@ class Value:
 
 def run(setting: Setting, report: Report) -> None:
     """Fit, and report on the documents of the table."""
-    column = chosen(report)
+    column = report.default_of(documents.SECTION)
     if column is None or column not in setting.replies.get(documents.SECTION, {}):
         report.lines.append("calibration: left out, for no trained mode has answered about documents")
         return
@@ -66,16 +64,6 @@ def run(setting: Setting, report: Report) -> None:
         "curves": {str(grounds): curve for grounds, curve in fitted.curves.items()},
         **{name: _figures(own, right) for name, own in (("before", before), ("after", after))},
     }
-
-
-def chosen(report: Report) -> str | None:
-    """The default mode over all rates of documents together."""
-    rates: dict[str, list] = {}
-    for column, outcomes in report.outcomes.items():
-        own = [o for o in outcomes if o.row.startswith(documents.SECTION) and not o.row.endswith("valid JSON")]
-        if own:
-            rates[column] = [o for o in own if o.measure is Measure.RATE]
-    return default_mode(modes_of({column: figure(own) for column, own in rates.items()}))
 
 
 def values(replies: Iterable[Reply], answerer: Answerer) -> Iterator[Value]:

@@ -11,12 +11,13 @@ from typing import Any
 from benchmarks.hybrid.columns import MODES, ZERO_SHOT
 from benchmarks.hybrid.goals import GOALS
 from benchmarks.hybrid.mode_rule import default_mode
-from benchmarks.hybrid.outcomes import Figure, Measure, Outcome, figures
+from benchmarks.hybrid.outcomes import Figure, Measure, Outcome, figure, figures
 
 ENCODER = "encoder"
 """The column of what a specialist's own text says, without a decoder."""
 
-_CELL = 19
+_CELL = 20
+_NO_ACCURACY = ("valid JSON", "occurs in the answer", "needs both signals")  # or counted in other rows already
 _SHOWN_TAGS = ("half",)  # groups that the table has too; those by language and kind are in the JSON
 
 
@@ -46,6 +47,16 @@ class Report:
                 found.setdefault(row, {})[column] = own
         return found
 
+    def default_of(self, section: str) -> str | None:
+        """The mode that the rule picks over all rates of a section together; valid JSON is no accuracy."""
+        pooled = {}
+        for column, outcomes in self.outcomes.items():
+            own = [o for o in outcomes if o.measure is Measure.RATE and o.row.startswith(f"{section}: ")]
+            own = [o for o in own if not o.row.endswith(_NO_ACCURACY)]
+            if own:
+                pooled[column] = figure(own)
+        return default_mode(modes_of(pooled))
+
     def text(self) -> str:
         """All that is printed."""
         rows = self.rows()
@@ -54,6 +65,9 @@ class Report:
             if groups := self.rows(tag):
                 parts.append(f"By {tag}:\n{_table(dict(sorted(groups.items())))}")
         parts += self.lines
+        picked = [f"{section} {mode}" for section in sections(rows) if (mode := self.default_of(section)) is not None]
+        if picked:
+            parts.append(f"Default mode by the rule, over all rates of a section: {', '.join(picked)}")
         parts.append("\n".join(_verdicts(rows)))
         return "\n\n".join(part for part in parts if part)
 
@@ -63,11 +77,17 @@ class Report:
         content = {
             "settings": dict(settings),
             "rows": _plain(self.rows()),
+            "default_modes": {section: self.default_of(section) for section in sections(self.rows())},
             "groups": {tag: _plain(self.rows(tag)) for tag in tags},
             **self.extras,
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sections(rows: Iterable[str]) -> list[str]:
+    """What the rows are of, in order."""
+    return list(dict.fromkeys(row.partition(": ")[0] for row in rows))
 
 
 def modes_of(row: Mapping[str, Figure]) -> dict[str, Figure]:
