@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from decoder.config import DecoderConfig
-from encoders.adapters.adapting import with_features
+from encoders.adapters.adapting import widths, with_features
+from encoders.checkpoints import resolve
 from encoders.registry import EncoderEntry
 from pipelines.settings import SettingsTree, UsageError
 
@@ -36,6 +38,23 @@ def run_adapters(settings: SettingsTree, tasks: Collection[str], *, asked: bool)
         named = " or ".join(f"adapters.{task}" for task in tasks)
         raise UsageError(f"--keep-soft-tokens: no adapter makes any; say --set {named}=CHECKPOINT")
     return found
+
+
+def check_read(settings: SettingsTree, adapters: Mapping[str, str]) -> None:
+    """Raises UsageError for an adapter that speaks to another decoder than the one that is to read it, as far as its
+    width tells."""
+    decoder = settings.decoder.checkpoint
+    usual = type(settings).model_fields["adapters"].default
+    for task in read_adapters(settings).keys() & adapters.keys():
+        if adapters[task] == usual.get(task):
+            continue  # made for it
+        made = widths(adapters[task])[1]
+        read = json.loads((resolve(decoder) / "config.json").read_bytes()).get("hidden_size", made)
+        if made != read:
+            raise UsageError(
+                f"adapters.{task}={adapters[task]}: its soft tokens are vectors of {made} numbers, and the decoder "
+                f"{decoder} reads {read}; take the adapter that was trained with it, or --set decoder.mode=text"
+            )
 
 
 def encoder_configs(

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.endpoint.config import ServeConfig
 from cluster.endpoint.keys import ENVIRONMENT, KeyRing
 from encoders.registry import ENCODERS
-from pipelines.adapting import encoder_configs, read_adapters
+from pipelines.adapting import check_read, encoder_configs, read_adapters
 from pipelines.consoles import stderr
 from pipelines.settings import SettingsTree, UsageError
 
@@ -43,6 +43,7 @@ def serve_endpoint(settings: SettingsTree) -> None:
 
     console = stderr()
     adapters = read_adapters(settings)
+    check_read(settings, adapters)
     encoders = encoder_configs(settings, ENCODERS, adapters)
     # Ray takes the signals when it starts; ours come after it.
     running = endpoint_running(settings.cluster, config, settings.decoder, encoders, adapters)

@@ -21,16 +21,16 @@ from cluster.planning import plan_pools
 from cluster.pools import PoolPlan, Resources, Work
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
-from pipelines.adapting import encoder_configs, read_adapters, run_adapters
+from pipelines.adapting import check_read, encoder_configs, read_adapters, run_adapters
 from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
 from pipelines.figures import RunFigures
-from pipelines.fingerprints import active_encoders, part_id, perception_fingerprints
+from pipelines.fingerprints import active_encoders, perception_fingerprints
 from pipelines.formats import migrate
 from pipelines.known import known_assets
 from pipelines.lease import LEASE_SECONDS, Lease
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.live import Live
-from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, select
+from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, failed_row, select
 from pipelines.passwords import Passwords
 from pipelines.progress import Progress
 from pipelines.prune import check_prunable, deleted_rows
@@ -92,6 +92,8 @@ class Run:
         self.question = Question.of(settings.run, settings.decoder, read_adapters(settings))
         self.adapters = run_adapters(settings, self.entries, asked=self.question is not None)
         self.configs = encoder_configs(settings, self.entries, self.adapters)
+        if self.question is not None:
+            check_read(settings, self.adapters)
         self.lease = Lease(self.storage, self.verb, wait=wait, seconds=lease_seconds, note=progress.note)
         self._stop = StopRequest()
         self._live = Live()
@@ -225,7 +227,7 @@ class Run:
         branches, parts = form_branches(manifest.parts, self.entries, plan)
         files.freeze(Manifest(manifest.listing, parts))
         unreadable = manifest.listing.filter(pc.equal(manifest.listing["state"], "failed"))
-        failed = [_failed_row(row, files.run_id, self._earlier_attempts(row["uri"])) for row in unreadable.to_pylist()]
+        failed = [failed_row(row, files.run_id, self._earlier_attempts(row["uri"])) for row in unreadable.to_pylist()]
         if failed:
             files.commit({"parts": rows_to_table(failed, PARTS), "answers": ANSWERS.empty_table()})
         self.lease.check()  # whoever took over may have removed what was frozen
@@ -396,18 +398,3 @@ class Run:
             if self._figures is not None:
                 self._figures.decoder_loaded(self._decoder_lease.figures()["parameters"])
         return self._decoder_lease
-
-
-def _failed_row(listed: dict[str, Any], run_id: str, earlier_attempts: int) -> dict[str, Any]:
-    """The row in `parts` of an asset that the probe could not open: it has no pages, but it is a row."""
-    return {
-        "part_id": part_id(listed["uri"], listed["etag"], 0, 0, listed["perception_fingerprint"]),
-        "status": "failed",
-        "failures": [listed["failure"] | {"attempt": earlier_attempts + 1}],
-        "pages": [],
-        "text": "",
-        "attempts": earlier_attempts + 1,
-        "read_at": datetime.now(UTC),
-        "run_id": run_id,
-        **{name: listed[name] for name in ("uri", "etag", "modality", "media_type", "perception_fingerprint")},
-    }

@@ -15,7 +15,7 @@ from cluster.endpoint.starting import endpoint_config
 from cluster.pools import Resources
 from cluster.session import cluster_resources
 from encoders.registry import ENCODERS
-from pipelines.adapting import encoder_configs, read_adapters
+from pipelines.adapting import check_read, encoder_configs, read_adapters
 from pipelines.settings import load_settings
 
 
@@ -28,6 +28,7 @@ def endpoint(args: dict[str, Any]) -> Application:
 
     settings = load_settings(None, args).settings
     adapters = read_adapters(settings)
+    check_read(settings, adapters)
     encoders = encoder_configs(settings, ENCODERS, adapters)
     resources = cluster_resources() if ray.is_initialized() else Resources(1)
     return endpoint_application(

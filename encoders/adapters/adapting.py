@@ -19,16 +19,22 @@ if TYPE_CHECKING:  # brings torch, which takes seconds to import
 
 def with_features(config: Any, checkpoint: str) -> Any:
     """An encoder's config with the features that an adapter reads. Raises `CheckpointError` for a checkpoint that is no
-    adapter, ValueError when the encoder has no features of that width.
+    adapter, ValueError when the encoder has no features of that width."""
+    return config.with_features(widths(checkpoint)[0])
 
-    Reads the one number that it needs: `adapter_config` brings torch, for which a run with nothing to do has no time.
+
+def widths(checkpoint: str) -> tuple[int, int]:
+    """How many numbers an adapter reads of each feature row, and how many it makes of a soft token. Raises
+    `CheckpointError`.
+
+    Reads only these two: `adapter_config` brings torch, for which a run with nothing to do has no time.
     """
     path = resolve(checkpoint) / "adapter.json"
     try:
-        width = int(json.loads(path.read_bytes())["d_encoder"])
+        config = json.loads(path.read_bytes())
+        return int(config["d_encoder"]), int(config["d_model"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{checkpoint} holds no adapter: {path.name} cannot be read: {error}") from error
-    return config.with_features(width)
 
 
 class Adapting:

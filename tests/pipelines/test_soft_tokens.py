@@ -95,11 +95,15 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
     assert kept.fingerprints()["image"] != plain.fingerprints()["image"]
     assert kept.fingerprints()["audio"] == plain.fingerprints()["audio"]  # no other task is read again
     asked = {"adapters": {"ocr": name}, "run__prompt": "Total?"}
+    asked["decoder__checkpoint"] = tiny = str(save_tiny(tmp_path / "decoder", "llama"))
+    with pytest.raises(UsageError, match=r"vectors of 32 numbers, and the decoder .*decoder reads 64"):
+        made(**asked | {"adapters": {"ocr": saved(tmp_path / "thin", 120, 32)}}, decoder__mode="both")
     text, both = made(**asked), made(**asked, decoder__mode={"ocr": "both"})
     assert not text.adapters and text.configs["ocr"].features == "none"  # nobody reads them, so nobody makes them
     assert both.adapters == {"ocr": name} and both.configs["ocr"].features == "neck"
     assert both.fingerprints() == plain.fingerprints()  # another way to ask reads no page again
-    other = made(adapters={"ocr": saved(tmp_path / "other", 384)}, run__prompt="Total?", decoder__mode="both")
+    wide = {"adapters": {"ocr": saved(tmp_path / "other", 384)}, "run__prompt": "Total?"}
+    other = made(**wide, decoder__checkpoint=tiny, decoder__mode="both")
     questions = [run.question.fingerprint for run in (text, both, other) if run.question is not None]
     assert len(set(questions)) == 3
 
