@@ -76,10 +76,13 @@ class LogLines(Progress):
         yield advance
 
     def ended(self, outcome: Outcome) -> None:
-        """How it ended, with the ledger."""
+        """How it ended, with the ledger and the networks that it took."""
         accounts = {unit: {"listed": a.listed, **a.terms} for unit, a in outcome.ledger.accounts.items()}
-        named = {"interrupted": outcome.interrupted, "nothing_new": outcome.nothing_new, "ledger": accounts}
+        named: dict[str, Any] = {"interrupted": outcome.interrupted, "nothing_new": outcome.nothing_new}
+        named["ledger"] = accounts
         balanced, seconds = outcome.ledger.balanced, round(outcome.seconds, 1)
+        if outcome.figures is not None:
+            named["networks"] = outcome.figures.snapshot()["networks"]
         self._write("ended", run_id=outcome.run_id, seconds=seconds, balanced=balanced, **named)
 
     def _pools(self, figures: RunFigures, stop: threading.Event) -> None:

@@ -172,6 +172,7 @@ def _check_log(path: Path, run_id: str) -> None:
     parts = [event for event in events if event["event"] == "part"]
     assert len({part["part_id"] for part in parts}) == 40 and {part["run_id"] for part in parts} == {run_id}
     assert [p["failures"] for p in parts if p["status"] == "failed"] == [[{"task": None, "category": "corrupt"}]]
+    assert events[-1]["networks"] == {"ocr": {"letters": {"parameters": 26, "parts": 39}}}
     assert events[-1]["event"] == "ended" and events[-1]["ledger"]["parts"]["failed"] == 1
 
 
