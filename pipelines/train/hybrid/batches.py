@@ -50,6 +50,7 @@ class Batch:
     soft_at: dict[str, torch.Tensor]
     soft_from: dict[str, torch.Tensor]
     audio: torch.Tensor | None = None
+    audio_samples: torch.Tensor | None = None
     kinds: tuple[str, ...] = field(default=())
 
     def to(self, device: torch.device) -> Self:
@@ -225,6 +226,7 @@ class _Soft:
             "soft_at": {task: torch.tensor(found) for task, found in at.items()},
             "soft_from": {task: torch.tensor(found) for task, found in source.items()},
             "audio": audio,
+            "audio_samples": torch.tensor([len(samples) for samples in self._audio]),
         }
 
 

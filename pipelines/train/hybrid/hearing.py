@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
+from torch.nn import functional
 from transformers import WhisperConfig
 from transformers.audio_utils import mel_filter_bank
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -12,6 +13,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from encoders.checkpoints.resolve import resolve
 
 _FFT, _HOP = 400, 160
+_TOGETHER = 8  # windows; always as many, because a GPU plans anew for every number
 
 
 class Ears:
@@ -43,12 +45,18 @@ class Ears:
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def __call__(self, audio: torch.Tensor) -> torch.Tensor:
-        """Windows [n, 480000] int16 to features [n, 1500, d]."""
+    def __call__(self, audio: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+        """Windows [n, 480000] int16, of which the first ``samples`` [n] count, to features [n, 1500, d]. Behind a
+        window's end the log-mels are zero, as the engines that read recordings pad them."""
+        count = len(audio)
+        audio = functional.pad(audio, (0, 0, 0, -count % _TOGETHER))
+        samples = functional.pad(samples, (0, -count % _TOGETHER))
         with torch.autocast(audio.device.type, enabled=False):
             mels = self.mels(audio.float() / 32768)
-            found = [self._network(part.to(self._dtype)).last_hidden_state for part in mels.split(32)]
-        return cast(torch.Tensor, torch.cat(found))
+            inside = torch.arange(mels.shape[-1], device=mels.device) * _HOP < samples[:, None]
+            mels = mels * inside[:, None]
+            found = [self._network(part.to(self._dtype)).last_hidden_state for part in mels.split(_TOGETHER)]
+        return cast(torch.Tensor, torch.cat(found)[:count])
 
     def mels(self, samples: torch.Tensor) -> torch.Tensor:
         """Samples [n, 480000] in -1..1 to whisper's log-mels [n, bands, 3000]."""

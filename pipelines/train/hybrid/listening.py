@@ -12,6 +12,7 @@ from encoders.results import Chunk, Speech
 from pipelines.train.hybrid.prompts import Heard
 from pipelines.train.hybrid.samples import READ_ALOUD, Sample, Task
 from pipelines.train.hybrid.speech.recordings import Recordings, Window, sample_of
+from pipelines.train.hybrid.speech.voices import RATE
 
 _SURE = (0.75, 0.99)  # what whisper says of words that it reads right
 _READ = 0.45  # share of read sentences among recordings; their only task is to be written down
@@ -60,5 +61,6 @@ def heard_of(
             name = names.setdefault(turn.speaker, f"SPEAKER_{len(names):02d}")
             chunks.append(Chunk(turn.text, turn.start + start, turn.end + start, rng.uniform(*_SURE), name))
     speech = Speech(" ".join(c.text for c in chunks), "en", 1.0, starts[-1] + windows[-1].seconds, tuple(chunks))
-    samples = tuple(np.clip(window.samples * 32767, -32768, 32767).astype(np.int16) for window in windows)
-    return Heard(samples, tuple(starts), speech)
+    samples = [window.samples[: round(window.seconds * RATE)] for window in windows]
+    stored = tuple(np.clip(one * 32767, -32768, 32767).astype(np.int16) for one in samples)
+    return Heard(stored, tuple(starts), speech)

@@ -92,6 +92,8 @@ class Source(IterableDataset[Batch]):
         stage = self._stage
         if one.sample.kind not in stage.kinds and "*" not in stage.kinds:
             return None
+        if one.sample.kind != "lines" and rng.random() > stage.documents:
+            return None
         tasks = chosen(one.sample.tasks, stage.tasks, rng)
         if not tasks or not all(perception.result for perception in one.documents):
             return None

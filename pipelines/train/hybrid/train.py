@@ -146,7 +146,7 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | Non
     if not run.conditions.geometry or not run.conditions.confidence:
         _take_away(batch, run.conditions)
     with torch.autocast(run.device.type, torch.bfloat16):
-        speech = ears(batch.audio) if batch.audio is not None and ears is not None else None
+        speech = ears(batch.audio, batch.audio_samples) if batch.audio is not None and ears is not None else None
         losses, _ = model.losses(batch, speech)
         learns = batch.target >= 0
         weights = batch.weight[learns]
