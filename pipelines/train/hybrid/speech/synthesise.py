@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipelines.train.hybrid.speech.utterances import Item, plan
 from pipelines.train.hybrid.speech.voices import RATE, VOICES, Speaker, unpack
 
-SHARD_SECONDS = 40.0
+SHARD_SECONDS = 24.0
 
 
 def main(arguments: list[str] | None = None) -> None:
