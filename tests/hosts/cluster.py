@@ -32,18 +32,20 @@ class RayHosts:
     network: Network
     logs: Path
     endpoint: str
+    head: str = "head"  # the name of its host
     nodes: dict[str, str] = field(default_factory=dict)  # host to Ray's id of its newest node
 
     @property
     def address(self) -> str:
         """Where the head's GCS listens."""
-        return f"{self.network.hosts['head'].address}:{PORT}"
+        return f"{self.network.hosts[self.head].address}:{PORT}"
 
     def environment(self, host: str) -> dict[str, str]:
-        """Of everything that is started on a host; each notes on its own who came by the fault points."""
+        """Of everything that is started on a host: its own weights, of which it has none yet, and its own notes of who
+        came by the fault points."""
         kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         own = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), VARIABLE: str(self.faults(host).folder)}
-        return kept | own
+        return kept | own | {"INTERLACE_HOME": f"{self.network.hosts[host].folder}/interlace", "PIP_NO_INDEX": "1"}
 
     def faults(self, host: str) -> Faults:
         """The fault points of one host."""
@@ -51,7 +53,7 @@ class RayHosts:
 
     def start_head(self) -> None:
         """The first node: GCS, drivers, no CPUs for actors."""
-        host = self.network.add("head")
+        host = self.network.add(self.head)
         self._start(
             host,
             "--head",
@@ -99,13 +101,13 @@ class RayHosts:
         told = ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=spot"]
         deadline = f"--deadline-remaining-seconds={seconds}"
         command = [RAY, "drain-node", f"--address={self.address}", f"--node-id={self.nodes[name]}", *told, deadline]
-        self.network.hosts["head"].call(*command, environment=self.environment("head"))
+        self.network.hosts[self.head].call(*command, environment=self.environment(self.head))
 
-    def run(self, *command: str, name: str = "run") -> tuple[subprocess.Popen[str], Path]:
+    def run(self, *command: str, name: str = "run", **variables: str) -> tuple[subprocess.Popen[str], Path]:
         """Start a driver on the head, joined to the cluster; returns it and what it prints."""
         output = self.logs / f"{name}.log"
-        environment = self.environment("head") | {"RAY_ADDRESS": self.address}
-        return self.network.hosts["head"].start(*command, environment=environment, output=output), output
+        environment = self.environment(self.head) | {"RAY_ADDRESS": self.address} | variables
+        return self.network.hosts[self.head].start(*command, environment=environment, output=output), output
 
     def reads(self, host: str | None = None) -> list[Hit]:
         """Batches that encoders were called with, on one host or on all, in order."""

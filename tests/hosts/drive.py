@@ -17,7 +17,7 @@ from tests.pipelines.letters.config import LettersConfig
 
 source, out, folder, seconds = sys.argv[1], sys.argv[2], Path(sys.argv[3]), float(sys.argv[4])
 settings = load_settings(None, dict(pair.split("=") for pair in sys.argv[5:]), {}).settings
-run = Run(settings, [source], out, Progress(Console(width=200)), {"ocr": LETTERS})
+run = Run(settings, [source], out, Progress(Console(width=200)), {"ocr": LETTERS}, wait=True)
 run.configs = {"ocr": LettersConfig(calls=folder / "calls", seconds=seconds)}
 outcome = run.execute()
 sys.stdout.flush()

@@ -7,6 +7,7 @@ of loopback in one namespace: `Network.real` says which, and what a test of thos
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -28,6 +29,9 @@ _INIT = """
 mount -t tmpfs -o size=600m tmpfs /dev/shm && mount -t tmpfs tmpfs {folder} && mkdir -p {folder}/tmp && echo up
 while :; do sleep 1000 & wait; done
 """  # its last line takes in orphans, as the first process of a host has to
+
+
+_NUMBERS = itertools.count()  # of this process' networks
 
 
 @dataclass
@@ -92,8 +96,9 @@ class Network:
         self.real = real
         self.hosts: dict[str, Host] = {}
         self._folder = folder
-        self._mark = f"{os.getpid() % 0xFFFF:x}"
-        self._subnet = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 256}"
+        number = next(_NUMBERS)
+        self._mark = f"{os.getpid() % 0xFFFF:x}{number % 16:x}"
+        self._subnet = f"10.{200 + os.getpid() % 50}.{(os.getpid() // 50 + number) % 256}"
         self._bridge = f"ilb{self._mark}"
         self.address = f"{self._subnet}.1" if real else "127.0.0.1"
         """This machine's, where hosts reach what runs beside them."""

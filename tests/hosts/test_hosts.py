@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from encoders.checkpoints.lock import load_lock
+from encoders.checkpoints.mirror import push
+from encoders.checkpoints.pull import pull, split_name
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.encoder import OcrEncoder
 from encoders.results import DocumentResult
@@ -185,7 +188,11 @@ def test_a_host_that_is_added_takes_work(
 def test_real_ocr_over_hosts_reads_what_it_reads_alone(
     hosts: RayHosts, source: str, tmp_path: Path, fault_table: FaultTable
 ) -> None:
-    """`interlace run` as it is typed, over pictures of letters in S3."""
+    """`interlace run` as it is typed, over pictures in S3. No host has weights: each pulls them from a mirror."""
+    lock, weights = load_lock(), f"s3://{BUCKET}/weights"
+    for role in ("ocr_detection", "ocr_recognition"):
+        [folder] = pull([role])
+        push(weights, folder, lock.checkpoints[role].variants[split_name(role, lock)[1]])
     pictures = {f"{n}.png": picture(lines=(*PRINTED, f"Crate number {n} of {PICTURES}")) for n in range(PICTURES)}
     for name, data in pictures.items():
         s3_client().put_object(Bucket=BUCKET, Key=f"pictures/{name}", Body=data)
@@ -193,7 +200,8 @@ def test_real_ocr_over_hosts_reads_what_it_reads_alone(
         hosts.faults(host).clear()
     started = time.time()
     command = ["-m", "pipelines.cli", "run", f"s3://{BUCKET}/pictures", "--out", f"s3://{BUCKET}/read"]
-    process, output = hosts.run(sys.executable, *command, "--set", "cluster.batch_seconds=4", name="ocr")
+    told = {"name": "ocr", "INTERLACE_MIRROR": weights}
+    process, output = hosts.run(sys.executable, *command, "--set", "cluster.batch_seconds=4", **told)
     assert process.wait(400) == 0, output.read_text()
     fault_table.notes.append(f"{PICTURES} pictures with the real OCR, start included: {time.time() - started:.1f} s")
     alone = OcrEncoder(OcrConfig())
@@ -205,6 +213,9 @@ def test_real_ocr_over_hosts_reads_what_it_reads_alone(
         assert isinstance(perception.result, DocumentResult)
         assert found.pop(name) == perception.result.pages[0].text
     assert not found and all(hosts.reads(name) for name in ("w1", "w2"))
+    begun = [line.strip("· ") for line in output.read_text().splitlines() if "began to read" in line]
+    assert len(begun) >= 2
+    fault_table.notes += [f"real OCR, weights from the mirror: {line}" for line in begun]
 
 
 def figures_of(out: str) -> RunFigures:
