@@ -68,10 +68,10 @@ def _gpus_named(visible: str) -> int:
 
 
 @contextmanager
-def ray_session(config: ClusterConfig, note: Callable[[str], None] = lambda text: None) -> Iterator[Resources]:
+def ray_session(config: ClusterConfig, note: Callable[[str], None] | None = None) -> Iterator[Resources]:
     """Join or start Ray; yields what it has. What this started it stops, what it joined it leaves running.
 
-    ``note`` is told when a cluster that was joined has to start nodes first.
+    With ``note``, a cluster that was joined and has no workers is asked to start some, and ``note`` is told.
     """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     import ray
@@ -107,7 +107,7 @@ def ray_session(config: ClusterConfig, note: Callable[[str], None] = lambda text
                 **common,
             )
     try:
-        yield _awaited_resources(config, note) if address else cluster_resources()
+        yield _awaited_resources(config, note) if address and note else cluster_resources()
     finally:
         ray.shutdown()
 

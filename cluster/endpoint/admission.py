@@ -36,7 +36,7 @@ MARK = b"x-interlace-version"
 """On every answer of the gateway: an answer without it comes from Serve itself, because a replica died."""
 _PASS = b"x-interlace-admitted"
 _REFUSED = b"x-interlace-refused"
-_OPEN_PATHS = ("/", "/health", "/page/")
+_OPEN_PATHS = ("/", "/health", "/page/", "/-/healthz")  # the last is Serve's own, which Kubernetes' probes ask for
 BODY = "interlace.body"
 """Where a scope carries a short body."""
 _SHORT = 64 << 10

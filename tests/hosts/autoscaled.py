@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
@@ -16,7 +17,7 @@ from tests.s3_server import s3_server
 MOST = 3  # workers
 IDLE_MINUTES = 0.2
 
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "cluster_name": "autoscaled",
     "provider": {  # named by its class: as "fake_multinode" it looks for a file of defaults that no wheel has
         "type": "external",
@@ -70,7 +71,8 @@ class Autoscaled(RayHosts):
         """The head with its autoscaler."""
         host = self.network.add("head")
         config = self.logs / "autoscaler.json"
-        config.write_text(json.dumps(_CONFIG))
+        provider = {**_CONFIG["provider"], "gcs_address": self.address}
+        config.write_text(json.dumps({**_CONFIG, "provider": provider}))
         options = ["--num-cpus=0", "--include-dashboard=false", f"--temp-dir={host.folder}/ray"]
         self._start(host, "--head", f"--port={PORT}", f"--autoscaling-config={config}", *options)
 

@@ -90,6 +90,13 @@ def test_every_host_says_that_it_is_well_without_a_token(hosts: RayHosts) -> Non
             assert answer.status == 200 and b"success" in answer.read()
 
 
+def test_plan_asks_the_cluster_what_it_has(hosts: RayHosts, source: str) -> None:
+    process, output = hosts.run(sys.executable, "-m", "pipelines.cli", "plan", source, name="plan")
+    assert process.wait(120) == 0, output.read_text()
+    workers = sum(node["alive"] for node in hosts.listed()) - 1  # with a CPU each; the head has none
+    assert f"on {workers} CPUs" in " ".join(output.read_text().split())
+
+
 def test_a_link_that_is_down_for_some_seconds_costs_only_them(
     hosts: RayHosts, source: str, undisturbed: Rows, fault_table: FaultTable
 ) -> None:

@@ -282,11 +282,12 @@ def test_only_the_page_and_health_are_open(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("key-of-alice")
     admission = Admission(echo, ServeConfig(keys=tmp_path / "keys"))
     statuses = {}
-    for path in ("/", "/health", "/page/main.js", "/metrics", "/v1/models", "/v1/pictures", "/pages", "/page"):
+    opened = ["/", "/health", "/page/main.js", "/-/healthz"]
+    for path in (*opened, "/metrics", "/v1/models", "/v1/pictures", "/pages", "/page", "/-/routes"):
         exchange = Exchange([b""], path=path)
         asyncio.run(admission(exchange.scope, exchange.receive, exchange.send))
         statuses[path] = exchange.status
-    assert [path for path, status in statuses.items() if status == 200] == ["/", "/health", "/page/main.js"]
+    assert [path for path, status in statuses.items() if status == 200] == opened
     assert os.fspath(tmp_path) not in str(exchange.error)
 
 
