@@ -43,7 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", default=",".join(SECTIONS), help=f"some of {', '.join(SECTIONS)}")
     parser.add_argument("--modes", default=",".join(MODES), help="some of text, soft, both; soft@16: 16 steps a token")
     parser.add_argument("--checkpoint", default=trained.decoder(), help="the trained decoder; default: the shipped one")
-    parser.add_argument("--baseline", default=trained.BASE, help="the untrained decoder, asked in text mode")
+    parser.add_argument("--baseline", default=trained.BASE, help='the untrained decoder, asked in text mode; "": none')
     parser.add_argument("--adapters", default=None, help="TASK=CHECKPOINT,... ; default: the shipped ones")
     parser.add_argument("--limit", type=int, help="at most so many documents, lines or recordings in each row")
     parser.add_argument("--device", default="cpu", help="cpu or cuda[:n]")

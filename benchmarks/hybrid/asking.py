@@ -15,7 +15,7 @@ from decoder.answer import Answer, Answerer, AnswerTask, Prepared
 from decoder.sequence import Generation, Priority
 from pipelines.train.hybrid.samples import Task
 
-_TOGETHER = 8  # inputs whose first questions are read before the others: their beginnings are then known
+_TOGETHER = 16  # inputs whose first questions are read before the others: their beginnings are then known
 
 
 @dataclass(frozen=True, slots=True)

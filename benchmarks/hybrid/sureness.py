@@ -29,7 +29,7 @@ from decoder.evidence import EvidenceIndex
 from decoder.grounding import answer_signals, leaf_signals
 
 SECTION = "calibration"
-COUNT = 60
+COUNT = 40
 FIRST_SEED = 930_000_000
 BINS = 10
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
