@@ -47,7 +47,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--adapters", default=None, help="TASK=CHECKPOINT,... ; default: the shipped ones")
     parser.add_argument("--limit", type=int, help="at most so many documents, lines or recordings in each row")
     parser.add_argument("--device", default="cpu", help="cpu or cuda[:n]")
-    parser.add_argument("--workers", type=int, default=2, help="columns that are asked at once")
+    parser.add_argument("--workers", type=int, help="columns that are asked at once: 2 on CPU, 1 on CUDA, where an "
+                        "engine records its passes and another must not disturb it")  # fmt: skip
     parser.add_argument("--receipts", type=Path, default=receipts.DATA, help="folder of the receipts' labels.jsonl")
     parser.add_argument("--fonts", type=Path, nargs="+", default=FONTS, help="folders of faces for generated pages")
     parser.add_argument("--texts", type=Path, default=TEXTS, help="gzipped English sentences, one a line")
@@ -73,13 +74,17 @@ def _arguments() -> argparse.Namespace:
     return options
 
 
+def _workers(device: str) -> int:
+    return 2 if device == "cpu" else 1
+
+
 def main() -> None:
     """Ask, print the table and write it."""
     options = _arguments()
     if options.checkpoint is None:
         print("no trained checkpoint: only the untrained decoder is asked", file=sys.stderr)
     softener = Softener(options.adapters, options.device)
-    panel = Panel(options.columns, softener, options.device, options.workers)
+    panel = Panel(options.columns, softener, options.device, options.workers or _workers(options.device))
     setting = Setting(
         panel,
         options.receipts,

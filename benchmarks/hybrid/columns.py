@@ -38,8 +38,8 @@ class Column:
 
 
 def columns(baseline: str, checkpoint: str | None, modes: Sequence[str]) -> list[Column]:
-    """The untrained decoder in text mode (none for ""), then the trained one in each mode. "soft@16": of 16 feature rows a soft
-    token. Raises ValueError for what is no mode."""
+    """The untrained decoder in text mode (none for ""), then the trained one in each mode. "soft@16": of 16 feature
+    rows a soft token. Raises ValueError for what is no mode."""
     found = [Column(ZERO_SHOT, baseline, "text")] if baseline else []
     for name in modes:
         mode, _, rate = name.partition("@")
