@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.hybrid import documents, reading, receipts, speech, speed, sureness, trained
+from benchmarks.hybrid import documents, ratios, reading, receipts, speech, speed, sureness, trained
 from benchmarks.hybrid.asking import Panel
 from benchmarks.hybrid.columns import MODES, Softener, columns
 from benchmarks.hybrid.setting import FONTS, OUT, SPEECH, TEXTS, Setting
@@ -27,6 +27,7 @@ from benchmarks.hybrid.table import Report
 SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
     "receipts": receipts.run,
     "documents": documents.run,
+    "ratios": ratios.run,
     "reading": reading.run,
     "aloud": speech.aloud,
     "calls": speech.calls,

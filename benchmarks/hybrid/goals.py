@@ -34,6 +34,7 @@ GOALS = {
     "receipts: refused, question": Goal(at_least=0.8),
     "documents: field": Goal(at_least=0.95),
     "documents: table": Goal(at_least=0.85),
+    "documents: merge": Goal(at_least=0.8),  # questions that need two pages
     "documents: valid JSON": Goal(at_least=1.0),
     "reading: prose, 8 steps a token": Goal(at_most=0.01),
     "reading: random, 8 steps a token": Goal(at_most=0.08),
