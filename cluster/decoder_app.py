@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cluster.gpu_memory import cap_allocator
@@ -25,6 +27,7 @@ from decoder.sequence import (
     SoftSegment,
 )
 from encoders.fault_points import fault_point
+from encoders.tracing import OFF, Span, Trace, current
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -66,13 +69,15 @@ class DecoderReplica:
         self._engine.load(device)
         self._chats = ChatAnswerer(self._engine)
 
-    async def generate(self, batch: list[Any]) -> list[Generation]:
+    async def generate(self, batch: list[Any], traces: Sequence[Trace] = ()) -> list[Generation]:
         """A whole batch in one call, unpacked into the engine's queue; cancelled calls leave the engine.
 
-        ``batch`` has the requests, or one reference to the list of them."""
+        ``batch`` has the requests, or one reference to the list of them. ``traces``: where the span of each belongs."""
         inline = all(isinstance(item, SequenceRequest) for item in batch)
         requests: list[SequenceRequest] = batch if inline else await batch[0]
         handles = [await asyncio.to_thread(self._engine.submit_or_fail, request) for request in requests]
+        for handle, trace in zip(handles, traces):
+            handle.future.add_done_callback(partial(_generated, trace.open("decode")))
         fault_point("decoder.generate")
         try:
             return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
@@ -81,11 +86,13 @@ class DecoderReplica:
                 handle.cancel()
             raise
 
-    async def chat(self, request: ChatRequest, soft: list[Any]) -> ChatResult:
+    async def chat(self, request: ChatRequest, soft: list[Any], trace: Trace = OFF) -> ChatResult:
         """A whole answer; a cancelled call leaves the engine. ``soft``: nothing, or a reference to the soft tokens that
-        the precontext comes without. Raises `DecoderError`."""
+        the precontext comes without. ``trace``: where its span belongs. Raises `DecoderError`."""
+        opened = trace.open("decode")
         prepared = await asyncio.to_thread(self._chats.prepare, await _whole(request, soft))
         handle = self._chats.submit(prepared)
+        handle.future.add_done_callback(partial(_generated, opened))
         try:
             generation = await asyncio.wrap_future(handle.future)
         except asyncio.CancelledError:
@@ -93,8 +100,9 @@ class DecoderReplica:
             raise
         return await asyncio.to_thread(self._chats.finish, prepared, generation)
 
-    async def chat_stream(self, request: ChatRequest, soft: list[Any]) -> AsyncIterator[ChatEvent]:
+    async def chat_stream(self, request: ChatRequest, soft: list[Any], trace: Trace = OFF) -> AsyncIterator[ChatEvent]:
         """Deltas as they come, those that came while one was on its way together, and the result at the end."""
+        opened = trace.open("decode")
         prepared = await asyncio.to_thread(self._chats.prepare, await _whole(request, soft))
         loop = asyncio.get_running_loop()
         news: asyncio.Queue[Delta | None] = asyncio.Queue()
@@ -103,6 +111,7 @@ class DecoderReplica:
             loop.call_soon_threadsafe(news.put_nowait, delta)
 
         handle = self._chats.submit(prepared, tell)
+        handle.future.add_done_callback(partial(_generated, opened))
         handle.future.add_done_callback(lambda _: tell(None))
         try:
             ended = calling = False
@@ -137,6 +146,14 @@ class DecoderReplica:
             engine.close()
 
 
+def _generated(opened: Span, future: Future[Generation]) -> None:
+    """The end of a decoder's span: what was read and written."""
+    if opened.trace and not future.cancelled() and future.exception() is None:
+        made = future.result()
+        first = {"prompt_tokens": made.prompt_tokens, "cached_tokens": made.cached_tokens}
+        opened.end(finish=str(made.finish), completion_tokens=len(made.tokens), **first)
+
+
 def application(config: DecoderConfig, resources: DecoderResources) -> Application:
     """The Serve application of a decoder, not yet deployed."""
     from ray import serve
@@ -166,7 +183,7 @@ class DecoderHandle:
     timeout: float = 900.0  # seconds for one batch
     _handle: list[Any] = field(default_factory=list, compare=False, repr=False)
 
-    def generate(self, requests: Sequence[SequenceRequest]) -> list[Generation]:
+    def generate(self, requests: Sequence[SequenceRequest], traces: Sequence[Trace] = ()) -> list[Generation]:
         """Continue all sequences in one call, results in the order of the requests. Blocks; not for event loops.
 
         A replica that dies is tried again: greedy decoding gives the same tokens. Raises `TimeoutError`, and
@@ -177,7 +194,7 @@ class DecoderHandle:
         if not requests:
             return []
         for attempt in range(_ATTEMPTS):
-            response = self._batches().generate.remote(_travelling(requests))
+            response = self._batches().generate.remote(_travelling(requests), list(traces))
             try:
                 result: list[Generation] = response.result(timeout_s=self.timeout)
             except (TimeoutError, FutureTimeoutError) as error:
@@ -217,7 +234,7 @@ class DecoderHandle:
         replicas = self._batches() if soft else self._deployment()
         for attempt in range(_ATTEMPTS):
             with _plain_errors(self.application, last=attempt == _ATTEMPTS - 1):
-                result: ChatResult = await self._answered(replicas.chat.remote(travelling, soft))
+                result: ChatResult = await self._answered(replicas.chat.remote(travelling, soft, current()))
                 return result
         raise AssertionError("unreachable")
 
@@ -232,7 +249,7 @@ class DecoderHandle:
         replicas = self._batches() if soft else self._deployment()
         while attempts:
             attempts -= 1
-            events = replicas.options(stream=True).chat_stream.remote(travelling, soft)
+            events = replicas.options(stream=True).chat_stream.remote(travelling, soft, current())
             try:
                 while True:
                     with _plain_errors(self.application, last=not attempts):

@@ -20,6 +20,7 @@ from encoders.adapters.soft import SoftTokens
 from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult, Speech
 from encoders.speech.matching import match_speakers
+from encoders.tracing import Trace
 from pipelines.question import Question
 from pipelines.rows import detection_of, page_of, speech_of
 from pipelines.soft_tokens import soft_of
@@ -36,14 +37,17 @@ class AnswerStage:
     """Answers the rows of a block that are whole assets; the others pass through."""
 
     def __init__(self, question: Question, decoder: DecoderHandle, context: RunContext) -> None:
-        self._asker = Asker(question, decoder, context.run_id)
+        self._asker, self._context = Asker(question, decoder, context.run_id), context
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A packed batch to the same batch, with `answer` filled where there is one."""
         rows = unpack(block)
         asked = [row for row in rows if row["parts"] == 1 and row["status"] != "failed"]
-        for row, answer in zip(asked, self._asker.ask([[row] for row in asked]), strict=True):
+        spans = self._context.traced(asked, "answer")
+        answers = self._asker.ask([[row] for row in asked], [opened.trace for opened in spans])
+        for row, answer, opened in zip(asked, answers, spans, strict=True):
             row["answer"] = answer
+            opened.end(confidence=answer["confidence"])
         return pack(rows)
 
 
@@ -55,12 +59,14 @@ class Asker:
         self._answerer = Answerer(question.config)
         self._answerer.fusion.load()
 
-    def ask(self, assets: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """One answer row per asset, given as its rows of `parts` in order of range."""
+    def ask(self, assets: Sequence[Sequence[dict[str, Any]]], traces: Sequence[Trace] = ()) -> list[dict[str, Any]]:
+        """One answer row per asset, given as its rows of `parts` in order of range. ``traces``: for each asset, where
+        the decoder's span belongs."""
         tasks = [self._task(parts) for parts in assets]
         prepared = [self._answerer.prepare(task) for task in tasks]
         requests = [item.request for item in prepared if item.request is not None]
-        generations, failure = self._generate(requests)
+        asked = [trace for trace, item in zip(traces, prepared) if item.request is not None] if any(traces) else []
+        generations, failure = self._generate(requests, asked)
         written = iter(generations)
         rows = []
         for parts, item in zip(assets, prepared, strict=True):
@@ -70,9 +76,11 @@ class Asker:
             rows.append(self._row(parts[0], answer, failures))
         return rows
 
-    def _generate(self, requests: list[SequenceRequest]) -> tuple[list[Generation], Failure | None]:
+    def _generate(
+        self, requests: list[SequenceRequest], traces: list[Trace]
+    ) -> tuple[list[Generation], Failure | None]:
         try:
-            return self._decoder.generate(requests), None
+            return self._decoder.generate(requests, traces), None
         except TimeoutError as error:
             return [], Failure(FailureCategory.TIMED_OUT, "answer", str(error))
         except DecoderError as error:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from encoders.failures import InterlaceError
 from encoders.redaction import redact
 from pipelines import cli_lake, cli_models, cli_watch
-from pipelines.cli_options import ConfigFile, Out, PasswordFile, Prompt, Schema, Set, Wait, load
+from pipelines.cli_options import ConfigFile, Out, PasswordFile, Prompt, Schema, Set, Trace, Wait, load
 from pipelines.consoles import stderr, stdout
 
 app = typer.Typer(
@@ -101,6 +101,7 @@ def run(
         ),
     ] = None,
     passwords: PasswordFile = None,
+    trace: Trace = None,
     wait: Wait = False,
     config: ConfigFile = None,
     settings: Set = [],  # noqa: B006  typer copies defaults
@@ -112,6 +113,7 @@ def run(
 
     flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict, query)
     flags |= {"run.publish_every": publish_every, "run.prune": prune, "run.keep_soft_tokens": keep_soft_tokens}
+    flags |= {"trace.file": trace and trace.absolute()}
     loaded = load(config, settings, flags)
     progress = progress_for(loaded.settings.run.log, stderr())
     job = Run(loaded.settings, sources, out, progress, wait=wait, passwords=Passwords.read(passwords))
@@ -205,6 +207,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="port to listen on; default: 8000")] = None,
     warm: Annotated[str | None, typer.Option(help="tasks or decoder to keep loaded, by comma, or all")] = None,
     keys: Annotated[Path | None, typer.Option(help="a file of API keys, one a line: KEY [NAME]")] = None,
+    trace: Trace = None,
     config: ConfigFile = None,
     settings: Set = [],  # noqa: B006
 ) -> None:
@@ -212,6 +215,7 @@ def serve(
     from pipelines.cli_serve import serve_endpoint
 
     flags: dict[str, Any] = {"serve.host": host, "serve.port": port}
+    flags |= {"trace.file": trace and trace.absolute()}
     flags |= {"serve.keys": keys.resolve() if keys else None, "serve.warm": warm.split(",") if warm else None}
     serve_endpoint(load(config, settings, flags).settings)
 

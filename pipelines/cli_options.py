@@ -14,6 +14,9 @@ Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="any 
 Prompt = Annotated[str | None, typer.Option(help="a question asked of every asset")]
 Schema = Annotated[Path | None, typer.Option(help="a JSON schema that every answer follows")]
 Wait = Annotated[bool, typer.Option("--wait", help="wait when another command writes to OUT, instead of giving up")]
+Trace = Annotated[
+    Path | None, typer.Option("--trace", metavar="FILE", help="add spans of what is done to this file, as JSON lines")
+]
 PasswordFile = Annotated[
     Path | None, typer.Option("--passwords", help="for locked files: lines of PATTERN, a tab, PASSWORD")
 ]

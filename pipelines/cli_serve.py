@@ -46,7 +46,7 @@ def serve_endpoint(settings: SettingsTree) -> None:
     check_read(settings, adapters)
     encoders = encoder_configs(settings, ENCODERS, adapters)
     # Ray takes the signals when it starts; ours come after it.
-    running = endpoint_running(settings.cluster, config, settings.decoder, encoders, adapters)
+    running = endpoint_running(settings.cluster, config, settings.decoder, encoders, adapters, settings.trace.tracing())
     with running as endpoint, _signals() as signals:
         where = f"http://{config.host if ':' not in config.host else f'[{config.host}]'}:{config.port}"
         console.print(f"serving at {where}", soft_wrap=True, markup=False)

@@ -51,7 +51,8 @@ class LogLines(Progress):
             for row in rows:
                 seconds = {item["stage"]: round(item["seconds"], 3) for item in row["seconds"]}
                 named = {name: row[name] for name in ("part_id", "uri", "status", "pages", "audio_seconds", "failures")}
-                self._write("part", run_id=figures.run_id, **named, seconds=seconds)
+                trace = {"trace_id": row["trace_id"]} if row.get("trace_id") else {}
+                self._write("part", run_id=figures.run_id, **trace, **named, seconds=seconds)
                 if row["note"]:
                     self._write("note", run_id=figures.run_id, message=row["note"])
 

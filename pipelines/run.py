@@ -21,6 +21,7 @@ from cluster.planning import plan_pools
 from cluster.pools import PoolPlan, Resources, Work
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
+from encoders.tracing import span
 from pipelines.adapting import check_read, encoder_configs, read_adapters, run_adapters
 from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
 from pipelines.figures import RunFigures
@@ -43,6 +44,7 @@ from pipelines.spool import Spool
 from pipelines.stopping import DRAIN_SECONDS, Interrupted, StopRequest, store_failure
 from pipelines.storage import Storage, StorageError
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
+from pipelines.traces import RunTraces
 from pipelines.transactions import fence
 
 # Ray, the encoders and the decoder take seconds to import. The steps that start them import them, so that a run
@@ -94,6 +96,7 @@ class Run:
         self.configs = encoder_configs(settings, self.entries, self.adapters)
         if self.question is not None:
             check_read(settings, self.adapters)
+        self.traces = RunTraces(settings.trace.tracing())
         self.lease = Lease(self.storage, self.verb, wait=wait, seconds=lease_seconds, note=progress.note)
         self._stop = StopRequest()
         self._live = Live()
@@ -113,7 +116,8 @@ class Run:
             self._take_over()
             files = self._resume(fingerprints) or self._begin(fingerprints)
             try:
-                published, interrupted = self._work(files)
+                with self.traces.running(files.run_id, self.verb, uuid.uuid4().hex):
+                    published, interrupted = self._work(files)
             except Exception as error:
                 broken = store_failure(error)
                 if broken is None:
@@ -148,13 +152,17 @@ class Run:
         try:
             with self._held:
                 self._perceive(files)
-                published = publish(files, self.lease)
+                published = self._publish(files)
                 if not self._stop.requested:
                     self._answer_rest(files)
                 interrupted = self._stop.requested
         except (Interrupted, KeyboardInterrupt):
             interrupted = True
         return self._end(files, interrupted) or published, interrupted
+
+    def _publish(self, files: RunFiles) -> Published | None:
+        with self.traces.publishing():
+            return publish(files, self.lease)
 
     def _end(self, files: RunFiles, interrupted: bool) -> Published | None:
         """The last publish. A signal in it changes nothing: all work is done, and so is the run a moment later."""
@@ -166,7 +174,7 @@ class Run:
 
         try:
             with self._stop.draining(wait):
-                published = publish(files, self.lease)
+                published = self._publish(files)
                 if not interrupted:
                     files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
         except Interrupted:
@@ -196,7 +204,7 @@ class Run:
 
     def _prober(self) -> Prober:
         ocr = self.settings.encoder("ocr")
-        return Prober(ocr.opening, ocr.limits, Spool(), available_cpus(), self.passwords)
+        return Prober(ocr.opening, ocr.limits, Spool(), available_cpus(), self.passwords, self.traces.probes)
 
     def _resume(self, fingerprints: dict[str, str]) -> RunFiles | None:
         """The unfinished run of the same sources and encoders, if any. What others have committed is published first,
@@ -225,6 +233,7 @@ class Run:
         manifest = self.scan(fingerprints)
         plan = self.plan(manifest)
         branches, parts = form_branches(manifest.parts, self.entries, plan)
+        self.traces.scanned(files.run_id, parts)
         files.freeze(Manifest(manifest.listing, parts))
         unreadable = manifest.listing.filter(pc.equal(manifest.listing["state"], "failed"))
         failed = [failed_row(row, files.run_id, self._earlier_attempts(row["uri"])) for row in unreadable.to_pylist()]
@@ -310,10 +319,11 @@ class Run:
                 begun = figures.advance(rows)
                 for sentence in begun if joins_a_cluster() else ():
                     self.progress.note(sentence)
+                self.traces.told(rows)
                 told(rows)
                 self.lease.check()
                 if every and time.monotonic() >= due:
-                    publish(files, self.lease)
+                    self._publish(files)
                     due = time.monotonic() + every * 60
 
     def _stream(
@@ -334,8 +344,9 @@ class Run:
         from pipelines.stages import RunContext
 
         run = self.settings.run
-        seconds, keep = run.stall_seconds, run.keep_soft_tokens
-        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, seconds, self.adapters, keep)
+        seconds, keep, tracing = run.stall_seconds, run.keep_soft_tokens, self.traces.tracing
+        context = (self.storage.out, files.run_id, attempt, self.passwords, seconds, self.adapters, keep, tracing)
+        return RunContext(*context)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""
@@ -363,7 +374,7 @@ class Run:
         figures = self._telling(files, (), plan)
         decoder = self._decoder(plan)
         figures.answers_expected = figures.answers + len(missing)
-        with self.progress.answering(len(missing)) as advance:
+        with self.progress.answering(len(missing)) as advance, span("answer", assets=len(missing)):
             for rows in answer_tables(self.storage, missing, self.question, decoder, files.run_id, self.progress.note):
                 files.commit(answer_files(rows))
                 figures.answered(len(rows))

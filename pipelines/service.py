@@ -32,5 +32,13 @@ def endpoint(args: dict[str, Any]) -> Application:
     encoders = encoder_configs(settings, ENCODERS, adapters)
     resources = cluster_resources() if ray.is_initialized() else Resources(1)
     return endpoint_application(
-        endpoint_config(settings.cluster, settings.serve, settings.decoder, encoders, adapters, resources)
+        endpoint_config(
+            settings.cluster,
+            settings.serve,
+            settings.decoder,
+            encoders,
+            adapters,
+            resources,
+            settings.trace.tracing(),
+        )
     )

@@ -20,6 +20,7 @@ from cluster.pools import ClusterConfig
 from decoder.config import DecoderConfig
 from encoders.failures import InterlaceError
 from encoders.registry import ENCODERS
+from encoders.tracing import Tracing
 
 ENVIRONMENT_PREFIX = "INTERLACE_"
 # Of encoders.checkpoints and encoders.fault_points.
@@ -66,6 +67,24 @@ class RunConfig(BaseModel):
         return path and path.expanduser().absolute()
 
 
+class TraceConfig(BaseModel):
+    """Where traces go. A collector is named as everywhere: OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path | None = Field(None, description="a file of JSON lines that spans are added to, on this machine")
+    sample: float = Field(1.0, ge=0, le=1, description="the share of parts and requests that are traced")
+
+    def tracing(self) -> Tracing:
+        """As a value that travels to all processes. Raises UsageError for a file that cannot be written to here."""
+        try:
+            if self.file is not None:
+                self.file.expanduser().open("a").close()
+        except OSError as error:
+            raise UsageError(f"cannot write traces to {self.file}: {error.strerror}") from error
+        return Tracing.of(str(self.file.expanduser().absolute()) if self.file else None, self.sample)
+
+
 class SettingsTree(BaseModel):
     """The root of the tree; encoders add a branch each."""
 
@@ -75,6 +94,7 @@ class SettingsTree(BaseModel):
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     serve: ServeConfig = Field(default_factory=ServeConfig)
+    trace: TraceConfig = Field(default_factory=TraceConfig)
     adapters: dict[str, str] = Field(
         {}, description="task to the checkpoint of its adapter, whose soft tokens decoder.mode reads; empty: none"
     )

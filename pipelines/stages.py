@@ -29,6 +29,7 @@ from encoders.fault_points import fault_point
 from encoders.heartbeat import beat
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
+from encoders.tracing import Span, Tracing, flush
 from pipelines.journal import STRIKES, Journal, Strikes
 from pipelines.passwords import Passwords
 from pipelines.runfiles import RunFiles
@@ -55,6 +56,12 @@ class RunContext:
         default_factory=dict
     )  # task to the checkpoint of the adapter beside its encoder
     keep_soft_tokens: bool = False
+    tracing: Tracing = Tracing()  # noqa: RUF009  immutable
+
+    def traced(self, rows: Sequence[Mapping[str, Any]], name: str, **attributes: Any) -> list[Span]:
+        """An open span for each part, in the tree of its own."""
+        places = [self.tracing.named(self.run_id, row["part_id"]) for row in rows]
+        return [place.open(name, **attributes) for place in places]
 
     def files(self) -> RunFiles:
         """The run's files."""
@@ -93,6 +100,7 @@ class PerceiveStage:
         done = {row["part_id"]: Perception(None, failures=(self._killer(row, strikes),)) for row in aside}
         suspects = [[row] for row in rows if strikes[row["part_id"]] < STRIKES and strikes.suspect(row["part_id"])]
         others = [row for row in rows if not strikes.suspect(row["part_id"])]
+        spans = self._context.traced(rows, "perceive", task=self._entry.task, batch=batch)
         for group in ([others] if others else []) + suspects:
             ids = [row["part_id"] for row in group]
             with self._journal.mark(batch, ids) as stalled, self._watch.over(stalled):
@@ -100,6 +108,7 @@ class PerceiveStage:
         attempts = {r["part_id"]: (r.get("earlier_attempts") or 0) + strikes[r["part_id"]] + 1 for r in rows}
         made = [self._row(row, done[row["part_id"]], attempts[row["part_id"]]) for row in rows]
         made[0]["note"] = "; ".join(filter(None, [rows[0].get("note"), self._note(rows, strikes)])) or None
+        self._trace(spans, [done[row["part_id"]] for row in rows])
         busy = self._gpu.take() if self._gpu else None
         seconds = time.perf_counter() - started
         call = {"task": self._entry.task, "seconds": seconds, "gpu_busy": busy, "networks": self._ran(done.values())}
@@ -119,6 +128,12 @@ class PerceiveStage:
         loading, self._loading = self._loading, None
         age = node_age() if loading is not None else None
         return {"node": age[0], "since_join": age[1], "loading": loading} if age else {}
+
+    def _trace(self, spans: Sequence[Span], perceptions: Sequence[Perception]) -> None:
+        for opened, perception in zip(spans, perceptions, strict=True):
+            opened.trace.add_stages(perception.seconds, time.time_ns())
+            opened.end(status=perception.status)
+        flush(self._context.tracing)
 
     def _killer(self, row: dict[str, Any], strikes: Strikes) -> Failure:
         """Why a part is set aside: its worker died over it again and again, or stood still."""
@@ -215,7 +230,9 @@ class PerceiveStage:
             ]
             merged["pages"] = merged.get("pages") or [as_row(page) for page in perception.pages]
         if self._adapter is not None:
+            started = time.perf_counter()
             made = soft_row(self._entry.task, self._adapter(perception), self._adapter.digest)
+            perception.seconds = {**perception.seconds, "adapt": time.perf_counter() - started}
             merged["soft_tokens"] = [*(merged.get("soft_tokens") or ()), *made]
         merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
         named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
@@ -294,7 +311,7 @@ class WritingStage:
     def __init__(self, stage: type, arguments: Mapping[str, Any], context: RunContext) -> None:
         self._stage = stage(**arguments)
         self._files = context.files()
-        self._keep_soft_tokens = context.keep_soft_tokens
+        self._context, self._keep_soft_tokens = context, context.keep_soft_tokens
         self._watch = StallWatch(context.stall_seconds)
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -311,8 +328,13 @@ class WritingStage:
         parts = block.select(PARTS.names)
         if not self._keep_soft_tokens:
             parts = _without_read_soft_tokens(parts, block["parts"])
+        told = [{"part_id": part_id} for part_id in block["part_id"].to_pylist()]
+        spans = self._context.traced(told, "write")
         with self._watch.over(lambda seconds: None):
             self._files.commit({"parts": parts, "answers": rows_to_table(answers, ANSWERS)})
+        for opened in spans:
+            opened.end()
+        flush(self._context.tracing)
         rows = []
         for row, pages in zip(
             block.drop_columns(["pages", "soft_tokens", "answer"]).to_pylist(), block["pages"].to_pylist()

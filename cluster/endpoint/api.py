@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from cluster.endpoint.visitors import Visitors
 from decoder.protocol.errors import ChatError
 from decoder.protocol.request import CompletionRequest
 from decoder.protocol.response import DONE, CompletionOut, ErrorOut, sse
+from encoders.tracing import Span
 
 PAGE = Path(__file__).with_name("page")
 _WEBP = {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}, "description": "the page"}
@@ -102,15 +103,21 @@ def build_api(
     @api.post("/v1/chat/completions", response_model=CompletionOut, responses=errors)
     async def chat(request: Request) -> Response:
         _check_json(request.headers.get("content-type", ""))
-        with figures.request() as seen:
-            async with asyncio.timeout(config.serve.limits.request_seconds):
-                turn = await service.begin(await request.body(), request.headers)
-                seen.begun(turn)
-                if turn.request.stream:
-                    return await _stream(service, turn, figures)
-                completion = await service.whole(turn)
-                seen.finished(turn)
-        return JSONResponse(completion, headers={"x-interlace-request": turn.reply.id})
+        traced = config.tracing.request(request.headers.get("traceparent")).open("chat")
+        try:
+            with traced.trace.active(), figures.request() as seen:
+                async with asyncio.timeout(config.serve.limits.request_seconds):
+                    turn = await service.begin(await request.body(), request.headers)
+                    seen.begun(turn)
+                    if turn.request.stream:
+                        return await _stream(service, turn, figures, traced)
+                    completion = await service.whole(turn)
+                    seen.finished(turn)
+        except BaseException as error:
+            traced.end(error=type(error).__name__)
+            raise
+        traced.end(request=turn.reply.id, task=turn.directives.task)
+        return JSONResponse(completion, headers={"x-interlace-request": turn.reply.id, **_trace_header(traced)})
 
     @api.post("/v1/pictures", response_class=Response, responses={200: _WEBP, **errors})
     async def picture(request: Request, page: int = 1) -> Response:
@@ -132,7 +139,11 @@ def build_api(
     return api
 
 
-async def _stream(service: ChatService, turn: Turn, figures: Figures) -> Response:
+def _trace_header(traced: Span) -> dict[str, str]:
+    return {"x-interlace-trace": traced.trace.name} if traced.trace else {}
+
+
+async def _stream(service: ChatService, turn: Turn, figures: Figures, traced: Span) -> Response:
     """Answer as a stream once its first event is there, so that what goes wrong before is a plain error. When that
     takes long the stream begins without it, and comments keep the connection alive."""
     events = service.events(turn)
@@ -144,7 +155,13 @@ async def _stream(service: ChatService, turn: Turn, figures: Figures) -> Respons
     except BaseException:
         first.cancel()
         raise
-    return _EventStream(_sent(turn, first, events, figures), lambda: _closed(first, events))
+
+    async def closed() -> None:
+        await _closed(first, events)
+        if traced.trace:
+            traced.end(request=turn.reply.id, task=turn.directives.task, first_token=turn.first_token)
+
+    return _EventStream(_sent(turn, first, events, figures), closed, _trace_header(traced))
 
 
 async def _sent(
@@ -240,8 +257,10 @@ class _EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], closed: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], closed: Callable[[], Awaitable[None]], more: Mapping[str, str]
+    ) -> None:
+        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no", **more})
         del self.headers["content-length"]
         self._events, self._closed = events, closed
 

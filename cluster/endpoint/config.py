@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from decoder.config import DecoderConfig
+from encoders.tracing import Tracing
 
 MIB = 1 << 20
 
@@ -89,6 +90,7 @@ class EndpointConfig(BaseModel):
     decoder: DecoderConfig
     encoders: dict[str, Any]
     adapters: dict[str, str] = {}  # task to the checkpoint of the adapter whose soft tokens the decoder reads
+    tracing: Tracing = Tracing()
     gpus: float = 0.0
     gpu_shares: dict[str, float] = {}  # of a card, by task, with `answer` for the decoder; those not named: as set
     generation: int = 0  # another one is another version to Serve: its gateways replace those of the one before

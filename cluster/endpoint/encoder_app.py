@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError
 from encoders.media.opener import MediaOpener
 from encoders.registry import ENCODERS
+from encoders.tracing import OFF, Trace, span
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -63,10 +65,12 @@ class EncoderReplica:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=task)
         self._batched = serve.batch(self._batch, max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
 
-    async def read(self, item: MediaInput, soft: bool) -> Reading:
+    async def read(self, item: MediaInput, soft: bool, trace: Trace = OFF) -> Reading:
         """Read one file; those that come at the same time share a batch. ``soft``: with soft tokens for the decoder, if
         there is an adapter to make them."""
-        reading: Reading = await self._batched((item, soft))
+        with trace.active(), span("read", task=self._task) as opened:
+            reading: Reading = await self._batched((item, soft))
+            opened.trace.add_stages(reading.perception.seconds, time.time_ns())
         return reading
 
     async def picture(self, item: MediaInput) -> bytes | Failure:
@@ -100,7 +104,10 @@ class EncoderReplica:
 
     def _reading(self, perception: Perception, units: float, *, soft: bool) -> Reading:
         """What travels of a perception: its features stay here."""
+        started = time.perf_counter()
         tokens = self._adapter(perception) if soft and self._adapter is not None else None
+        if tokens:
+            perception.seconds = {**perception.seconds, "adapt": time.perf_counter() - started}
         loaded = dict(self._encoder.parameters())  # some networks are loaded when they are first needed
         if self._adapter is not None:
             loaded |= self._adapter.parameters()

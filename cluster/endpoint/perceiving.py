@@ -22,6 +22,7 @@ from encoders.base import MediaInput
 from encoders.failures import Failure
 from encoders.media import sniff
 from encoders.registry import ENCODERS
+from encoders.tracing import span
 
 PATIENCE = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries of a call whose replica died."""
@@ -149,7 +150,8 @@ class Perceiver:
             data = item.data
             if data is None:
                 assert item.url is not None
-                data = await self._fetcher.get(item.url, item.field, self._limits.url_bytes, grow)
+                with span("fetch"):
+                    data = await self._fetcher.get(item.url, item.field, self._limits.url_bytes, grow)
             elif len(data) > self._limits.file_bytes:
                 raise ChatError(413, f"the file is larger than {self._limits.file_bytes} bytes", field=item.field)
             media = _typed(item, data)
@@ -203,7 +205,9 @@ class Perceiver:
             self._readings.move_to_end(known)
             return replace(self._readings[known], loaded={})  # no network runs for it now
         item = MediaInput(media.part_id, name, media.media_type, data=media.data, queries=queries)
-        reading: Reading = await self._answered(task, lambda: self._encoders[task].read.remote(item, soft))
+        with span("perceive", task=task, media_type=media.media_type) as opened:
+            place, encoder = opened.trace, self._encoders[task]
+            reading: Reading = await self._answered(task, lambda: encoder.read.remote(item, soft, place))
         if reading.perception.result is None:
             raise from_failure(_worst(reading.perception.failures), media.attachment.field)
         if not reading.perception.failures:  # a page that failed may be read the next time

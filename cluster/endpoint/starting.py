@@ -15,6 +15,7 @@ from cluster.session import ray_session
 from decoder.config import DecoderConfig
 from encoders.failures import InterlaceError
 from encoders.registry import ENCODERS
+from encoders.tracing import Tracing
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ def endpoint_running(
     decoder: DecoderConfig,
     encoders: Mapping[str, Any],
     adapters: Mapping[str, str],
+    tracing: Tracing = Tracing(),  # noqa: B008  immutable
 ) -> Iterator[RunningEndpoint]:
     """The endpoint answers while the block runs. ``adapters`` are those whose soft tokens the decoder reads, by task.
 
@@ -48,7 +50,7 @@ def endpoint_running(
         from ray import serve
 
         _start_serve(config)
-        whole = endpoint_config(cluster, config, decoder, encoders, adapters, resources)
+        whole = endpoint_config(cluster, config, decoder, encoders, adapters, resources, tracing)
         _deploy(whole)
         try:
             yield RunningEndpoint(str(ray.get_runtime_context().gcs_address), whole)
@@ -63,6 +65,7 @@ def endpoint_config(
     encoders: Mapping[str, Any],
     adapters: Mapping[str, str],
     resources: Resources,
+    tracing: Tracing = Tracing(),  # noqa: B008  immutable
 ) -> EndpointConfig:
     """All that the gateway needs to know, the shares of a GPU included. Raises InterlaceError when what is kept loaded
     does not fit the cards."""
@@ -82,6 +85,7 @@ def endpoint_config(
         decoder=decoder,
         encoders=dict(encoders),
         adapters=dict(adapters),
+        tracing=tracing,
         gpus=resources.gpus,
         gpu_shares=shares,
     )

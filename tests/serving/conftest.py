@@ -42,6 +42,7 @@ class Endpoint:
     ray: str  # the address of its cluster
     process: int
     decoder: dict[str, Any]  # the settings of decoder and adapters, for a run that shares it
+    spans: Path  # where it traces to
 
     @property
     def v1(self) -> str:
@@ -118,6 +119,7 @@ def started(folder: Path, more: dict[str, Any]) -> Iterator[Endpoint]:
         "cluster.num_cpus": 2,
         "cluster.object_store_gib": 0.5,
         "serve.allow_urls": '["127.0.0.2/32"]',
+        "trace.file": str(folder / "spans"),
         "serve.limits.pages": 3,
         "serve.limits.pixels": 4_000_000,
         "serve.limits.audio_seconds": 120,
@@ -139,7 +141,7 @@ def started(folder: Path, more: dict[str, Any]) -> Iterator[Endpoint]:
         address = re.search(r"RAY_ADDRESS=(\S+)", "".join(said))
         assert address is not None
         decoder = {name: value for name, value in settings.items() if name.startswith(("decoder.", "adapters."))}
-        yield Endpoint(f"http://127.0.0.1:{port}", KEY, keys, address[1], process.pid, decoder)
+        yield Endpoint(f"http://127.0.0.1:{port}", KEY, keys, address[1], process.pid, decoder, folder / "spans")
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, "".join(said)
     finally:

@@ -13,6 +13,7 @@ from cluster.endpoint.api import _stream, build_api
 from cluster.endpoint.config import EndpointConfig, ServeConfig
 from cluster.endpoint.figures import Figures
 from decoder.config import DecoderConfig
+from encoders.tracing import OFF
 
 
 async def asleep() -> None:
@@ -56,7 +57,7 @@ def test_a_client_that_goes_before_the_first_chunk_stops_the_decoder() -> None:
     async def ask() -> None:
         service: Any = Slow(ready=True)
         turn: Any = None
-        response = await _stream(service, turn, Figures(asleep))
+        response = await _stream(service, turn, Figures(asleep), OFF.open("chat"))
         assert not service.ended
         with pytest.raises(ConnectionResetError):
             await response({"type": "http"}, receive, gone)
@@ -79,7 +80,7 @@ def test_a_client_that_goes_while_the_first_event_is_awaited_stops_the_decoder(m
                 came.append(message["body"])
                 alive.set()
 
-        response = await _stream(service, turn, Figures(asleep))
+        response = await _stream(service, turn, Figures(asleep), OFF.open("chat"))
         answering = asyncio.create_task(response({"type": "http"}, receive, send))  # type: ignore[arg-type]
         await alive.wait()
         answering.cancel()

@@ -18,6 +18,7 @@ from decoder.protocol.routing import Route
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory
 from encoders.results import DocumentResult
+from encoders.tracing import Trace
 
 
 class Reader:
@@ -28,7 +29,7 @@ class Reader:
         self.asked = list[MediaInput]()
         self.read = self
 
-    async def remote(self, item: MediaInput, soft: bool) -> Reading:
+    async def remote(self, item: MediaInput, soft: bool, trace: Trace) -> Reading:
         self.asked.append(item)
         return Reading(self._perceptions.pop(0) if len(self._perceptions) > 1 else self._perceptions[0], {})
 
