@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from cluster.gpu_memory import Need
 from cluster.labels import label_selector, matches
 from cluster.placing import Node, Room, Tenant
 from cluster.pools import DECODER, ClusterConfig, Pool, PoolPlan, Resources, Work, usable_cpus
@@ -22,11 +23,11 @@ def plan_pools(
     *,
     answers: int = 0,
     service: Mapping[tuple[str, str], ServiceTime] | None = None,
-    memory: Mapping[str, float] | None = None,
+    needs: Mapping[str, Need] | None = None,
 ) -> PoolPlan:
     """Give every task that has work its pool. Actors are shared out by predicted seconds, at least one each.
 
-    On nodes with GPUs an actor takes the share of a card that the memory it needs is (``memory``, GiB by task), or
+    On nodes with GPUs an actor takes the share of a card that the memory it needs is (``needs`` by task), or
     more where fewer actors keep the card busy and have a core each: an actor spends most of its time opening, cutting
     out and laying out on its core. Pools have cards of their own while there are enough, else equal shares. Without
     GPUs, one core per actor, or equal fractions of a core when there are more pools than cores. Ray starts a pool at
@@ -35,7 +36,7 @@ def plan_pools(
     Raises InterlaceError when a plan cannot be met: which pool, what it needs, what there is, what to change.
     """
     todo, times = [item for item in work if item.parts], {**DEFAULTS, **(service or {})}
-    planning = partial(_Planning, config or ClusterConfig(), times, memory or {})
+    planning = partial(_Planning, config or ClusterConfig(), times, needs or {})
     nodes = resources.machines()
     free = tuple(replace(node, gpus=node.gpus - node.held) for node in nodes)
     if free != nodes and all(left.gpus > 0 or not node.gpus for left, node in zip(free, nodes, strict=True)):
@@ -51,11 +52,11 @@ class _Planning:
         self,
         config: ClusterConfig,
         times: Mapping[tuple[str, str], ServiceTime],
-        memory: Mapping[str, float],
+        needs: Mapping[str, Need],
         resources: Resources,
         nodes: Sequence[Node],
     ) -> None:
-        self.config, self.times, self.memory = config, times, memory
+        self.config, self.times, self.needs = config, times, needs
         self.resources, self.nodes = resources, nodes
         self.tenants = 0  # pools, and the decoder
         self.encoders = 0
@@ -122,7 +123,7 @@ class _Planning:
         return self.times[task, self._device(where[task])]
 
     def _gib(self, task: str, nodes: Sequence[int]) -> float | None:
-        return self.memory.get(task) if self._device(nodes) == "cuda" else None
+        return self.needs[task].gib if task in self.needs and self._device(nodes) == "cuda" else None
 
     def _card(self, nodes: Sequence[int]) -> float | None:
         """GiB of the smallest card that a pool may be given: Ray gives a pool's actors equal shares of any of them."""

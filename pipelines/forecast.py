@@ -40,7 +40,7 @@ def print_forecast(
         settings.cluster,
         answers=answers,
         service=service,
-        memory={task: need.gib for task, need in needs.items()},
+        needs=needs,
     )
     _print_listing(console, manifest.listing)
     table = Table(box=None, pad_edge=False, header_style="dim")

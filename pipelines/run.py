@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cluster.gpu_memory import gpu_needs
 from cluster.planning import plan_pools
 from cluster.pools import PoolPlan, Resources, Work
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
@@ -46,6 +47,7 @@ from pipelines.storage import Storage, StorageError
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
 from pipelines.traces import RunTraces
 from pipelines.transactions import fence
+from pipelines.unopened import failed_row
 
 # Ray, the encoders and the decoder take seconds to import. The steps that start them import them, so that a run
 # with nothing to do, which only lists and compares, does not wait.
@@ -152,7 +154,7 @@ class Run:
         try:
             with self._held:
                 self._perceive(files)
-                published = self._publish(files)
+                published = self.traces.publish(files, self.lease)
                 if not self._stop.requested:
                     self._answer_rest(files)
                 interrupted = self._stop.requested
@@ -160,21 +162,15 @@ class Run:
             interrupted = True
         return self._end(files, interrupted) or published, interrupted
 
-    def _publish(self, files: RunFiles) -> Published | None:
-        with self.traces.publishing():
-            return publish(files, self.lease)
-
     def _end(self, files: RunFiles, interrupted: bool) -> Published | None:
         """The last publish. A signal in it changes nothing: all work is done, and so is the run a moment later."""
         if self._figures is not None and interrupted:
             self._figures.ended = "interrupted"
 
-        def wait() -> None:
-            self.progress.note("the last publish is under way and ends the run; again to stop at once")
-
+        wait = partial(self.progress.note, "the last publish is under way and ends the run; again to stop at once")
         try:
             with self._stop.draining(wait):
-                published = self._publish(files)
+                published = self.traces.publish(files, self.lease)
                 if not interrupted:
                     files.write_state(files.state() | {"finished": datetime.now(UTC).isoformat()})
         except Interrupted:
@@ -288,12 +284,9 @@ class Run:
         return self._planned(work_of(manifest.parts, self.entries), resources, answers)
 
     def _planned(self, work: Sequence[Work], resources: Resources, answers: int) -> PoolPlan:
-        from cluster.gpu_memory import gpu_needs
-
         config = self.settings.cluster
         needs = gpu_needs(self.entries, self.configs, self.settings.decoder, config.gpu_gib)
-        memory = {task: need.gib for task, need in needs.items()}
-        return plan_pools(work, resources, config, answers=answers, memory=memory)
+        return plan_pools(work, resources, config, answers=answers, needs=needs)
 
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
@@ -323,7 +316,7 @@ class Run:
                 told(rows)
                 self.lease.check()
                 if every and time.monotonic() >= due:
-                    self._publish(files)
+                    self.traces.publish(files, self.lease)
                     due = time.monotonic() + every * 60
 
     def _stream(
@@ -344,9 +337,8 @@ class Run:
         from pipelines.stages import RunContext
 
         run = self.settings.run
-        seconds, keep, tracing = run.stall_seconds, run.keep_soft_tokens, self.traces.tracing
-        context = (self.storage.out, files.run_id, attempt, self.passwords, seconds, self.adapters, keep, tracing)
-        return RunContext(*context)
+        asked = (run.stall_seconds, self.adapters, run.keep_soft_tokens, self.traces.tracing)
+        return RunContext(self.storage.out, files.run_id, attempt, self.passwords, *asked)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:
         """What happens to a batch between reading and writing."""

@@ -14,6 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from encoders.tracing import OFF, Trace, Tracing, flush, span
+from pipelines.lease import Lease
+from pipelines.publish import Published, publish
+from pipelines.runfiles import RunFiles
 
 
 class RunTraces:
@@ -61,14 +64,14 @@ class RunTraces:
             if place:
                 self._written.append((place, row["uri"], row["status"]))
 
-    @contextmanager
-    def publishing(self) -> Iterator[None]:
-        """What was written so far becomes visible; then the parts' trees are whole."""
+    def publish(self, files: RunFiles, lease: Lease) -> Published | None:
+        """`pipelines.publish.publish`: what was written so far becomes visible; then the parts' trees are whole."""
         start = time.time_ns()
         with span("publish", parts=len(self._written)):
-            yield
+            published = publish(files, lease)
         end = time.time_ns()
         for place, uri, status in self._written:
             place.add("publish", start, end)
             place.add_root("part", self._began, end, self._run, uri=uri, status=status, run_id=self._run_id)
         self._written.clear()
+        return published

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.gpu_memory import GIB, NETWORKS, SLACK
-from cluster.gpu_memory import CONTEXT_GIB, allocator_fraction, cap_allocator, gpu_needs, gpu_shares
+from cluster.gpu_memory import CONTEXT_GIB, Need, allocator_fraction, cap_allocator, gpu_needs, gpu_shares
 from cluster.labels import label_selector, matches
 from cluster.placing import Node
 from cluster.planning import plan_pools
@@ -29,8 +29,9 @@ CPUS = Node(32, labels={"card": "none"})
 
 def planned(work: list[Work], *nodes: Node, memory: dict[str, float], answers: int = 0, **config: object) -> PoolPlan:
     resources = Resources(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes), nodes)
+    needs = {task: Need(gib, "setting") for task, gib in memory.items()}
     return plan_pools(
-        work, resources, ClusterConfig.model_validate(config), answers=answers, service=TIMES, memory=memory
+        work, resources, ClusterConfig.model_validate(config), answers=answers, service=TIMES, needs=needs
     )
 
 
