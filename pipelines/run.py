@@ -47,7 +47,6 @@ from pipelines.storage import Storage, StorageError
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
 from pipelines.traces import RunTraces
 from pipelines.transactions import fence
-from pipelines.unopened import failed_row
 
 # Ray, the encoders and the decoder take seconds to import. The steps that start them import them, so that a run
 # with nothing to do, which only lists and compares, does not wait.
