@@ -39,7 +39,7 @@ class Reader:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def read(self, media: Iterable[tuple[str, bytes]], what: str) -> list[Input]:
-        """Media (media type, bytes) as inputs, in order. Raises RuntimeError for one that cannot be read."""
+        """Media (media type, bytes) as inputs, in order; of one that cannot be read nothing is known."""
         found, fresh = [], 0
         for index, (media_type, data) in enumerate(media, 1):
             key = hashlib.sha256(data).hexdigest()[:24]
@@ -57,8 +57,10 @@ class Reader:
             self._encoder.load(self._device)
             self._loaded = True
         (perception,) = self._encoder([MediaInput(key, key, media_type, data=data)])
-        if perception.result is None or perception.failures:
-            raise RuntimeError(f"{self._encoder.name} could not read an input: {perception.failures}")
+        if perception.failures:  # what was not read is answered without, as in a run
+            print(f"  {key} was not read as a whole: {perception.failures[0].message}", file=sys.stderr, flush=True)
+        if perception.result is None:
+            perception.result = DocumentResult(())
         return perception
 
     def close(self) -> None:

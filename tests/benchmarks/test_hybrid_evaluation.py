@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.hybrid import __main__ as command
 from benchmarks.hybrid import receipts as rows
+from benchmarks.hybrid.columns import Softener
+from benchmarks.hybrid.perceived import Reader
 from encoders.adapters.base import Adapter, AdapterConfig
 from encoders.adapters.checkpoint import save_adapter
+from encoders.base import MediaInput, Perception
+from encoders.failures import Failure, FailureCategory
+from encoders.results import DocumentResult
 from tests.decoder.tiny import save_tiny
 
 FIELDS = {"company": "NORTH SEA TRADERS", "date": "12/02/2018", "total": "48.20", "address": "7 HARBOUR ROAD"}
@@ -111,3 +117,37 @@ def test_what_is_unknown_is_named(
     with pytest.raises(SystemExit):
         command.main()
     assert said in capsys.readouterr().err
+
+
+class Blind:
+    """An encoder that reads nothing, and says why."""
+
+    name = "ocr"
+    calls = 0
+
+    def fingerprint(self) -> str:
+        return "0" * 64
+
+    def load(self, device: str = "cpu") -> None:
+        pass
+
+    def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
+        self.calls += 1
+        return [Perception(None, failures=(Failure(FailureCategory.CORRUPT, "open", "no picture"),))] * len(parts)
+
+    def parameters(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_cannot_be_read_is_asked_about_without_it_and_not_read_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = Blind()
+    first, again = (Reader(encoder, tmp_path).read([("image/png", b"x")], "pages")[0] for _ in range(2))
+    assert first.perception.result == again.perception.result == DocumentResult(())
+    assert encoder.calls == 1 and "no picture" in capsys.readouterr().err
+    (context,) = Softener({}).precontext([first], "both")
+    assert context.soft is None and context.name == "ocr"
