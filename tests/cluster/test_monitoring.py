@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import yaml
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from rich.console import Console
 
 from cluster.endpoint.figures import Figures
@@ -157,6 +157,9 @@ def test_prometheus_follows_a_run_and_its_rules_tell_a_healthy_lake_from_a_broke
         rows = read_table(str(out), "parts").to_table(filter=pc.field("text") != "letter 3")
         write_deltalake(str(out / "parts"), rows, mode="overwrite")
         wait_until(lambda: ("InterlaceLedgerUnbalanced", "pending") in server.alerts(), "a lost row was noticed", 30)
+        table = DeltaTable(str(out / "parts"))
+        table.restore(table.version() - 1)  # as docs/operations.md says
+        wait_until(lambda: server.alerts() == set(), "the restored table was noticed", 30)
     _check_log(log, outcome.run_id)
 
 
@@ -185,6 +188,16 @@ def test_every_rule_fires_on_its_case_and_none_on_a_healthy_one() -> None:
     assert {name for name, fires in asked if not fires} == ALERTS
     documented = (ROOT / "docs" / "observability.md").read_text()
     assert {name for name in ALERTS if f"`{name}`" not in documented} == set()
+
+
+def test_every_rule_names_its_section_of_the_runbook() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    sections = dict(re.findall(r"^### (\w+)\n(.+?)(?=\n#|\Z)", text, re.MULTILINE | re.DOTALL))
+    assert set(sections) == ALERTS
+    for group in RULES["groups"]:
+        for rule in group["rules"]:
+            assert rule["annotations"]["runbook_url"] == f"docs/operations.md#{rule['alert'].lower()}"
+            assert len(sections[rule["alert"]].split()) > 20  # what it means, and what to do
 
 
 def test_the_check_of_names_finds_one_that_nobody_tells() -> None:
