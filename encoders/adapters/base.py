@@ -69,12 +69,16 @@ class Adapter(nn.Module):
             nn.Conv1d(before, after, kernel_size=stride, stride=stride)
             for before, after, stride in zip(config.widths, config.widths[1:], config.strides)
         )
+        ways = {rate: config.widths[config.level(rate)] for rate in config.rates}
         self.leave = nn.ModuleDict(
-            {str(rate): nn.Linear(config.widths[config.level(rate)], config.d_model) for rate in config.rates}
+            {str(rate): nn.Sequential(nn.LayerNorm(w), nn.Linear(w, config.d_model)) for rate, w in ways.items()}
         )
         places = GEOMETRY + 1 + 2 * _OCTAVES * (len(_PLACED) + 1)
         self.place = nn.Sequential(nn.Linear(places, 128), nn.GELU(), nn.Linear(128, config.d_model))
         self.task = nn.Parameter(torch.zeros(config.d_model))
+        last = cast(nn.Linear, self.place[-1])
+        nn.init.zeros_(last.weight)  # what was read comes first: places, louder at the start, would drown it
+        nn.init.zeros_(last.bias)
 
     def forward(
         self, rows: torch.Tensor, lengths: torch.Tensor, geometry: torch.Tensor, rate: int | None = None
