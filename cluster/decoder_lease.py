@@ -18,6 +18,9 @@ from decoder.config import DecoderConfig
 
 _KEEPER, _NAMESPACE = "decoder-keeper", "interlace"
 LEASE_SECONDS = 60.0
+# The keeper lives on the head, where Serve's controller is: it books no CPU, so Ray would put it anywhere, and a worker
+# that has any actor is never idle to the autoscaler.
+_ON_THE_HEAD = {"node:__internal_head__": 0.001}
 
 
 @dataclass
@@ -155,6 +158,7 @@ def ensure_decoder(
             get_if_exists=True,
             lifetime="detached",
             num_cpus=0,
+            resources=_ON_THE_HEAD,
             max_concurrency=16,
             max_restarts=-1,
         )

@@ -51,12 +51,12 @@ def source(hosts: RayHosts) -> str:
 class Running:
     """A run of the letters encoder on the head. It is the only one unless ``beside`` another."""
 
-    def __init__(self, hosts: RayHosts, source: str, *, beside: bool = False) -> None:
+    def __init__(self, hosts: RayHosts, source: str, *, beside: bool = False, seconds: float = SECONDS) -> None:
         for host in hosts.network.hosts if not beside else ():
             hosts.faults(host).clear()
         self.hosts, self.out = hosts, f"s3://{BUCKET}/lake-{uuid.uuid4().hex[:8]}"
         self.started = time.time()
-        driver = [sys.executable, "-m", "tests.hosts.drive", source, self.out, str(hosts.logs), str(SECONDS)]
+        driver = [sys.executable, "-m", "tests.hosts.drive", source, self.out, str(hosts.logs), str(seconds)]
         self.process, self.output = hosts.run(*driver, name=self.out.rpartition("/")[2])
 
     def wait_for_work(self, *names: str, batches: int = 2) -> None:
@@ -174,7 +174,7 @@ def test_two_runs_share_the_hosts(hosts: RayHosts, source: str, undisturbed: Row
 def test_a_host_that_is_added_takes_work(
     hosts: RayHosts, source: str, undisturbed: Rows, fault_table: FaultTable
 ) -> None:
-    run = Running(hosts, source)
+    run = Running(hosts, source, seconds=3 * SECONDS)  # Ray Data looks for new nodes every 20 s
     run.wait_for_work("w1", "w2")
     joined = time.time()
     hosts.start_worker("w5")
