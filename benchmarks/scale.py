@@ -1,0 +1,158 @@
+"""Scale on paper: weak scaling over GPUs by simulation, cost per million pages, and the memory of a long listing.
+
+    python -m benchmarks.scale                  # two runs to calibrate, then the simulation
+    python -m benchmarks.scale --listing 400000 # and what the driver holds of so many assets
+
+Simulated is what one driver and all actors do while a run streams: an actor has one batch in work and one in hand, and
+the driver, one thread, spends its own CPU time on each. That time is measured here, with an encoder that reads nothing,
+as the slope between two runs, with two actors and with eight; the larger one counts. Not in it: the listing, the probes
+and the publish, which one host does before and after; loading; and what a thousand actors may cost Ray's loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from benchmarks.control_plane import make_documents
+from benchmarks.figures import judge
+from benchmarks.stub import STUB
+from benchmarks.stub.config import StubConfig
+from cluster.service_times import DEFAULTS
+from encoders.media.opener import Probe
+from pipelines.changes import KNOWN
+from pipelines.manifest import build_manifest
+from pipelines.progress import Progress
+from pipelines.run import Run
+from pipelines.settings import RunConfig, load_settings
+from pipelines.sources import Asset
+
+ACTORS = 14  # of one card: OCR on 80 GiB with 16 cores
+BATCH_SECONDS, SPREAD = 25.0, 0.2  # service time of a batch, and how far it may be off
+GPU_PRICE = 2.5  # an hour of a card with its cores, as in run.price_per_gpu_hour
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def driver_seconds(batches: int, actors: int) -> float:
+    """CPU seconds of the driver of a run of so many batches of one part each."""
+    folder = Path(tempfile.mkdtemp(prefix="interlace-bench-"))
+    (folder / "in").mkdir()
+    make_documents(folder / "in", batches)
+    given = {"run.pages_per_part": 1, "cluster.batch_seconds": 2, "cluster.num_cpus": actors}
+    settings, progress = load_settings(None, given, {}).settings, Progress(Console(file=sys.stderr))
+    job = Run(settings, [str(folder / "in")], str(folder / "out"), progress, {"ocr": STUB})
+    job.configs = {"ocr": StubConfig()}
+    before = time.process_time()
+    outcome = job.execute()
+    spent = time.process_time() - before
+    assert outcome.ledger.accounts["parts"].terms["done"] == batches
+    shutil.rmtree(folder)
+    return spent
+
+
+def calibrated(actors: int, sizes: tuple[int, int] = (200, 1000)) -> float:
+    """Driver seconds for each further batch, between two runs in processes of their own."""
+    spent = []
+    for size in sizes:
+        command = [sys.executable, "-m", "benchmarks.scale", "--here", str(size), str(actors)]
+        line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
+        spent.append(float(json.loads(line)))
+    return (spent[1] - spent[0]) / (sizes[1] - sizes[0])
+
+
+def simulated(actors: int, driver: float, batches: int = 100) -> float:
+    """Batches a second of so many actors and a driver that spends ``driver`` seconds on each; ``batches`` per actor."""
+    rng = random.Random(actors)
+    left = actors * batches
+    in_hand = [0] * actors
+    working = [False] * actors
+    events: list[tuple[float, int, int]] = []  # when, 0 the driver has handed out or 1 the actor is done, actor
+    free = now = 0.0
+
+    def hand_out(actor: int) -> None:
+        nonlocal free, left
+        if left:
+            left -= 1
+            free = max(free, now) + driver
+            heapq.heappush(events, (free, 0, actor))
+
+    for _ in range(2):
+        for actor in range(actors):
+            hand_out(actor)
+    while events:
+        now, kind, actor = heapq.heappop(events)
+        if kind:
+            working[actor] = False
+            hand_out(actor)
+        else:
+            in_hand[actor] += 1
+        if in_hand[actor] and not working[actor]:
+            in_hand[actor] -= 1
+            working[actor] = True
+            heapq.heappush(events, (now + BATCH_SECONDS * rng.uniform(1 - SPREAD, 1 + SPREAD), 1, actor))
+    return actors * batches / now
+
+
+def listing_bytes(assets: int) -> float:
+    """Bytes that the driver holds for each of so many new assets of one part, listed; they are not really probed."""
+    when = datetime.now(UTC)
+
+    def found() -> Iterator[Asset]:
+        for number in range(assets):
+            yield Asset(f"s3://archive/{number // 1000:06d}/{number:09d}.pdf", 100_000, f"{number:032x}", when)
+
+    def prober(some: Iterable[Asset]) -> Iterator[tuple[Asset, Probe]]:
+        for asset in some:
+            yield asset, Probe("application/pdf", "document", pages=1)
+
+    before = psutil.Process().memory_info().rss
+    manifest = build_manifest(found(), KNOWN.empty_table(), {"document": "x" * 16}, RunConfig(), prober)
+    assert manifest.parts.num_rows == assets
+    return (psutil.Process().memory_info().rss - before) / assets
+
+
+def main() -> None:
+    """Calibrate, simulate, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--listing", type=int, help="assets to list, for the driver's memory")
+    parser.add_argument("--here", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.here:
+        print(json.dumps(driver_seconds(*options.here)))
+        sys.stdout.flush()
+        os._exit(0)  # see pipelines.cli.main
+    if options.listing:
+        each = listing_bytes(options.listing)
+        print(f"driver memory for each listed asset, of {options.listing:,}: {each:.0f} bytes", flush=True)
+        print(f"which for 10 million is {each * 1e7 / 2**30:.1f} GiB (not run)", flush=True)
+    measured = {actors: calibrated(actors) for actors in (2, 8)}
+    for actors, seconds in measured.items():
+        print(f"driver, for each batch, with {actors} actors: {seconds * 1000:.1f} ms of CPU", flush=True)
+    driver = max(measured.values())
+    print(f"one card: {ACTORS} actors, {BATCH_SECONDS:g} s a batch, {GPU_PRICE} an hour")
+    print(f"{'GPUs':>6}{'actors':>8}{'batches/s':>11}{'efficiency':>12}{'a million pages':>17}")
+    pages = BATCH_SECONDS / DEFAULTS["ocr", "cuda"].seconds  # of one batch, as each of 15 actors read on one H200
+    one = simulated(ACTORS, driver)
+    for gpus in SIZES:
+        rate = simulated(ACTORS * gpus, driver)
+        cost = 1e6 / (rate * pages * 3600) * gpus * GPU_PRICE
+        print(f"{gpus:6}{ACTORS * gpus:8}{rate:11.1f}{rate / (one * gpus):12.3f}{cost:17.2f}", flush=True)
+    judge("weak scaling to 64 GPUs, simulated", simulated(ACTORS * 64, driver) / (one * 64), at_least=0.9)
+
+
+if __name__ == "__main__":
+    main()
