@@ -55,6 +55,8 @@ BENCHES = (
           ("--counts", "1000", "10000", "--repeats", "1"), "speed"),
     Bench("memory", "memory by number of stub parts", "control_plane",
           ("memory", "1000", "100000"), ("memory", "1000", "5000"), "speed"),
+    Bench("scale", "weak scaling over GPUs, simulated; the driver's memory of a long listing", "scale",
+          ("--listing", "200000"), ("--listing", "20000"), "speed"),
     Bench("first_reads", "bytes read over bytes listed on a first run", "first_reads",
           (), ("--repeats", "1"), "speed"),
     Bench("speech_speed", "speech with speakers against bare faster-whisper", "speech_speed",
