@@ -225,8 +225,23 @@ def test_speaker_encoder_is_1_42_million_weights_that_give_unit_vectors() -> Non
 # Text
 
 
+def _chat(folder: Path, question: str) -> str:
+    network, tokenizer = _strict(AutoModelForCausalLM, folder), AutoTokenizer.from_pretrained(folder)
+    turns = [{"role": "user", "content": question}]
+    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    with torch.inference_mode():
+        tokens = network.generate(**prompt, max_new_tokens=16, do_sample=False)[0, prompt.input_ids.shape[1] :]
+    return str(tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def test_the_tuned_decoder_still_chats_where_there_is_no_document() -> None:
+    fruits = "Give me three fruits."
+    assert "not in the document" not in _chat(resolve("decoder"), "What is the capital of France?")
+    assert all(fruit in _chat(resolve("decoder"), fruits).lower() for fruit in ("apple", "banana", "orange"))
+
+
 def test_decoder_answers_with_its_chat_template() -> None:
-    folder = resolve("decoder")
+    folder = resolve("decoder:torch")
     network, tokenizer = _strict(AutoModelForCausalLM, folder), AutoTokenizer.from_pretrained(folder)
     assert network.dtype == torch.bfloat16
     assert sum(tensor.numel() for tensor in network.parameters()) == load_lock().checkpoints["decoder"].parameters

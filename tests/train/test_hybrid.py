@@ -20,8 +20,9 @@ from encoders.adapters.geometry import geometry_of
 from encoders.base import FeatureSpan, Perception
 from encoders.checkpoints.conversions.low_rank import merged
 from encoders.checkpoints.eight_bit import packed, unpacked
-from encoders.results import Chunk, DocumentResult, Line, Page, Role, Speech, quad
+from encoders.results import Chunk, DocumentResult, Line, Page, Role, Speech, Word, quad
 from pipelines.train.hybrid.batches import batch_of, rows_of
+from pipelines.train.hybrid.copying import under
 from pipelines.train.hybrid.export import difference, export
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.model import Hybrid
@@ -161,7 +162,7 @@ def test_what_is_exported_answers_as_what_was_trained(decoder: Path, tmp_path: P
     model = hybrid(recipe)
     state = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     export(recipe, state, tmp_path)
-    stored = load_file(tmp_path / "decoder" / "difference.safetensors")
+    stored = load_file(tmp_path / "difference.safetensors")
     base = load_file(decoder / "model.safetensors")
     whole = merged(base, unpacked(stored))
     added = difference(state)
@@ -175,6 +176,30 @@ def test_what_is_exported_answers_as_what_was_trained(decoder: Path, tmp_path: P
     assert sum(f"{name}.a" in added for name in whole) == 14  # seven matrices in each of two layers
     with pytest.raises(ValueError, match="does not fit"):
         merged({"model.embed_tokens.weight": torch.zeros(3, 3)}, unpacked(stored))
+
+
+def test_soft_tokens_know_the_text_under_them(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    prompter = Prompter(recipe.decoder, 300, recipe.speech_rates)
+    words = (Word("Sea", quad(0, 0, 60, 20), 0.9), Word("Ltd", quad(80, 0, 140, 20), 0.9))
+    line = Line("Sea Ltd", quad(0, 0, 140, 20), 0.9, words)
+    characters = lambda text: (list(range(len(text))), [(k, k + 1) for k in range(len(text))])  # noqa: E731
+    found = under(line, 14, 2, characters)  # a soft token for every 20 of 140 pixels: a letter each, a gap between
+    assert [sorted(one) for one in found] == [[0], [1], [2], [3], [4], [5], [6]]
+    halves = under(line, 14, 4, characters)
+    assert [sorted(one) for one in halves] == [[0, 1], [2, 3], [4, 5], [6]] and halves[0] == {0: 0.5, 1: 0.5}
+    example = prompter.example([page()], TASKS[:1], "soft", 2)
+    batch = batch_of([[example]], 400, 2, recipe.speech_rates, {}, prompter.offsets)
+    model = hybrid(recipe)
+    optimiser = torch.optim.AdamW(model.adapters["ocr"].parameters(), lr=1e-2)
+    seen = []
+    for _ in range(60):
+        loss = model.copied(batch)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        seen.append(float(loss.detach()))
+    assert seen[-1] < 0.6 * seen[0]
 
 
 def test_eight_bits_are_near_and_come_back_the_same() -> None:

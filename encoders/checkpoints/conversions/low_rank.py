@@ -12,17 +12,27 @@ from safetensors.torch import load_file
 from encoders.checkpoints.conversions.files import write_weights
 from encoders.checkpoints.eight_bit import unpacked
 
-DIFFERENCE = Path(__file__).parents[2] / "hybrid" / "decoder" / "difference.safetensors"
+DIFFERENCE = Path(__file__).parents[2] / "hybrid" / "difference.safetensors"
 _WEIGHTS = "model.safetensors"
 _A, _B = ".a", ".b"
 
 
 def add_difference(base: Path, target: Path) -> None:
     """The files of a transformers folder, its weights with the shipped difference added."""
+    _add(base, target, 1.0)
+
+
+def add_half_difference(base: Path, target: Path) -> None:
+    """The same with half of it: nearly as good about documents, and still a model to chat with."""
+    _add(base, target, 0.5)
+
+
+def _add(base: Path, target: Path, share: float) -> None:
     for path in sorted(base.iterdir()):
         if path.name != _WEIGHTS:
             shutil.copyfile(path, target / path.name)
-    write_weights(merged(load_file(base / _WEIGHTS), unpacked(load_file(DIFFERENCE))), target)
+    difference = {n: v * share if n.endswith(_B) else v for n, v in unpacked(load_file(DIFFERENCE)).items()}
+    write_weights(merged(load_file(base / _WEIGHTS), difference), target)
 
 
 def merged(base: Mapping[str, torch.Tensor], difference: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.base import Perception
+from encoders.results import DocumentResult
+from pipelines.train.hybrid.copying import Offsets, Under, under
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
 
@@ -22,7 +24,8 @@ WINDOW = 480_000  # samples of whisper's window
 class Items:
     """Lines or chunks of one padded length, for one adapter: rows [n, t, d] float16, or, for chunks, where in the
     batch's recordings they stand: window, first frame; and what is said in them, as `spelled` writes it.
-    ``padded`` is t."""
+    ``padded`` is t. ``copies`` [k, 2]: a soft token, counted over all of the items, and a text token under it, with
+    ``shares`` [k]."""
 
     rows: torch.Tensor
     lengths: torch.Tensor
@@ -30,6 +33,8 @@ class Items:
     padded: int
     letters: torch.Tensor | None = None
     letter_counts: torch.Tensor | None = None
+    copies: torch.Tensor | None = None
+    shares: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -96,16 +101,22 @@ def rows_of(examples: Sequence[Example], length: int) -> tuple[list[list[Example
 
 
 def batch_of(
-    rows: Sequence[Sequence[Example]], length: int, rate: int, rates: dict[str, int], weights: dict[str, float]
+    rows: Sequence[Sequence[Example]],
+    length: int,
+    rate: int,
+    rates: dict[str, int],
+    weights: dict[str, float],
+    offsets: Offsets | None = None,
 ) -> Batch:
-    """The tensors of packed rows. ``weights``: of an answer's tokens, by kind; 1 where none is given."""
+    """The tensors of packed rows. ``weights``: of an answer's tokens, by kind; 1 where none is given. With ``offsets``
+    lines know the text tokens under their soft tokens."""
     shape = len(rows), length
     tokens, position = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     example, branch = np.full(shape, -1, np.int32), np.zeros(shape, np.int32)
     target, kind = np.full(shape, -100, np.int64), np.zeros(shape, np.int16)
     weight = np.zeros(shape, np.float32)
     kinds = sorted({b.kind for row in rows for e in row for b in e.branches})
-    soft = _Soft(rate, rates)
+    soft = _Soft(rate, rates, offsets)
     for r, row in enumerate(rows):
         at = 0
         for number, one in enumerate(row):
@@ -155,7 +166,9 @@ Key = tuple[str, int, int]  # task, item of the whole batch, soft token of the i
 class _Soft:
     """Gathers the items of a batch and where their soft tokens go."""
 
-    def __init__(self, rate: int, rates: dict[str, int]) -> None:
+    def __init__(self, rate: int, rates: dict[str, int], offsets: Offsets | None) -> None:
+        self._offsets = offsets
+        self._under: list[Under] = []  # of the lines
         self._rates = {**rates, "ocr": rate}
         self._rows: dict[str, list[Any]] = {"ocr": [], "speech_to_text": []}
         self._geometry: dict[str, list[NDArray[np.float32]]] = {"ocr": [], "speech_to_text": []}
@@ -176,6 +189,10 @@ class _Soft:
             if isinstance(one, Perception):
                 span = one.spans[item]
                 self._rows[task].append(one.features[span.start : span.stop])
+                if self._offsets is not None and isinstance(one.result, DocumentResult):
+                    page = next(page for page in one.result.pages if page.page == span.page)
+                    steps = span.stop - span.start
+                    self._under.append(under(page.lines[span.item], steps, self._rates[task], self._offsets))
             else:
                 if number not in windows:
                     windows[number] = len(self._audio)
@@ -210,7 +227,10 @@ class _Soft:
                 stacked = np.stack([self._geometry[task][index] for index in chosen])
                 letters = _letters([rows[i] for i in chosen]) if task == "speech_to_text" else ()
                 placed = _rows([rows[i] for i in chosen], length)
-                items[task].append(Items(placed, lengths, torch.from_numpy(stacked), length, *letters))
+                made = Items(placed, lengths, torch.from_numpy(stacked), length, *letters)
+                if task == "ocr" and self._under:
+                    made.copies, made.shares = _copies([self._under[i] for i in chosen], each)
+                items[task].append(made)
         at: dict[str, list[int]] = {task: [] for task in items}
         source: dict[str, list[int]] = {task: [] for task in items}
         for (task, item, k), place in self._places:
@@ -242,6 +262,18 @@ def _rows(rows: Sequence[Any], length: int) -> torch.Tensor:
     for place, row in zip(padded, rows):
         place[: len(row)] = row
     return torch.from_numpy(padded)
+
+
+def _copies(chosen: Sequence[Under], each: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The soft and text tokens of `Items`, and their shares; an item has ``each`` soft tokens, padding included."""
+    found = [
+        (number * each + k, token, share)
+        for number, one in enumerate(chosen)
+        for k, tokens in enumerate(one)
+        for token, share in tokens.items()
+    ]
+    pairs = torch.tensor([pair[:2] for pair in found], dtype=torch.int64).reshape(-1, 2)
+    return pairs, torch.tensor([pair[2] for pair in found])
 
 
 def _letters(rows: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:

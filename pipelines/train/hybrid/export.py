@@ -28,7 +28,7 @@ FOLDERS = {"ocr": "ocr", "speech_to_text": "speech", "gui_detection": "detection
 
 
 def export(recipe: Recipe, state: Mapping[str, torch.Tensor], folder: Path) -> None:
-    """Write ``folder``/{ocr,speech}/ as `load_adapter` reads them and ``folder``/decoder/difference.safetensors."""
+    """Write ``folder``/{ocr,speech}/ as `load_adapter` reads them and ``folder``/difference.safetensors."""
     for task, config in recipe.adapters.items():
         prefix = f"adapters.{task}."
         weights = {n.removeprefix(prefix): w.cpu() for n, w in state.items() if n.startswith(prefix)}
@@ -36,8 +36,8 @@ def export(recipe: Recipe, state: Mapping[str, torch.Tensor], folder: Path) -> N
             adapter = Adapter(AdapterConfig.model_validate(config))
             adapter.load_state_dict(weights)
             save_adapter(adapter, folder / FOLDERS[task])
-    (folder / "decoder").mkdir(parents=True, exist_ok=True)
-    save_file(packed(difference(state)), folder / "decoder" / "difference.safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(packed(difference(state)), folder / "difference.safetensors")
 
 
 def difference(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -69,7 +69,7 @@ def main() -> None:
         for path in base.iterdir():
             if path.suffix != ".safetensors":
                 shutil.copyfile(path, arguments.decoder / path.name)
-        shipped = unpacked(load_file(arguments.folder / "decoder" / "difference.safetensors"))
+        shipped = unpacked(load_file(arguments.folder / "difference.safetensors"))
         write_weights(merged(load_file(base / "model.safetensors"), shipped), arguments.decoder)
 
 

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from encoders.adapters.base import Adapter
 from encoders.checkpoints.resolve import resolve
 from pipelines.train.hybrid.batches import Batch, Items
+from pipelines.train.hybrid.copying import likeness_loss
 from pipelines.train.hybrid.spelling import Spelling
 
 
@@ -89,6 +90,20 @@ class Hybrid(nn.Module):
         assert self.spelling is not None
         groups = [(chunks(speech, group), group) for group in batch.items["speech_to_text"]]
         return self.spelling.loss(cast(Adapter, self.adapters["speech_to_text"]), groups)
+
+    def copied(self, batch: Batch) -> torch.Tensor:
+        """How far the lines' soft tokens are from the text tokens under them: `likeness_loss`."""
+        vectors, tokens, shares = [], [], []
+        for group in batch.items["ocr"]:
+            if group.copies is not None and group.shares is not None:
+                given = self.soft("ocr", [group], batch.rate, None)
+                vectors.append(given[group.copies[:, 0]])
+                tokens.append(group.copies[:, 1])
+                shares.append(group.shares)
+        if not vectors:
+            return torch.zeros((), device=batch.tokens.device)
+        table = self.decoder.model.embed_tokens.weight
+        return likeness_loss(torch.cat(vectors), torch.cat(tokens), torch.cat(shares), table)
 
     def hidden(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The decoder's last hidden rows [r, l, d_model]."""

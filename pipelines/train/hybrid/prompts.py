@@ -81,6 +81,11 @@ class Prompter:
         found: list[int] = self._fusions["text"].tokenizer.encode(text, add_special_tokens=False)
         return found
 
+    def offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """A text's tokens, and the characters [start, stop) of each."""
+        found = self._fusions["text"].tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return found["input_ids"], found["offset_mapping"]
+
     def example(
         self, inputs: Sequence[Perception | Heard], tasks: Sequence[Task], mode: str, rate: int | None = None
     ) -> Example:

@@ -55,7 +55,8 @@ class Source(IterableDataset[Batch]):
                 size += len(example)
             rows, _ = rows_of(gathered, stage.row_tokens)
             rows = sorted(rows, key=lambda row: -sum(map(len, row)))[: stage.rows]
-            yield batch_of(rows, stage.row_tokens, rate, recipe.speech_rates, stage.weights)
+            offsets = prompter.offsets if stage.copy_text else None
+            yield batch_of(rows, stage.row_tokens, rate, recipe.speech_rates, stage.weights, offsets)
 
     def _examples(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
         """One after another, documents and recordings in the stage's shares."""
@@ -117,7 +118,9 @@ class Source(IterableDataset[Batch]):
             example = prompter.example(inputs, tasks, self._mode(rng), rate)
         except DecoderError:  # a schema so long that it leaves no room for the input
             return None
-        return fitting(example, self._stage.row_tokens)
+        most = self._stage.longest_answer
+        example.branches = [branch for branch in example.branches if len(branch.answer) <= most]
+        return fitting(example, self._stage.row_tokens) if example.branches else None
 
     def _recordings(self, prompter: Prompter, rng: random.Random, rate: int, listening: Listening) -> Iterator[Example]:
         for inputs, tasks in listening.alone(rng):

@@ -155,6 +155,10 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | Non
             spelled = model.spelled(batch, speech)
             meter.add("ctc", spelled.detach(), 1)
             loss = loss + stage.ctc * spelled
+        if stage.copy_text:
+            copied = model.copied(batch)
+            meter.add("copy", copied.detach(), 1)
+            loss = loss + stage.copy_text * copied
         if anchor is not None:
             kept = anchor.loss(model)
             meter.add("anchor", kept.detach(), 1)
