@@ -10,11 +10,9 @@ FOLDER = PACKAGE / "hybrid"
 
 
 def decoder() -> str | None:
-    """The checkpoint of the tuned decoder, None when none ships."""
-    for name, variant in load_lock().checkpoints["decoder"].variants.items():
-        if variant.conversion == "add_difference":
-            return f"decoder:{name}"
-    return None
+    """The default decoder, when it is a tuned one."""
+    checkpoint = load_lock().checkpoints["decoder"]
+    return "decoder" if checkpoint.variants[checkpoint.default].base else None
 
 
 def adapters() -> dict[str, str]:

