@@ -53,8 +53,8 @@ fuzz: venv  ## mutated files of every format against the opener, ten minutes; py
 faults: models  ## every test under fire, the long ones too, and one table of what was injected and lost
 	@$(BIN)/python -m pytest tests/faults tests/pipelines/test_interrupt.py tests/pipelines/test_soft_tokens.py -m "full or not full" --timeout=1800
 
-cluster-test: models  ## a head and workers in network namespaces: links cut, hosts lost, added, drained; autoscaling; as root
-	@$(BIN)/python -m pytest tests/hosts -m full --timeout=900
+cluster-test: models  ## hosts as network namespaces: links cut, hosts lost, added, drained; autoscaling; runs beside others; as root
+	@$(BIN)/python -m pytest tests/hosts tests/cluster tests/serving/test_beside.py tests/pipelines/test_balance.py tests/pipelines/test_traces.py -m full --timeout=900
 
 bench: models  ## every figure of the README, measured here
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.lock

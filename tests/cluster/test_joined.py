@@ -76,6 +76,7 @@ def start(source: Path, out: Path, decoder: Path, environment: dict[str, str]) -
     )
 
 
+@pytest.mark.full
 def test_two_runs_with_different_decoders_share_two_cpus_of_a_joined_cluster(
     tmp_path: Path, running_cluster: dict[str, str]
 ) -> None:

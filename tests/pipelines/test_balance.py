@@ -37,6 +37,7 @@ def a_run(tmp_path: Path, letters: int, pictures: int, **settings: object) -> Ru
     return run
 
 
+@pytest.mark.full
 def test_cores_go_to_the_branch_that_is_behind(ray_cluster: None, tmp_path: Path) -> None:
     outcome = a_run(tmp_path, letters=40, pictures=2).execute()
     assert outcome.ledger.balanced and outcome.ledger.accounts["parts"].terms["done"] == 42

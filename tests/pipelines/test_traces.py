@@ -24,6 +24,7 @@ from tests.tracing import collector, from_file, tree
 STEPS = {"part", "list", "probe", "perceive", "download", "open", "answer", "decode", "write", "publish"}
 
 
+@pytest.mark.full
 def test_a_part_is_one_tree_over_all_processes(
     ray_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

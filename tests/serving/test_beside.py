@@ -51,6 +51,7 @@ def answers(folder: Path) -> dict[str, str]:
     return {Path(row["uri"]).name: row["answer"] for row in rows}
 
 
+@pytest.mark.full
 def test_both_finish_on_two_cpus(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(3):
