@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,10 @@ from pipelines.train.hybrid.copying import under
 from pipelines.train.hybrid.export import difference, export
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.model import Hybrid
+from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
-from pipelines.train.hybrid.samples import Task
+from pipelines.train.hybrid.samples import Sample, Task
 from tests.decoder.tiny import save_tiny
 
 TASKS = (
@@ -200,6 +202,18 @@ def test_soft_tokens_know_the_text_under_them(decoder: Path) -> None:
         optimiser.zero_grad()
         seen.append(float(loss.detach()))
     assert seen[-1] < 0.6 * seen[0]
+
+
+def test_perceived_samples_come_back_and_other_pickles_do_not(tmp_path: Path) -> None:
+    document = page()
+    sample = Sample(7, "letter", "en", "plain", tasks=TASKS)
+    (tmp_path / "0.samples").write_bytes(pickle.dumps([Perceived(sample, (document,))], protocol=5))
+    (back,) = load(next(stored(tmp_path)))
+    assert back.sample == sample and back.documents[0].result == document.result
+    np.testing.assert_array_equal(back.documents[0].features, document.features)
+    (tmp_path / "bad.samples").write_bytes(pickle.dumps([print]))
+    with pytest.raises(pickle.UnpicklingError, match="not part of a sample"):
+        load(tmp_path / "bad.samples")
 
 
 def test_eight_bits_are_near_and_come_back_the_same() -> None:
