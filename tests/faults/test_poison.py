@@ -76,6 +76,7 @@ def _wrong(file: Poison, rows: list[dict[str, Any]]) -> list[str]:
     return problems
 
 
+@pytest.mark.full
 def test_every_poison_gets_its_category_and_no_neighbour_suffers(
     tmp_path: Path, s3: str, files: list[Poison], fault_table: FaultTable
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_commit_happens_once(store: Storage) -> None:
     assert lake_rows(store.out)["parts"].total() == 3
 
 
+@pytest.mark.full
 def test_a_whole_run(
     store: Storage, undisturbed: tuple[str, Rows], faults: Faults, tmp_path: Path, fault_table: FaultTable
 ) -> None:
