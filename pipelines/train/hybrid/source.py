@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from decoder.sequence import DecoderError
 from encoders.base import Perception
 from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
+from pipelines.train.hybrid.cuts import cut
 from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
@@ -80,12 +81,19 @@ class Source(IterableDataset[Batch]):
             files = list(stored(self._folder))
             if not files:
                 raise RuntimeError(f"{self._folder} holds no samples: run pipelines.train.hybrid.perceive first")
-            samples = load(rng.choice(files))
+            samples = self._cut(load(rng.choice(files)))
             rng.shuffle(samples)
             for sample in samples:
                 example = self._example(prompter, rng, sample, rate, listening)
                 if example is not None:
                     yield example
+
+    def _cut(self, samples: list[Perceived]) -> list[Perceived]:
+        """With samples of lines in the pieces that the stage asks for."""
+        most = self._stage.lines_at_once
+        if most is None:
+            return samples
+        return [part for one in samples for part in (cut(one, most) if one.sample.kind == "lines" else [one])]
 
     def _example(
         self, prompter: Prompter, rng: random.Random, one: Perceived, rate: int, listening: Listening | None
