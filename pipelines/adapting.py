@@ -60,9 +60,11 @@ def check_read(settings: SettingsTree, adapters: Mapping[str, str]) -> None:
 def encoder_configs(
     settings: SettingsTree, entries: Mapping[str, EncoderEntry], adapters: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The config of each encoder, with the features that its adapter reads. Raises UsageError for an adapter that reads
-    others than its encoder has, InterlaceError for a checkpoint that is none."""
+    """The config of each encoder, with the features that its adapter reads, or that are to be kept. Raises
+    UsageError for an adapter that reads others than its encoder has, InterlaceError for a checkpoint that is none."""
     configs = {task: settings.encoder(task) for task in entries}
+    if settings.run.keep_features:
+        configs = {task: config.with_features() for task, config in configs.items()}
     for task in configs.keys() & adapters.keys():
         try:
             configs[task] = with_features(configs[task], adapters[task])

@@ -100,6 +100,9 @@ def run(
             "--keep-soft-tokens", help="store what the adapters make of each part, for other questions (adapters.TASK)"
         ),
     ] = None,
+    keep_features: Annotated[
+        bool | None, typer.Option("--keep-features", help="store the encoders' features of each part, to train on")
+    ] = None,
     passwords: PasswordFile = None,
     trace: Trace = None,
     wait: Wait = False,
@@ -113,7 +116,7 @@ def run(
 
     flags = _flags(tasks, ocr, prompt, schema, limit, sample, strict, query)
     flags |= {"run.publish_every": publish_every, "run.prune": prune, "run.keep_soft_tokens": keep_soft_tokens}
-    flags |= {"trace.file": trace and trace.absolute()}
+    flags |= {"run.keep_features": keep_features, "trace.file": trace and trace.absolute()}
     loaded = load(config, settings, flags)
     progress = progress_for(loaded.settings.run.log, stderr())
     job = Run(loaded.settings, sources, out, progress, wait=wait, passwords=Passwords.read(passwords))

@@ -28,6 +28,8 @@ def perception_fingerprints(
     for task in entries:
         if task in kept:
             encoders[task] += f"+{checkpoint_digest(kept[task])}"
+        if run.keep_features:
+            encoders[task] += "+features"
     found: dict[str, str] = {}
     for modality in ("document", "image", "audio"):
         readers = [f"{task}={encoders[task]}" for task, entry in entries.items() if modality in entry.modalities]

@@ -16,7 +16,7 @@ from pipelines.storage import Storage, told
 from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, open_table
 from pipelines.transactions import TABLES, fenced
 
-ADDED: dict[int, dict[str, tuple[str, ...]]] = {2: {"parts": ("read_at",)}}
+ADDED: dict[int, dict[str, tuple[str, ...]]] = {2: {"parts": ("read_at",)}, 3: {"parts": ("features",)}}
 """Format -> table -> the columns that it added to the format before."""
 
 

@@ -107,9 +107,9 @@ class Run:
         self._decoder_lease: DecoderHandle | None = None
 
     def execute(self) -> Outcome:
-        """Do the run. Raises InterlaceError for an unreachable source or OUT before anything is written, LeaseHeld
-        when somebody else writes to OUT, StorageError when the store fails on the way, and Interrupted for a signal
-        that came before the manifest was frozen, or for a second one while the last publish went on."""
+        """Do the run. Raises InterlaceError for a source or OUT that cannot be reached, LeaseHeld when somebody else
+        writes to OUT, StorageError when the store fails, Interrupted for a signal before the manifest was frozen, or
+        for a second one in the last publish."""
         started = time.monotonic()
         self.storage.check_writable()
         with self.lease, self._stop, self._live, self._held:
@@ -165,7 +165,6 @@ class Run:
         """The last publish. A signal in it changes nothing: all work is done, and so is the run a moment later."""
         if self._figures is not None and interrupted:
             self._figures.ended = "interrupted"
-
         wait = partial(self.progress.note, "the last publish is under way and ends the run; again to stop at once")
         try:
             with self._stop.draining(wait):
@@ -179,11 +178,11 @@ class Run:
     # -- the manifest -----------------------------------------------------------------------------------------
     def fingerprints(self) -> dict[str, str]:
         """Per modality, what shapes a perception in this run."""
-        kept = self.adapters if self.settings.run.keep_soft_tokens else {}
-        bare = {
-            task: self.settings.encoder(task) for task in self.adapters.keys() - kept.keys()
-        }  # what nobody keeps shapes nothing
-        return perception_fingerprints(self.entries, {**self.configs, **bare}, self.settings.run, kept)
+        run = self.settings.run
+        kept = self.adapters if run.keep_soft_tokens else {}
+        unkept = () if run.keep_features else self.adapters.keys() - kept.keys()  # what nobody keeps shapes nothing
+        configs = self.configs | {task: self.settings.encoder(task) for task in unkept}
+        return perception_fingerprints(self.entries, configs, run, kept)
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
         """What tells this run from others: an unfinished run that was asked the same is resumed."""
@@ -251,16 +250,14 @@ class Run:
     def scan(self, fingerprints: dict[str, str] | None = None) -> Manifest:
         """What there is to do, before anything is frozen."""
         fingerprints = fingerprints or self.fingerprints()
-        prune = self.settings.run.prune
-        if prune:
-            check_prunable(self.sources, self.settings.run)
-        assets = select(list_assets(self.sources, exclude=self.storage.out), self.settings.run)
+        run = self.settings.run
+        if run.prune:
+            check_prunable(self.sources, run)
+        assets = select(list_assets(self.sources, exclude=self.storage.out), run)
         known = known_assets(self.storage, self.earlier)
         with self.progress.listing() as count:
-            manifest = build_manifest(
-                assets, known, fingerprints, self.settings.run, self._prober(), count, self._found
-            )
-        gone = deleted_rows(self.storage, self.sources, manifest.listing) if prune else LISTING.empty_table()
+            manifest = build_manifest(assets, known, fingerprints, run, self._prober(), count, self._found)
+        gone = deleted_rows(self.storage, self.sources, manifest.listing) if run.prune else LISTING.empty_table()
         if gone.num_rows:
             self.progress.note(f"{gone.num_rows} assets are gone from the sources; their rows leave the tables")
         return Manifest(pa.concat_tables([manifest.listing, gone]), manifest.parts)
@@ -336,7 +333,7 @@ class Run:
         from pipelines.stages import RunContext
 
         run = self.settings.run
-        asked = (run.stall_seconds, self.adapters, run.keep_soft_tokens, self.traces.tracing)
+        asked = (run.stall_seconds, self.adapters, run.keep_soft_tokens, run.keep_features, self.traces.tracing)
         return RunContext(self.storage.out, files.run_id, attempt, self.passwords, *asked)
 
     def _steps(self, context: RunContext, plan: PoolPlan) -> list[Step]:

@@ -38,6 +38,7 @@ from pipelines.spool import Spool
 from pipelines.stall import StallWatch
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, as_row, rows_to_table
+from pipelines.tensors import spanned_rows
 
 FETCHERS = 8  # assets of a batch that are fetched at once
 NAMED = 5  # parts named in a note
@@ -56,6 +57,7 @@ class RunContext:
         default_factory=dict
     )  # task to the checkpoint of the adapter beside its encoder
     keep_soft_tokens: bool = False
+    keep_features: bool = False
     tracing: Tracing = Tracing()  # noqa: RUF009  immutable
 
     def traced(self, rows: Sequence[Mapping[str, Any]], name: str, **attributes: Any) -> list[Span]:
@@ -234,6 +236,9 @@ class PerceiveStage:
             made = soft_row(self._entry.task, self._adapter(perception), self._adapter.digest)
             perception.seconds = {**perception.seconds, "adapt": time.perf_counter() - started}
             merged["soft_tokens"] = [*(merged.get("soft_tokens") or ()), *made]
+        if self._context.keep_features:
+            made = spanned_rows(self._entry.task, perception.features, perception.spans)
+            merged["features"] = [*(merged.get("features") or ()), *made]
         merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
         named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
         merged["seconds"] = [*merged["seconds"], *named]
@@ -337,7 +342,7 @@ class WritingStage:
         flush(self._context.tracing)
         rows = []
         for row, pages in zip(
-            block.drop_columns(["pages", "soft_tokens", "answer"]).to_pylist(), block["pages"].to_pylist()
+            block.drop_columns(["pages", "soft_tokens", "features", "answer"]).to_pylist(), block["pages"].to_pylist()
         ):
             speech = row["speech"]
             rows.append(

@@ -1,8 +1,8 @@
 """The three tables and their Arrow schemas: one place, explicit, in plain types that any engine reads.
 
 Delta has no float16, and a column that is empty everywhere loses its type unless it is cast, so every file is
-written through one of these schemas. `objects` and `gui_elements` are null until their encoder ran; `soft_tokens` is
-null unless a run kept them (`pipelines.soft_tokens`).
+written through one of these schemas. `objects` and `gui_elements` are null until their encoder ran; `soft_tokens`
+and `features` are null unless a run kept them (`pipelines.tensors`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ SPEECH = _struct(
     speakers=pa.list_(SPEAKER),
 )
 DETECTION = _struct(label=_STRING, quad=_QUAD, confidence=pa.float32(), page=pa.int32())
-SOFT_TOKENS = _struct(task=_STRING, data=pa.binary(), dtype=_STRING, shape=pa.list_(pa.int32()))
+TENSOR = _struct(task=_STRING, data=pa.binary(), dtype=_STRING, shape=pa.list_(pa.int32()))
 FAILURE = _struct(category=_STRING, stage=_STRING, message=_STRING, task=_STRING, page=pa.int32(), attempt=pa.int32())
 STAGE_SECONDS = _struct(stage=_STRING, seconds=pa.float64())
 EVIDENCE = _struct(
@@ -122,7 +122,8 @@ PARTS = pa.schema(
         "speech": SPEECH,
         "objects": pa.list_(DETECTION),
         "gui_elements": pa.list_(DETECTION),
-        "soft_tokens": pa.list_(SOFT_TOKENS),
+        "soft_tokens": pa.list_(TENSOR),
+        "features": pa.list_(TENSOR),  # that adapters are trained on; since format 3
         "text": _STRING,
         "failures": pa.list_(FAILURE),
         "attempts": pa.int32(),
@@ -150,8 +151,9 @@ ANSWERS = pa.schema(
     }
 )
 SCHEMAS: dict[str, pa.Schema] = {"assets": ASSETS, "parts": PARTS, "answers": ANSWERS}
-FORMAT = 2
-"""Of the tables. 1: as first written, without a mark. 2: `parts` knows when it was read. See `pipelines.formats`."""
+FORMAT = 3
+"""Of the tables. 1: as first written, without a mark. 2: `parts` knows when it was read. 3: and may hold
+features. See `pipelines.formats`."""
 FORMAT_KEY = "interlace.format"
 """The property of each table that holds its format."""
 

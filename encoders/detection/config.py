@@ -29,7 +29,7 @@ class DetectionConfig(BaseModel):
     features: bool = Field(False, description="return a vector per detection: what it shows, and where")
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
 
-    def with_features(self, width: int) -> Self:
+    def with_features(self, width: int | None = None) -> Self:
         """The same, with features; their width is the checkpoint's."""
         return self.model_copy(update={"features": True})
 

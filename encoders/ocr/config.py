@@ -46,9 +46,12 @@ class OcrConfig(BaseModel):
     )
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
 
-    def with_features(self, width: int) -> Self:
-        """The same, with features [n, width]. Raises ValueError when no layer is so wide."""
+    def with_features(self, width: int | None = None) -> Self:
+        """The same, with features [n, width]; without a width those that adapters are trained on. Raises ValueError
+        when no layer is so wide."""
         layers = {120: "neck", 384: "backbone"}
+        if width is None:
+            width = 384 if self.features == "backbone" else 120
         if width not in layers:
             raise ValueError(f"the recogniser has features of {' or '.join(map(str, layers))} numbers, not of {width}")
         return self.model_copy(update={"features": layers[width]})

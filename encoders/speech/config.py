@@ -43,7 +43,7 @@ class SpeechConfig(BaseModel):
     opening: OpeningConfig = OpeningConfig()
     limits: OpeningLimits = OpeningLimits()
 
-    def with_features(self, width: int) -> Self:
+    def with_features(self, width: int | None = None) -> Self:
         """The same, with features; their width is the checkpoint's."""
         return self.model_copy(update={"features": True})
 

@@ -36,7 +36,7 @@ def test_the_first_format_is_read_and_migrated_by_the_next_command_that_writes(f
     assert read_ledger(Storage(first)).balanced
     Job(None, first, InlineAsk, question="who?").run(log)
     assert formats(first) == {"assets": FORMAT, "parts": FORMAT, "answers": FORMAT}
-    assert "parts was brought from format 1 to 2 (+ read_at)" in log.read_text()
+    assert "parts was brought from format 1 to 3 (+ read_at, features)" in log.read_text()
     after = lake_rows(first)
     assert after["parts"] == before["parts"] and after["assets"] == before["assets"]
     assert before["answers"] <= after["answers"] and after["answers"].total() == 8

@@ -94,6 +94,9 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
     plain = made()
     assert kept.fingerprints()["image"] != plain.fingerprints()["image"]
     assert kept.fingerprints()["audio"] == plain.fingerprints()["audio"]  # no other task is read again
+    features = made(run__keep_features=True)
+    assert (features.configs["ocr"].features, features.configs["speech_to_text"].features) == ("neck", True)
+    assert all(features.fingerprints()[kind] != digest for kind, digest in plain.fingerprints().items())
     asked = {"adapters": {"ocr": name}, "run__prompt": "Total?"}
     asked["decoder__checkpoint"] = tiny = str(save_tiny(tmp_path / "decoder", "llama"))
     with pytest.raises(UsageError, match=r"vectors of 32 numbers, and the decoder .*decoder reads 64"):
