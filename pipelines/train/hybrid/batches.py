@@ -39,7 +39,8 @@ class Items:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows of tokens [r, l]. ``target`` is the token to be written after a place, -100 where nothing is learnt;
+    """Rows of tokens [r, l]. ``learns`` [n] are the places (row * l + column) after which a token of an answer
+    is to be written, ``answers`` [n] that token, ``weight`` [n] and ``kind`` [n] its weight in the loss and its kind;
     ``example`` and ``branch`` say who sees whom: a place sees what stands before it in its example's branch 0 and its
     own. ``soft_at`` are places (row * l + column) of soft tokens, ``soft_from`` rows of what the adapters give."""
 
@@ -47,7 +48,8 @@ class Batch:
     position: torch.Tensor
     example: torch.Tensor
     branch: torch.Tensor
-    target: torch.Tensor
+    learns: torch.Tensor
+    answers: torch.Tensor
     weight: torch.Tensor
     kind: torch.Tensor
     items: dict[str, list[Items]]
@@ -140,13 +142,15 @@ def batch_of(
                 at = stop
             assert at - start == len(one)
     integer = {name: torch.from_numpy(value) for name, value in (("tokens", tokens), ("position", position))}
+    learns = np.flatnonzero(target.ravel() >= 0)
     return Batch(
         **integer,
         example=torch.from_numpy(example),
         branch=torch.from_numpy(branch),
-        target=torch.from_numpy(target),
-        weight=torch.from_numpy(weight),
-        kind=torch.from_numpy(kind),
+        learns=torch.from_numpy(learns),
+        answers=torch.from_numpy(target.ravel()[learns]),
+        weight=torch.from_numpy(weight.ravel()[learns]),
+        kind=torch.from_numpy(kind.ravel()[learns]),
         rate=rate,
         kinds=tuple(kinds),
         **soft.tensors(),

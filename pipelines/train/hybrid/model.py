@@ -15,6 +15,9 @@ from pipelines.train.hybrid.batches import Batch, Items
 from pipelines.train.hybrid.copying import likeness_loss
 from pipelines.train.hybrid.spelling import Spelling
 
+Given = dict[str, list[torch.Tensor]]
+"""Soft tokens [m, d_model] of a task's groups of items, places behind an item's end included."""
+
 
 class LowRankLinear(nn.Module):
     """A frozen linear layer and a difference of rank r: the sum is formed once a pass, which for a small network is
@@ -57,33 +60,40 @@ class Hybrid(nn.Module):
         self.adapters = nn.ModuleDict(adapters)
         self.spelling = Spelling(adapters["speech_to_text"]) if "speech_to_text" in adapters else None
 
+    def compile(self) -> None:  # type: ignore[override]
+        """Compile a layer of the decoder, once for all of them: a small network waits for its launches otherwise, by a
+        factor of three on an H100. Batches have to have one shape."""
+        for layer in self.decoder.model.layers:
+            layer.forward = torch.compile(layer.forward, dynamic=False)
+
     def switch(self, on: bool) -> None:
         """With the difference, or the base alone."""
         for layer in self.layers.values():
             layer.on = on
 
-    def embedded(self, batch: Batch, speech: torch.Tensor | None) -> torch.Tensor:
-        """Embeddings [r, l, d_model]; ``speech``: the recordings' features [windows, frames, d]."""
+    def given(self, batch: Batch, speech: torch.Tensor | None) -> Given:
+        """The soft tokens of all items; ``speech``: the recordings' features [windows, frames, d]."""
+        found: Given = {}
+        for task, items in batch.items.items():
+            adapter = cast(Adapter, self.adapters[task])
+            found[task] = []
+            for group in items:
+                rows = group.rows
+                if task == "speech_to_text":
+                    assert speech is not None
+                    rows = chunks(speech, group)
+                rate = batch.rate if task == "ocr" else None
+                found[task].append(adapter(rows.float(), group.lengths, group.geometry.float(), rate).flatten(0, 1))
+        return found
+
+    def embedded(self, batch: Batch, given: Given) -> torch.Tensor:
+        """Embeddings [r, l, d_model]: of text, and the soft tokens at their places."""
         vectors = self.decoder.model.embed_tokens(batch.tokens)
         flat = vectors.flatten(0, 1)
-        for task, items in batch.items.items():
-            if not len(batch.soft_at[task]):
-                continue
-            given = self.soft(task, items, batch.rate if task == "ocr" else None, speech)
-            flat = flat.index_copy(0, batch.soft_at[task], given[batch.soft_from[task]].to(flat.dtype))
+        for task, at in batch.soft_at.items():
+            if len(at):
+                flat = flat.index_copy(0, at, torch.cat(given[task])[batch.soft_from[task]].to(flat.dtype))
         return flat.view_as(vectors)
-
-    def soft(self, task: str, items: list[Items], rate: int | None, speech: torch.Tensor | None) -> torch.Tensor:
-        """Soft tokens [m, d_model] of all items of a task, places behind an item's end included."""
-        adapter = cast(Adapter, self.adapters[task])
-        given = []
-        for group in items:
-            rows = group.rows
-            if task == "speech_to_text":
-                assert speech is not None
-                rows = chunks(speech, group)
-            given.append(adapter(rows.float(), group.lengths, group.geometry.float(), rate).flatten(0, 1))
-        return torch.cat(given)
 
     def spelled(self, batch: Batch, speech: torch.Tensor) -> torch.Tensor:
         """The loss of `Spelling` on all chunks of a batch."""
@@ -91,13 +101,12 @@ class Hybrid(nn.Module):
         groups = [(chunks(speech, group), group) for group in batch.items["speech_to_text"]]
         return self.spelling.loss(cast(Adapter, self.adapters["speech_to_text"]), groups)
 
-    def copied(self, batch: Batch) -> torch.Tensor:
+    def copied(self, batch: Batch, given: Given) -> torch.Tensor:
         """How far the lines' soft tokens are from the text tokens under them: `likeness_loss`."""
         vectors, tokens, shares = [], [], []
-        for group in batch.items["ocr"]:
+        for group, made in zip(batch.items["ocr"], given["ocr"]):
             if group.copies is not None and group.shares is not None:
-                given = self.soft("ocr", [group], batch.rate, None)
-                vectors.append(given[group.copies[:, 0]])
+                vectors.append(made[group.copies[:, 0]])
                 tokens.append(group.copies[:, 1])
                 shares.append(group.shares)
         if not vectors:
@@ -112,13 +121,14 @@ class Hybrid(nn.Module):
         )
         return cast(torch.Tensor, output.last_hidden_state)
 
-    def losses(self, batch: Batch, speech: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cross entropy [n] of all places that learn, in natural-log units, and the hidden rows [r, l, d_model]."""
-        hidden = self.hidden(self.embedded(batch, speech), batch)
-        learns = batch.target >= 0
-        return functional.cross_entropy(
-            self.decoder.lm_head(hidden[learns]).float(), batch.target[learns], reduction="none"
-        ), hidden
+    def scores(self, batch: Batch, given: Given) -> torch.Tensor:
+        """Of the places that learn, the likelihood [n, vocabulary] of every token in float32, as logits."""
+        hidden = self.hidden(self.embedded(batch, given), batch).flatten(0, 1)
+        return cast(torch.Tensor, self.decoder.lm_head(hidden[batch.learns]).float())
+
+    def losses(self, batch: Batch, given: Given) -> torch.Tensor:
+        """Cross entropy [n] of all places that learn, in natural-log units."""
+        return functional.cross_entropy(self.scores(batch, given), batch.answers, reduction="none")
 
 
 def chunks(speech: torch.Tensor, group: Items) -> torch.Tensor:

@@ -33,6 +33,7 @@ from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
 from pipelines.train.hybrid.source import Conditions, Source, collate, held
 
 _LOG_EVERY = 20  # steps
+_AGREED_EVERY = 5  # steps: asking the first process for the time waits for the device
 _CLIP = 1.0  # of the gradient's norm
 
 
@@ -72,6 +73,8 @@ def train(run: Run, stages: list[Stage]) -> None:
     if run.resume:
         state = torch.load(run.resume / "state.pt", map_location=run.device, weights_only=True)
         model.load_state_dict(state, strict=False)
+    if run.device.type == "cuda":
+        model.compile()
     ears = _ears(run)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     run.say(event="start", parameters=sum(p.numel() for p in trainable.values()), rank=run.recipe.rank)
@@ -120,9 +123,10 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     meter = _Meter()
     anchor = Anchor(run.recipe.decoder, run.recipe.seed, run.device) if stage.anchor else None
     batch = next(batches).to(run.device)
-    begun, step = time.time(), 0
+    begun, step, share = time.time(), 0, 0.0
     while True:
-        share = _agreed((time.time() - begun) / stage.seconds, run)
+        if step % _AGREED_EVERY == 0:
+            share = _agreed((time.time() - begun) / stage.seconds, run)
         if share >= 1:
             break
         factor = min(1.0, share / stage.warmup) if stage.warmup else 1.0
@@ -147,28 +151,23 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | Non
         _take_away(batch, run.conditions)
     with torch.autocast(run.device.type, torch.bfloat16):
         speech = ears(batch.audio, batch.audio_samples) if batch.audio is not None and ears is not None else None
-        losses, _ = model.losses(batch, speech)
-        learns = batch.target >= 0
-        weights = batch.weight[learns]
-        loss = (losses * weights).sum() / weights.sum().clamp(min=1)
+        given = model.given(batch, speech)
+        losses = model.losses(batch, given)
+        loss = (losses * batch.weight).sum() / batch.weight.sum().clamp(min=1)
         if stage.ctc and speech is not None:
             spelled = model.spelled(batch, speech)
-            meter.add("ctc", spelled.detach(), 1)
+            meter.add("ctc", spelled.detach())
             loss = loss + stage.ctc * spelled
         if stage.copy_text:
-            copied = model.copied(batch)
-            meter.add("copy", copied.detach(), 1)
+            copied = model.copied(batch, given)
+            meter.add("copy", copied.detach())
             loss = loss + stage.copy_text * copied
         if anchor is not None:
             kept = anchor.loss(model)
-            meter.add("anchor", kept.detach(), 1)
+            meter.add("anchor", kept.detach())
             loss = loss + stage.anchor * kept
     loss.backward()
-    kinds = batch.kind[learns]
-    for number, kind in enumerate(batch.kinds):
-        chosen = losses.detach()[kinds == number]
-        meter.add(kind, chosen.sum(), chosen.numel())
-    meter.tokens += int((batch.example >= 0).sum())
+    meter.add_kinds(batch, losses.detach())
 
 
 def _take_away(batch: Batch, conditions: Conditions) -> None:
@@ -203,22 +202,34 @@ def _averaged(parameters: list[nn.Parameter], run: Run) -> None:
 
 
 class _Meter:
-    """Mean losses by kind, and tokens a second, since the last reading."""
+    """Mean losses by kind, and tokens a second, since the last reading. What is added stays on its device until then: a
+    step that waits for a number leaves the device idle while the next one is launched."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Any] = defaultdict(float)
-        self._counts: dict[str, int] = defaultdict(int)
-        self.tokens, self._since = 0, time.time()
+        self._counts: dict[str, Any] = defaultdict(float)
+        self._tokens: Any = 0
+        self._since = time.time()
 
-    def add(self, kind: str, total: torch.Tensor, count: int) -> None:
+    def add(self, kind: str, value: torch.Tensor, count: float | torch.Tensor = 1.0) -> None:
         """A sum over some places."""
-        self._sums[kind] = self._sums[kind] + total
-        self._counts[kind] += count
+        self._sums[kind] = self._sums[kind] + value
+        self._counts[kind] = self._counts[kind] + count
+
+    def add_kinds(self, batch: Batch, losses: torch.Tensor) -> None:
+        """The losses [n] of all places of a batch that learn."""
+        kinds, empty = batch.kind.long(), torch.zeros(len(batch.kinds), device=losses.device)
+        sums, counts = empty.index_add(0, kinds, losses), empty.index_add(0, kinds, torch.ones_like(losses))
+        for number, kind in enumerate(batch.kinds):
+            self.add(kind, sums[number], counts[number])
+        self._tokens = self._tokens + (batch.example >= 0).sum()
 
     def read(self) -> dict[str, Any]:
         """And begin anew."""
-        means = {kind: round(float(total) / max(1, self._counts[kind]), 4) for kind, total in self._sums.items()}
-        rate = round(self.tokens / (time.time() - self._since))
+        means = {
+            kind: round(float(total) / max(1.0, float(self._counts[kind])), 4) for kind, total in self._sums.items()
+        }
+        rate = round(float(self._tokens) / (time.time() - self._since))
         self.__init__()  # type: ignore[misc]
         return {"loss": dict(sorted(means.items())), "tokens_per_second": rate}
 
@@ -239,15 +250,13 @@ def validate(run: Run, stage: Stage, model: Hybrid, count: int) -> None:
             if not run.conditions.geometry or not run.conditions.confidence:
                 _take_away(batch, run.conditions)
             with torch.autocast(run.device.type, torch.bfloat16):
-                hidden = model.hidden(model.embedded(batch, None), batch)
-                learns = batch.target >= 0
-                logits = model.decoder.lm_head(hidden[learns]).float()
-            target = batch.target[learns]
-            hits = (logits.argmax(-1) == target).tolist()
-            losses = functional.cross_entropy(logits, target, reduction="none").tolist()
-            places = learns.nonzero().tolist()
-            kinds = batch.kind[learns].tolist()
-            owner = [(r, int(batch.example[r, c]), int(batch.branch[r, c])) for r, c in places]
+                logits = model.scores(batch, model.given(batch, None))
+            hits = (logits.argmax(-1) == batch.answers).tolist()
+            losses = functional.cross_entropy(logits, batch.answers, reduction="none").tolist()
+            examples, branches = (one.flatten()[batch.learns].tolist() for one in (batch.example, batch.branch))
+            rows = (batch.learns // batch.example.shape[1]).tolist()
+            owner = list(zip(rows, examples, branches))
+            kinds = batch.kind.tolist()
             answers: dict[tuple[int, int, int], bool] = {}
             named: dict[tuple[int, int, int], str] = {}
             for key, hit, loss, kind in zip(owner, hits, losses, kinds):
