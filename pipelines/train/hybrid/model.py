@@ -29,14 +29,14 @@ class LowRankLinear(nn.Module):
             raise ValueError("layers with a bias are not supported")
         out, width = linear.weight.shape
         self.weight = nn.Parameter(linear.weight.detach().clone(), requires_grad=rank == 0)
-        self.rank, self.on = rank, True
+        self.rank = rank
         if rank:
             self.a = nn.Parameter(torch.randn(rank, width) / width**0.5)
             self.b = nn.Parameter(torch.zeros(out, rank))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows [..., in] to [..., out]."""
-        if not self.rank or not self.on:
+        if not self.rank:
             return functional.linear(rows, self.weight.to(rows.dtype))
         added = self.b.to(rows.dtype) @ self.a.to(rows.dtype)
         return functional.linear(rows, self.weight.to(rows.dtype) + added)
@@ -65,11 +65,6 @@ class Hybrid(nn.Module):
         factor of three on an H100. Batches have to have one shape."""
         for layer in self.decoder.model.layers:
             layer.forward = torch.compile(layer.forward, dynamic=False)
-
-    def switch(self, on: bool) -> None:
-        """With the difference, or the base alone."""
-        for layer in self.layers.values():
-            layer.on = on
 
     def given(self, batch: Batch, speech: torch.Tensor | None) -> Given:
         """The soft tokens of all items; ``speech``: the recordings' features [windows, frames, d]."""

@@ -114,6 +114,13 @@ class Prompter:
         ]
         return Example(list(inputs), flat[:shared], list(found), branches)
 
+    def chat(self, turns: Sequence[dict[str, str]], answer: Sequence[int]) -> Example:
+        """A chat without a document, as the endpoint puts it, with the decoder's answer in tokens."""
+        fusion = self._fusions["text"]
+        prompt = fusion.chat(turns, None, (), fusion.config.prompt_tokens)
+        flat = [token for one in prompt.segments if isinstance(one, TextSegment) for token in one.tokens.tolist()]
+        return Example([], flat[:-1], [], [Branch(flat[-1:], list(answer), "chat")])
+
     def _precontext(self, number: int, one: Perception | Heard, rate: int | None) -> Precontext:
         """A result with places for its soft tokens: (input, item, number) instead of vectors."""
         if isinstance(one, Heard):

@@ -32,12 +32,12 @@ class Stage(_Part):
     modes: dict[str, float] = Field(default_factory=lambda: {"text": 1.0, "soft": 1.0, "both": 1.0})
     rates: tuple[int, ...] = (8, 16)
     speech: float = Field(0.0, ge=0, le=1, description="share of recordings among the examples")
+    chats: float = Field(0.0, ge=0, le=1, description="share of chats without a document among the examples")
     longest_answer: int = Field(1000, ge=1, description="tokens; a question with a longer answer is left out")
     tasks: int = Field(6, ge=1, description="most questions about one input")
     weights: dict[str, float] = Field(default_factory=dict, description="of an answer's tokens in the loss, by kind")
     ctc: float = Field(0.0, ge=0, description="weight of the characters that speech frames must spell")
     copy_text: float = Field(0.0, ge=0, description="weight of lying near the text that a soft token stands for")
-    anchor: float = Field(0.0, ge=0, description="weight of staying with the base where there is no document")
 
 
 class Recipe(_Part):

@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from decoder.sequence import DecoderError
 from encoders.base import Perception
 from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
+from pipelines.train.hybrid.chats.chat import read_chats
 from pipelines.train.hybrid.cuts import cut
 from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
@@ -34,8 +35,11 @@ class Conditions:
 class Source(IterableDataset[Batch]):
     """Batches of packed rows; ``folder`` may grow while they are made."""
 
-    def __init__(self, recipe: Recipe, stage: Stage, folder: Path, speech: Path | None, seed: int) -> None:
+    def __init__(
+        self, recipe: Recipe, stage: Stage, folder: Path, speech: Path | None, chats: Path | None, seed: int
+    ) -> None:
         self._recipe, self._stage, self._folder, self._speech, self._seed = recipe, stage, folder, speech, seed
+        self._answered = chats
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -60,7 +64,7 @@ class Source(IterableDataset[Batch]):
             yield batch_of(rows, stage.row_tokens, rate, recipe.speech_rates, stage.weights, offsets)
 
     def _examples(self, prompter: Prompter, rng: random.Random, rate: int) -> Iterator[Example]:
-        """One after another, documents and recordings in the stage's shares."""
+        """One after another, documents, recordings and chats in the stage's shares."""
         listening = None
         if self._speech is not None and (self._stage.speech or "pair" in self._stage.kinds or "*" in self._stage.kinds):
             from pipelines.train.hybrid.listening import Listening
@@ -68,8 +72,11 @@ class Source(IterableDataset[Batch]):
             listening = Listening(self._speech, self._recipe.fold)
         documents = self._documents(prompter, rng, rate, listening)
         recordings = self._recordings(prompter, rng, rate, listening) if listening and self._stage.speech else None
+        chats = self._chats(prompter, rng)
         while True:
-            if recordings is not None and rng.random() < self._stage.speech:
+            if rng.random() < self._stage.chats:
+                yield next(chats)
+            elif recordings is not None and rng.random() < self._stage.speech:
                 yield next(recordings)
             else:
                 yield next(documents)
@@ -136,6 +143,15 @@ class Source(IterableDataset[Batch]):
             example = self._made(prompter, inputs, picked, rng, rate) if picked else None
             if example is not None:
                 yield example
+
+    def _chats(self, prompter: Prompter, rng: random.Random) -> Iterator[Example]:
+        assert self._answered is not None
+        chats = read_chats(self._answered, answered=True)
+        while True:
+            for chat in rng.sample(chats, len(chats)):
+                example = prompter.chat(chat.turns, chat.answer)
+                if len(example) <= self._stage.row_tokens:
+                    yield example
 
     def _mode(self, rng: random.Random) -> str:
         return rng.choices(list(self._stage.modes), list(self._stage.modes.values()))[0]

@@ -26,7 +26,6 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from encoders.adapters.base import Adapter
-from pipelines.train.hybrid.anchor import Anchor
 from pipelines.train.hybrid.batches import Batch
 from pipelines.train.hybrid.model import Hybrid
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
@@ -45,6 +44,7 @@ class Run:
     corpus: Path
     held: Path | None
     speech: Path | None
+    chats: Path | None
     out: Path
     rank: int
     world: int
@@ -66,7 +66,9 @@ class Run:
 
 
 def train(run: Run, stages: list[Stage]) -> None:
-    """All stages one after another, a validation after each."""
+    """All stages one after another, a validation after each. Raises ValueError where what a stage wants is missing."""
+    if run.chats is None and (wanting := [stage.name for stage in stages if stage.chats]):
+        raise ValueError(f"stages {', '.join(wanting)} want chats: name the file that chats.answer wrote by --chats")
     torch.manual_seed(run.recipe.seed)
     adapters = {task: Adapter(config) for task, config in run.recipe.adapters.items()}
     model = Hybrid(run.recipe.decoder, run.recipe.rank, adapters).to(run.device)
@@ -112,7 +114,7 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     peaks = [group["lr"] for group in optimiser.param_groups]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     loader = DataLoader(
-        Source(run.recipe, stage, run.corpus, run.speech, run.recipe.seed * 1000 + run.rank),
+        Source(run.recipe, stage, run.corpus, run.speech, run.chats, run.recipe.seed * 1000 + run.rank),
         batch_size=1,
         num_workers=run.loaders,
         collate_fn=collate,
@@ -121,7 +123,6 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     )
     batches: Iterator[Batch] = iter(loader)
     meter = _Meter()
-    anchor = Anchor(run.recipe.decoder, run.recipe.seed, run.device) if stage.anchor else None
     batch = next(batches).to(run.device)
     begun, step, share = time.time(), 0, 0.0
     while True:
@@ -133,7 +134,7 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
         factor *= 0.5 * (1 + math.cos(math.pi * share))
         for group, peak in zip(optimiser.param_groups, peaks):
             group["lr"] = peak * factor
-        _step(run, stage, model, ears, anchor, batch, meter)
+        _step(run, stage, model, ears, batch, meter)
         _averaged(parameters, run)
         norm = nn.utils.clip_grad_norm_(parameters, _CLIP)
         optimiser.step()
@@ -145,7 +146,7 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     run.say(stage=stage.name, event="end", steps=step, seconds=round(time.time() - begun, 1))
 
 
-def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | None, batch: Batch, meter: _Meter) -> None:
+def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter: _Meter) -> None:
     """Forward and backward of one batch."""
     if not run.conditions.geometry or not run.conditions.confidence:
         _take_away(batch, run.conditions)
@@ -162,10 +163,6 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, anchor: Anchor | Non
             copied = model.copied(batch, given)
             meter.add("copy", copied.detach())
             loss = loss + stage.copy_text * copied
-        if anchor is not None:
-            kept = anchor.loss(model)
-            meter.add("anchor", kept.detach())
-            loss = loss + stage.anchor * kept
     loss.backward()
     meter.add_kinds(batch, losses.detach())
 
@@ -303,6 +300,7 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
         arguments.corpus,
         arguments.held,
         arguments.speech,
+        arguments.chats,
         arguments.out,
         rank,
         world,
@@ -323,6 +321,7 @@ def main() -> None:
     parser.add_argument("--held", type=Path, help="the same of held-out samples, for validation")
     parser.add_argument("--validated", type=int, default=512, help="how many of them")
     parser.add_argument("--speech", type=Path, help="what speech.synthesise wrote")
+    parser.add_argument("--chats", type=Path, help="what chats.answer wrote; stages with a share of chats need it")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--loaders", type=int, default=2, help="processes that make batches, for each device")
