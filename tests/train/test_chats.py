@@ -16,10 +16,10 @@ from pipelines.train.hybrid.chats.chat import Chat, read_chats, write_chats
 from pipelines.train.hybrid.chats.generate import chat
 from pipelines.train.hybrid.chats.prompts import chats
 from pipelines.train.hybrid.chats.words import english, others, part
-from pipelines.train.hybrid.model import Hybrid
-from pipelines.train.hybrid.recipe import Recipe, Stage
+from pipelines.train.hybrid.recipe import Stage
 from pipelines.train.hybrid.source import Source
 from tests.decoder.tiny import save_tiny
+from tests.train.test_hybrid import hybrid, recipe_of
 
 
 def test_chats_are_many_and_the_same_for_the_same_seed() -> None:
@@ -62,7 +62,7 @@ def test_chats_that_the_base_answered_are_learnt(tmp_path: Path) -> None:
     write_chats(together, tmp_path / "answered.gz")
     assert read_chats(tmp_path / "answered.gz", answered=True) == together
 
-    recipe = Recipe(decoder=base, rank=2, prompt_tokens=300, adapters={}, stages=())
+    recipe = recipe_of(Path(base))
     stage = Stage(name="x", seconds=1, rows=2, row_tokens=256, chats=1.0, weights={"chat": 0.5})
     batch = next(iter(Source(recipe, stage, tmp_path, None, tmp_path / "answered.gz", 0)))
     assert batch.kinds == ("chat",) and set(batch.weight.tolist()) == {0.5}
@@ -80,5 +80,5 @@ def test_chats_that_the_base_answered_are_learnt(tmp_path: Path) -> None:
             assert tokens in wanted
             answer = together[wanted.index(tokens)].answer
             assert [token for token in learnt[example == number].tolist() if token >= 0] == list(answer)
-    model = Hybrid(base, 2, {})
+    model = hybrid(recipe)
     assert torch.isfinite(model.losses(batch, model.given(batch, None))).all()
