@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from numpy.typing import NDArray
 
 from benchmarks.generated_letters import SCHEMA, letters
 from decoder.answer import Answerer, AnswerTask
@@ -119,9 +119,21 @@ def fit(values: Sequence[Judged]) -> Calibration:
             share = (sum(right) + 1) / (len(right) + 2)
             curves[grounds] = (round(math.log(share / (1 - share)), 2), 0.0)
             continue
-        model = LogisticRegression(C=1.0).fit([[log_odds(value.signals.logprob)] for value in own], right)
-        curves[grounds] = (round(float(model.intercept_[0]), 2), round(float(model.coef_[0, 0]), 2))
+        intercept, slope = _logistic(np.array([log_odds(value.signals.logprob) for value in own]), np.array(right))
+        curves[grounds] = (round(intercept, 2), round(slope, 2))
     return Calibration(curves)
+
+
+def _logistic(odds: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Intercept and slope of the likeliest curve, the slope held back by half its square, by Newton's steps."""
+    rows = np.stack([np.ones_like(odds), odds], axis=1)
+    weights, held = np.zeros(2), np.diag([0.0, 1.0])
+    for _ in range(50):
+        likely = 1 / (1 + np.exp(-rows @ weights))
+        slope = rows.T @ (likely - right) + held @ weights
+        curvature = (rows * (likely * (1 - likely))[:, None]).T @ rows + held
+        weights -= np.linalg.solve(curvature + 1e-9 * np.eye(2), slope)
+    return float(weights[0]), float(weights[1])
 
 
 def report(name: str, values: Sequence[Judged], calibration: Calibration, *, table: bool = True) -> None:

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from benchmarks.figures import judge
 from benchmarks.speech_corpus import RATE, Reading, installed_voices, readings
-from benchmarks.word_errors import edits, normalised
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
 from encoders.media.opened import AudioWindow
 from encoders.results import Speech
 from encoders.speech.config import SpeechConfig
 from encoders.speech.encoder import SpeechEncoder
+from pipelines.train.word_errors import edits, normalised
 
 
 class ArrayOpener:

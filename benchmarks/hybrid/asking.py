@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 
 from benchmarks.hybrid.columns import Column, Softener
@@ -58,10 +59,16 @@ class Panel:
         self._device, self._workers = device, workers
         self.answerers = {column.name: Answerer(column.config) for column in columns}
 
+    def only(self, names: Sequence[str]) -> Panel:
+        """The same answerers, of which only those of some columns are asked."""
+        panel = copy(self)
+        panel.columns = tuple(column for column in self.columns if column.name in names)
+        return panel
+
     def load(self) -> None:
-        """Load tokenizers and decoders."""
-        for answerer in self.answerers.values():
-            answerer.load(self._device)
+        """Load tokenizers and decoders; those that are asked load by themselves."""
+        for column in self.columns:
+            self.answerers[column.name].load(self._device)
 
     def ask(self, asked: Sequence[Asked], what: str, only: Sequence[str] | None = None) -> dict[str, list[Reply]]:
         """The replies of each column (or of those named), in the order of what was asked."""
@@ -72,6 +79,7 @@ class Panel:
 
     def _ask(self, column: Column, asked: Sequence[Asked], what: str) -> list[Reply]:
         answerer = self.answerers[column.name]
+        answerer.load(self._device)
         replies: dict[int, Reply] = {}
         started = time.monotonic()
         for wave in _waves(asked):

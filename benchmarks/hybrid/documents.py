@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.hybrid.asking import Asked, Reply
+from benchmarks.hybrid.asking import Asked
+from benchmarks.hybrid.confidences import values
 from benchmarks.hybrid.drawn import read
 from benchmarks.hybrid.judged import asked_of
+from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
 from pipelines.train.hybrid.documents import document
-from pipelines.train.hybrid.samples import Sample
 
 SECTION = "documents"
 COUNT = 80
@@ -20,24 +21,31 @@ FIRST_SEED = 900_000_000
 
 def run(setting: Setting, report: Report) -> None:
     """Ask all columns about the documents."""
-    setting.replies[SECTION] = replies_about(setting, SECTION, FIRST_SEED, COUNT)
-    for column, replies in setting.replies[SECTION].items():
+    for column, replies in setting.panel.ask(questions(material(setting)), SECTION).items():
         report.add(column, (outcome for reply in replies for outcome in reply.outcomes))
+        setting.values[column] = list(values(replies, setting.panel.answerers[column]))
 
 
-def replies_about(
-    setting: Setting, what: str, first: int, count: int, only: Sequence[str] | None = None
-) -> dict[str, list[Reply]]:
-    """What columns (all, or those named) reply to all tasks of so many held-out documents from a seed on."""
-    samples = [document(first + index, setting.faces, held_out=True) for index in range(setting.count(count))]
-    return setting.panel.ask(questions(setting, samples, what), what, only)
+def material(setting: Setting) -> list[Material]:
+    """The documents of the table."""
+    return held_out(setting, SECTION, FIRST_SEED, COUNT)
 
 
-def questions(setting: Setting, samples: Sequence[Sample], what: str) -> list[Asked]:
-    """Everything that is asked of some samples with documents."""
+def held_out(setting: Setting, section: str, first: int, count: int) -> list[Material]:
+    """So many held-out documents from a seed on, read."""
+
+    def make() -> list[Material]:
+        seeds = range(first, first + setting.count(count))
+        samples = [document(seed, setting.faces, held_out=True) for seed in seeds]
+        return read(setting.ocr, samples, section)
+
+    return setting.material(section, make)
+
+
+def questions(materials: Sequence[Material]) -> list[Asked]:
+    """Everything that is asked of some documents."""
     found: list[Asked] = []
-    for sample, inputs in zip(samples, read(setting.ocr, samples, what), strict=True):
-        tags = {"kind": sample.kind, "language": sample.language}
-        found += asked_of(SECTION, sample.tasks, inputs, tags)
-    setting.ocr.close()
+    for one in materials:
+        tags = {"kind": one.sample.kind, "language": one.sample.language}
+        found += asked_of(SECTION, one.sample.tasks, one.inputs, tags)
     return found

@@ -9,15 +9,18 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from benchmarks.hybrid.perceived import Input, Reader
+from benchmarks.hybrid.material import Material
+from benchmarks.hybrid.perceived import Reader
 from pipelines.train.hybrid.documents.drawing import draw
 from pipelines.train.hybrid.samples import Sample
 
 
-def read(reader: Reader, samples: Sequence[Sample], what: str) -> list[tuple[Input, ...]]:
-    """The documents of each sample, read. Every other sample is drawn as a scan, the others are clean."""
+def read(reader: Reader, samples: Sequence[Sample], what: str) -> list[Material]:
+    """Samples with their documents as they are read. Every other sample is drawn as a scan, the others are clean."""
     inputs = iter(reader.read(_files(samples), what))
-    return [tuple(next(inputs) for _ in sample.documents) for sample in samples]
+    found = [Material(sample, tuple(next(inputs) for _ in sample.documents)) for sample in samples]
+    reader.close()
+    return found
 
 
 def _files(samples: Sequence[Sample]) -> Iterator[tuple[str, bytes]]:

@@ -23,6 +23,7 @@ class Measure(StrEnum):
     RATE = "rate"  # amount is 0 or 1
     MEAN = "mean"  # amount is a score of 0 to 1
     ERROR = "error"  # amount is a number of edits, of that much truth; less is better
+    LOSS = "loss"  # amount is a natural-log loss, of that many tokens; less is better
     RATIO = "ratio"  # amount over of, of which neither more nor less is right
 
 
@@ -53,7 +54,7 @@ class Figure:
 
     @property
     def less_is_better(self) -> bool:
-        return self.measure is Measure.ERROR
+        return self.measure in (Measure.ERROR, Measure.LOSS)
 
 
 def wilson(right: float, count: int) -> tuple[float, float]:

@@ -7,14 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.hybrid import documents
-from benchmarks.hybrid.drawn import read
 from benchmarks.hybrid.outcomes import Measure, Outcome
 from benchmarks.hybrid.perceived import Input
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import ENCODER, Report
 from decoder.fusion import Fusion
 from encoders.results import DocumentResult
-from pipelines.train.hybrid.documents import document
 
 SECTION = "ratios"
 RATES = (8, 16, 24, 32)
@@ -22,13 +20,10 @@ RATES = (8, 16, 24, 32)
 
 def run(setting: Setting, report: Report) -> None:
     """The ratios of the documents that section `documents` asks about."""
-    seeds = range(documents.FIRST_SEED, documents.FIRST_SEED + setting.count(documents.COUNT))
-    samples = [document(seed, setting.faces, held_out=True) for seed in seeds]
     fusion = Fusion(setting.panel.columns[0].config)
-    for sample, inputs in zip(samples, read(setting.ocr, samples, documents.SECTION), strict=True):
-        for item in inputs:
-            report.add(ENCODER, _ratios(fusion, item, sample.language))
-    setting.ocr.close()
+    for one in documents.material(setting):
+        for item in one.inputs:
+            report.add(ENCODER, _ratios(fusion, item, one.sample.language))
 
 
 def _ratios(fusion: Fusion, item: Input, language: str) -> Iterator[Outcome]:

@@ -11,11 +11,13 @@ from typing import Any
 
 from benchmarks.hybrid.agreement import occurs, refused, same_amount, same_company, same_day, token_f1
 from benchmarks.hybrid.asking import Asked
+from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.outcomes import Measure, Outcome
-from benchmarks.hybrid.perceived import Input, Reader
+from benchmarks.hybrid.perceived import Input
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
 from decoder.answer import Answer
+from pipelines.train.hybrid.samples import Sample
 
 SECTION = "receipts"
 DATA = Path("../shared/data/dev/receipts")
@@ -49,24 +51,32 @@ SCHEMA = _schema()
 
 def run(setting: Setting, report: Report) -> None:
     """Ask all columns about the receipts; without the data say so and leave the rows out."""
-    if not (setting.receipts / "labels.jsonl").exists():
+    receipts = material(setting)
+    if not receipts:
         report.lines.append(f"no receipts at {setting.receipts}: their rows are left out")
         return
-    questions = asked(setting.ocr, setting.receipts, setting.limit)
-    setting.ocr.close()
-    for column, replies in setting.panel.ask(questions, SECTION).items():
+    asked = [item for one in receipts for item in _about(one.sample.notes, one.inputs[0], {"half": one.sample.layout})]
+    for column, replies in setting.panel.ask(asked, SECTION).items():
         report.add(column, (outcome for reply in replies for outcome in reply.outcomes))
 
 
-def asked(reader: Reader, folder: Path, limit: int | None = None) -> list[Asked]:
-    """Everything that is asked of the receipts in a folder, or of the first ``limit``."""
+def material(setting: Setting) -> list[Material]:
+    """The receipts with their fields; none without the data."""
+    return setting.material(SECTION, lambda: _read(setting))
+
+
+def _read(setting: Setting) -> list[Material]:
+    folder = setting.receipts
+    if not (folder / "labels.jsonl").exists():
+        return []
     rows = [json.loads(row) for row in (folder / "labels.jsonl").read_text("utf-8").splitlines()]
-    rows = sorted(rows, key=lambda row: row["file"])[:limit]
-    inputs = reader.read((("image/jpeg", (folder / row["file"]).read_bytes()) for row in rows), SECTION)
-    found: list[Asked] = []
+    rows = sorted(rows, key=lambda row: row["file"])[: setting.limit]
+    inputs = setting.ocr.read((("image/jpeg", (folder / row["file"]).read_bytes()) for row in rows), SECTION)
+    setting.ocr.close()
+    found = []
     for index, (row, item) in enumerate(zip(rows, inputs, strict=True)):
         half = "looked at" if index < LOOKED_AT else "other half"
-        found += _about(row["truth"]["fields"], item, {"half": half})
+        found.append(Material(Sample(index, "receipt", "en", half, notes=row["truth"]["fields"]), (item,)))
     return found
 
 

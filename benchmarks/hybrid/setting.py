@@ -1,12 +1,19 @@
-"""What every row of the table is given: decoders in their modes, encoders with features, and how much to ask."""
+"""What every row of the table is given: decoders in their modes, what was read or who reads, and how much to ask."""
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
-from benchmarks.hybrid.asking import Panel, Reply
+from benchmarks.hybrid import material
+from benchmarks.hybrid.asking import Panel
+from benchmarks.hybrid.columns import Softener
+from benchmarks.hybrid.confidences import Value
+from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.perceived import Reader
 from pipelines.train.hybrid.documents import Faces
 from pipelines.train.hybrid.reading import Vocabulary
@@ -20,7 +27,8 @@ FONTS = (Path(".train/fonts"), Path("/usr/share/fonts"))
 @dataclass(frozen=True)
 class Setting:
     """``limit``: at most so many documents, lines or recordings in each row; None: what the row is made for.
-    ``replies``: of sections that others look at too, by section and column."""
+    ``kit``: a folder of what was read before, see `benchmarks.hybrid.kit`. ``values``: what the decoder said of the
+    generated documents and how sure it was, by column, for the row about that."""
 
     panel: Panel
     receipts: Path
@@ -30,7 +38,31 @@ class Setting:
     fonts: tuple[Path, ...] = FONTS
     texts: Path = TEXTS
     speech_folder: Path = SPEECH
-    replies: dict[str, dict[str, list[Reply]]] = field(default_factory=dict)
+    kit: Path | None = None
+    values: dict[str, list[Value]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, options: Namespace, device: str) -> Self:
+        """As the command's options say, in a process on a device."""
+        workers = options.workers or (2 if device == "cpu" else 1)
+        panel = Panel(options.columns, Softener(options.adapters, device), device, workers)
+        return cls(
+            panel,
+            options.receipts,
+            options.limit,
+            device,
+            options.out,
+            tuple(options.fonts),
+            options.texts,
+            options.speech,
+            options.kit,
+        )
+
+    def material(self, section: str, make: Callable[[], list[Material]]) -> list[Material]:
+        """What is asked about in a section: from the kit where that has it, else made now."""
+        if self.kit is not None and material.there(self.kit, section):
+            return material.load(self.kit, section, self.limit)
+        return make()
 
     @cached_property
     def faces(self) -> Faces:

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from benchmarks.hybrid import documents
 from benchmarks.hybrid.asking import Asked
 from benchmarks.hybrid.columns import Column
+from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.perceived import keys
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
 from decoder.answer import AnswerTask
 from decoder.sequence import SequenceRequest
-from pipelines.train.hybrid.documents import document
 
 SECTION = "speed"
 COUNT = 12
@@ -41,9 +41,9 @@ class Speed:
 
 def run(setting: Setting, report: Report) -> None:
     """Time every column, in turns."""
-    samples = [document(FIRST_SEED + index, setting.faces, held_out=True) for index in range(setting.count(COUNT))]
-    asked = [item for item in documents.questions(setting, samples, SECTION) if item.schema is None]
+    asked = [item for item in documents.questions(material(setting)) if item.schema is None]
     firsts = list({keys(item.inputs): item for item in asked}.values())
+    setting.panel.load()
     soften = _soften_seconds(setting, firsts)
     requests = {column.name: _requests(setting, column, firsts) for column in setting.panel.columns}
     measured: dict[str, list[Speed]] = {column.name: [] for column in setting.panel.columns}
@@ -62,6 +62,11 @@ def run(setting: Setting, report: Report) -> None:
     if soften is not None:
         lines.append(f"making the soft tokens of a document takes {1000 * soften:.0f} ms (median), once")
     report.lines.append("\n".join(lines))
+
+
+def material(setting: Setting) -> list[Material]:
+    """Documents that no other row asks about."""
+    return documents.held_out(setting, SECTION, FIRST_SEED, COUNT)
 
 
 def _requests(setting: Setting, column: Column, asked: Sequence[Asked]) -> list[SequenceRequest]:

@@ -8,25 +8,20 @@ right of the surest 100, 90, ... 50 %.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.answer_calibration import Judged, fit
+from benchmarks.answer_calibration import fit
 from benchmarks.hybrid import documents
-from benchmarks.hybrid.agreement import refused, same_text
-from benchmarks.hybrid.asking import Reply
+from benchmarks.hybrid.confidences import Value, values
 from benchmarks.hybrid.goals import Goal
-from benchmarks.hybrid.judged import leaves, same_leaf
+from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
 from decoder.answer import Answerer
 from decoder.calibration import Calibration
-from decoder.evidence import EvidenceIndex
-from decoder.grounding import answer_signals, leaf_signals
 
 SECTION = "calibration"
 COUNT = 40
@@ -36,24 +31,17 @@ COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _ERROR, _AT_80 = Goal(at_most=0.08), Goal(at_least=0.97)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value as judged, with the confidence that was returned for it."""
-
-    judged: Judged
-    confidence: float
-
-
 def run(setting: Setting, report: Report) -> None:
     """Fit, and report on the documents of the table."""
     column = report.default_of(documents.SECTION)
-    if column is None or column not in setting.replies.get(documents.SECTION, {}):
+    if column is None or column not in setting.values:
         report.lines.append("calibration: left out, for no trained mode has answered about documents")
         return
     answerer = setting.panel.answerers[column]
-    known = documents.replies_about(setting, SECTION, FIRST_SEED, COUNT, [column])[column]
-    fitted = fit([value.judged for value in values(known, answerer)])
-    others = list(values(setting.replies[documents.SECTION][column], answerer))
+    asked = documents.questions(material(setting))
+    known = list(values(setting.panel.ask(asked, SECTION, [column])[column], answerer))
+    fitted = fit([value.judged for value in known])
+    others = setting.values[column]
     right = np.array([value.judged.right for value in others], float)
     before = np.array([value.confidence for value in others])
     after = np.array([_fitted(fitted, value) for value in others])
@@ -66,23 +54,9 @@ def run(setting: Setting, report: Report) -> None:
     }
 
 
-def values(replies: Iterable[Reply], answerer: Answerer) -> Iterator[Value]:
-    """Every value of some replies."""
-    for reply in replies:
-        generation, task = reply.generation, reply.asked.task
-        if generation is None or generation.failure is not None or task is None:
-            continue
-        precontext, question = reply.prepared.task.precontext, task.question or ""
-        if task.schema is None:
-            signals = answer_signals(generation, EvidenceIndex.of(precontext), question)
-            text = reply.answer.text
-            right = same_text(text, task.answer, task.accepted) if task.answerable else refused(text)
-            yield Value(Judged(signals, right), reply.answer.confidence)
-            continue
-        truth = leaves(json.loads(task.answer))
-        for leaf, signals, _ in leaf_signals(generation, answerer.fusion.tokenizer, precontext, question):
-            right = leaf.path in truth and same_leaf(leaf.value, truth[leaf.path])
-            yield Value(Judged(signals, right), answerer.calibration.confidence(signals))
+def material(setting: Setting) -> list[Material]:
+    """The documents that the curves are fitted on."""
+    return documents.held_out(setting, SECTION, FIRST_SEED, COUNT)
 
 
 def _fitted(calibration: Calibration, value: Value) -> float:

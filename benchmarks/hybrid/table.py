@@ -33,6 +33,13 @@ class Report:
         """More outcomes of a column."""
         self.outcomes.setdefault(column, []).extend(outcomes)
 
+    def join(self, other: Report) -> None:
+        """What another process found."""
+        for column, outcomes in other.outcomes.items():
+            self.add(column, outcomes)
+        self.lines += [line for line in other.lines if line not in self.lines]
+        self.extras |= other.extras
+
     def rows(self, tag: str | None = None) -> dict[str, dict[str, Figure]]:
         """Row, then column, to its figure; with a tag, of each of its values: "row (value)"."""
         found: dict[str, dict[str, Figure]] = {}
@@ -130,7 +137,7 @@ def _chosen(cells: Mapping[str, Figure]) -> str:
 
 
 def _cell(own: Figure) -> str:
-    if own.measure is Measure.RATIO:
+    if own.measure in (Measure.RATIO, Measure.LOSS):
         return f"{own.value:.2f} ({own.low:.2f}-{own.high:.2f})"
     return f"{100 * own.value:.1f} ({100 * own.low:.1f}-{100 * own.high:.1f})"
 

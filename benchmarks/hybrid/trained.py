@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from encoders.adapters.checkpoint import adapter_config
 from encoders.checkpoints.lock import PACKAGE, load_lock
 
@@ -9,13 +11,15 @@ BASE = "decoder:torch"
 FOLDER = PACKAGE / "hybrid"
 
 
-def decoder() -> str | None:
-    """The default decoder, when it is a tuned one."""
+def decoder(model: Path | None = None) -> str | None:
+    """The default decoder, when it is a tuned one; or the one that `export --decoder` wrote into a folder."""
+    if model is not None:
+        return str(model / "decoder")
     checkpoint = load_lock().checkpoints["decoder"]
     return "decoder" if checkpoint.variants[checkpoint.default].base else None
 
 
-def adapters() -> dict[str, str]:
-    """The folder of each shipped adapter by its task."""
-    folders = sorted(path.parent for path in FOLDER.glob("*/adapter.json"))
+def adapters(model: Path | None = None) -> dict[str, str]:
+    """The folder of each shipped adapter, or of those in a folder, by its task."""
+    folders = sorted(path.parent for path in (model or FOLDER).glob("*/adapter.json"))
     return {adapter_config(str(folder)).task: str(folder) for folder in folders}

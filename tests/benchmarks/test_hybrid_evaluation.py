@@ -94,7 +94,7 @@ def test_evaluation_from_pictures_to_the_table(
 def test_without_a_trained_checkpoint_or_receipts_it_says_so(
     decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchmarks.hybrid.trained.decoder", lambda: None)
+    monkeypatch.setattr("benchmarks.hybrid.trained.decoder", lambda model: None)
     table = evaluate(
         monkeypatch, tmp_path, "--rows", "receipts", "--receipts", str(tmp_path / "none"), "--baseline", str(decoder)
     )

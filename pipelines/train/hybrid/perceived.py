@@ -3,6 +3,7 @@ one."""
 
 from __future__ import annotations
 
+import lzma
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,8 +31,9 @@ def stored(folder: Path) -> Iterator[Path]:
 
 
 def load(path: Path) -> list[Perceived]:
-    """The samples of a file that `perceive` wrote. Raises `pickle.UnpicklingError` for one that names other classes."""
-    with path.open("rb") as stream:
+    """The samples of a file that `perceive` wrote, which may be compressed (.xz). Raises `pickle.UnpicklingError` for
+    one that names other classes."""
+    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:
         found: list[Perceived] = _Data(stream).load()
     return found
 
