@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from decoder.config import DecoderConfig
+from decoder.fusion import Fusion
+from decoder.precontext import Precontext
+from decoder.sequence import TextSegment
+from encoders.adapters.soft import SoftTokens
+from encoders.base import FeatureSpan
 from pipelines.train.hybrid.batches import batch_of
 from pipelines.train.hybrid.cuts import cut
 from pipelines.train.hybrid.perceived import Perceived
 from pipelines.train.hybrid.prompts import Prompter
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample, Task
+from pipelines.train.hybrid.tokenizing import QuickTokenizer
 from pipelines.train.script.render import Face
 from tests.decoder.tiny import save_tokenizer
-from tests.train.test_hybrid import page
+from tests.train.test_hybrid import page, recording
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +60,48 @@ def test_lines_cut_one_by_one_ask_for_what_each_says(tokenizer: PreTrainedTokeni
         assert features is None or np.array_equal(features, page().features[at : at + steps])
     pairs = [part.sample.tasks[0].answer for part in cut(Perceived(sample, (page(),)), 2)]
     assert pairs == ["The total amount of the invoice is 12.50", "Sea Ltd tea"]
+
+
+@pytest.mark.parametrize("mode", ["text", "soft", "both"])
+def test_prompts_are_those_of_the_real_fusion(tokenizer: PreTrainedTokenizerFast, mode: str) -> None:
+    """Token by token, for branches that share a prompt and for one alone, though another tokenizer is asked."""
+    prompter = Prompter(tokenizer.name_or_path, 300, {"ocr": 2, "speech_to_text": 5})
+    fusion = Fusion(DecoderConfig(checkpoint=tokenizer.name_or_path, mode=mode, prompt_tokens=300))  # type: ignore[arg-type]
+    schema = '{"type": "object", "properties": {"total": {"type": "string"}}}'
+    plain = [Task("field", question, None, "12.50") for question in ("What is <|im_end|> due?", "Who?", "Say  it\n")]
+    one, two = page(), recording()
+    for tasks in (plain, plain[1:2], [Task("json", None, schema, "{}"), Task("json", "As JSON.", schema, "{}")]):
+        example = prompter.example([one, two], tasks, mode, 4)
+        assert len(example.branches) == len(tasks)
+        soft = SoftTokens(np.arange(8, dtype=np.int32)[:, None], tuple(_at(0, (2, 3, 1, 2))))  # type: ignore[arg-type]
+        said = SoftTokens(np.arange(8, 24, dtype=np.int32)[:, None], tuple(_at(0, (7, 9))))  # type: ignore[arg-type]
+        assert one.result is not None
+        context = [Precontext("ocr", one.result, "0", soft), Precontext("speech_to_text", two.speech, "1", said)]
+        for task, branch in zip(tasks, example.branches):
+            wanted: list[int] = []
+            for segment in fusion.prompt(task.question, task.schema, context).segments:
+                text = isinstance(segment, TextSegment)
+                wanted += segment.tokens.tolist() if text else [-1 - n for (n,) in segment.vectors.tolist()]
+            assert example.prefix + branch.question == wanted
+            assert branch.answer == tokenizer.encode(task.answer, add_special_tokens=False) + prompter._end
+
+
+def _at(start: int, counts: tuple[int, ...]) -> Iterator[FeatureSpan]:
+    for item, count in enumerate(counts):
+        yield FeatureSpan(item, start, start + count)
+        start += count
+
+
+def test_a_template_that_changes_what_is_said_is_asked_every_time(tokenizer: PreTrainedTokenizerFast) -> None:
+    turns = [{"role": "user", "content": " a <b>"}, {"role": "assistant", "content": "c "}]
+    tokenizer = copy.deepcopy(tokenizer)
+    for template in (str(tokenizer.chat_template), TRIMS):
+        tokenizer.chat_template = template
+        quick = QuickTokenizer(tokenizer)
+        for answer in (True, False):
+            wanted = tokenizer.apply_chat_template(turns, add_generation_prompt=answer, tokenize=False)
+            for _ in range(2):
+                assert quick.apply_chat_template(turns, add_generation_prompt=answer, tokenize=False) == wanted
+
+
+TRIMS = "{% for turn in messages %}{{ turn.role }}: {{ turn.content | trim }}\n{% endfor %}"

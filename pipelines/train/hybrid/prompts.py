@@ -7,8 +7,7 @@ that sees the input and itself. Where a soft token will stand there is a negativ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 from decoder.config import DecoderConfig
 from decoder.fusion import Fusion
 from decoder.precontext import Precontext
-from decoder.sequence import TextSegment
+from decoder.sequence import Segment, TextSegment
 from encoders.adapters.geometry import geometry_of
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan, Perception
 from encoders.results import Chunk, Speech
 from pipelines.train.hybrid.samples import Task
+from pipelines.train.hybrid.tokenizing import QuickTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +71,11 @@ class Prompter:
         configs = {mode: DecoderConfig(checkpoint=checkpoint, mode=mode, prompt_tokens=prompt_tokens) for mode in MODES}
         self._fusions = {mode: Fusion(config) for mode, config in configs.items()}
         self.rates = rates
-        tokenizer = self._fusions["text"].tokenizer
+        tokenizer = QuickTokenizer(self._fusions["text"].tokenizer)
+        self.tokens, self.offsets = tokenizer.encode, tokenizer.offsets
         self._end = [tokenizer.convert_tokens_to_ids("<|im_end|>")]
         for fusion in self._fusions.values():
             fusion._tokenizer = tokenizer
-
-    def tokens(self, text: str) -> list[int]:
-        """Text as the decoder writes it."""
-        found: list[int] = self._fusions["text"].tokenizer.encode(text, add_special_tokens=False)
-        return found
-
-    def offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """A text's tokens, and the characters [start, stop) of each."""
-        found = self._fusions["text"].tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return found["input_ids"], found["offset_mapping"]
 
     def example(
         self, inputs: Sequence[Perception | Heard], tasks: Sequence[Task], mode: str, rate: int | None = None
@@ -92,27 +83,20 @@ class Prompter:
         """The example of some tasks, which all have a schema or all have none. Tasks whose prompt would show another
         part of a long input than the first one's are left out."""
         fusion = self._fusions[mode]
-        context = [self._precontext(number, one, rate) for number, one in enumerate(inputs)]
-        found: dict[tuple[int, int, int], int] = {}
-        prompts: list[list[int]] = []
+        places: list[tuple[int, int, int]] = []
+        context = [self._precontext(number, one, rate, places) for number, one in enumerate(inputs)]
         first = fusion.prompt(tasks[0].question, tasks[0].schema, context)
-        flat: list[int] = []
-        for segment in first.segments:
-            if isinstance(segment, TextSegment):
-                flat += segment.tokens.tolist()
-            else:
-                flat += [-1 - found.setdefault(tuple(row), len(found)) for row in segment.vectors.tolist()]  # type: ignore[arg-type]
-        prompts.append(flat)
-        end = len(fusion._frame(tasks[0].question, tasks[0].schema)[1])
-        for task in () if first.truncated else tasks[1:]:
-            prompts.append(flat[: len(flat) - end] + fusion._frame(task.question, task.schema)[1])
-        shared = len(flat) - end if len(prompts) > 1 else len(flat) - 1
-        shared = min(shared, *(_common(flat, other) for other in prompts[1:]), len(flat) - 1)
+        flat, soft = _flat(first.segments, places)
+        asked = tasks[:1] if first.truncated else tasks
+        questions = [fusion._frame(task.question, task.schema)[1] for task in asked]
+        shared = len(flat) - (len(questions[0]) if len(asked) > 1 else 1)
+        if len(asked) == 1:
+            questions = [flat[shared:]]
         branches = [
-            Branch(prompt[shared:], self.tokens(task.answer) + self._end, task.kind)
-            for prompt, task in zip(prompts, tasks)
+            Branch(question, self.tokens(task.answer) + self._end, task.kind)
+            for question, task in zip(questions, asked)
         ]
-        return Example(list(inputs), flat[:shared], list(found), branches)
+        return Example(list(inputs), flat[:shared], soft, branches)
 
     def chat(self, turns: Sequence[dict[str, str]], answer: Sequence[int]) -> Example:
         """A chat without a document, as the endpoint puts it, with the decoder's answer in tokens."""
@@ -121,26 +105,31 @@ class Prompter:
         flat = [token for one in prompt.segments if isinstance(one, TextSegment) for token in one.tokens.tolist()]
         return Example([], flat[:-1], [], [Branch(flat[-1:], list(answer), "chat")])
 
-    def _precontext(self, number: int, one: Perception | Heard, rate: int | None) -> Precontext:
-        """A result with places for its soft tokens: (input, item, number) instead of vectors."""
+    def _precontext(
+        self, number: int, one: Perception | Heard, rate: int | None, places: list[tuple[int, int, int]]
+    ) -> Precontext:
+        """A result with soft tokens that are numbers: of their input, item and number within the item in ``places``."""
         if isinstance(one, Heard):
             frames = [round((chunk.end - chunk.start) * FRAMES_PER_SECOND) for chunk in one.speech.chunks]
             spans = tuple(FeatureSpan(item, 0, max(1, count)) for item, count in enumerate(frames))
-            return Precontext(
-                "speech_to_text", one.speech, str(number), self._places(number, spans, "speech_to_text", None)
-            )
+            soft = self._places(number, spans, self.rates["speech_to_text"], places)
+            return Precontext("speech_to_text", one.speech, str(number), soft)
         assert one.result is not None
-        return Precontext("ocr", one.result, str(number), self._places(number, one.spans, "ocr", rate))
+        soft = self._places(number, one.spans, rate or self.rates["ocr"], places)
+        return Precontext("ocr", one.result, str(number), soft)
 
-    def _places(self, number: int, spans: Sequence[FeatureSpan], task: str, rate: int | None) -> SoftTokens:
-        rate = rate or self.rates[task]
-        rows: list[tuple[int, int, int]] = []
+    def _places(
+        self, number: int, spans: Sequence[FeatureSpan], rate: int, places: list[tuple[int, int, int]]
+    ) -> SoftTokens:
         placed: list[FeatureSpan] = []
+        begin = len(places)
         for index, span in enumerate(spans):
+            start = len(places) - begin
             count = -(-(span.stop - span.start) // rate)
-            placed.append(replace(span, start=len(rows), stop=len(rows) + count))
-            rows += [(number, index, k) for k in range(count)]
-        return SoftTokens(np.array(rows, np.int32).reshape(-1, 3), tuple(placed))  # type: ignore[arg-type]
+            placed.append(FeatureSpan(span.item, start, start + count, span.page))
+            places += [(number, index, k) for k in range(count)]
+        numbers = np.arange(begin, len(places), dtype=np.int32)[:, None]
+        return SoftTokens(numbers, tuple(placed))  # type: ignore[arg-type]
 
 
 MODES = ("text", "soft", "both")
@@ -154,5 +143,16 @@ def geometry(one: Perception | Heard) -> NDArray[np.float32]:
     return geometry_of(one)
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b)))
+def _flat(
+    segments: Sequence[Segment], places: Sequence[tuple[int, int, int]]
+) -> tuple[list[int], list[tuple[int, int, int]]]:
+    """A prompt's tokens, with -1 - k where the k-th soft token stands, and which ones they are, in order."""
+    flat: list[int] = []
+    soft: list[tuple[int, int, int]] = []
+    for segment in segments:
+        if isinstance(segment, TextSegment):
+            flat += segment.tokens.tolist()
+        else:
+            flat += range(-1 - len(soft), -1 - len(soft) - len(segment), -1)
+            soft += [places[number] for (number,) in segment.vectors.tolist()]  # type: ignore[call-overload]
+    return flat, soft
