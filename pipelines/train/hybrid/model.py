@@ -70,9 +70,9 @@ class Hybrid(nn.Module):
         """The soft tokens of all items; ``speech``: the recordings' features [windows, frames, d]."""
         found: Given = {}
         for task, items in batch.items.items():
-            adapter = cast(Adapter, self.adapters[task])
             found[task] = []
             for group in items:
+                adapter = cast(Adapter, self.adapters[task])
                 rows = group.rows
                 if task == "speech_to_text":
                     assert speech is not None
