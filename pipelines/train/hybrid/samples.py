@@ -71,7 +71,7 @@ class Sample:
     """
 
     seed: int
-    kind: str  # invoice, receipt, form, letter, table, identity, statement, report, call, pair, lines
+    kind: str  # invoice, receipt, form, letter, table, identity, statement, report, records, call, pair, lines
     language: str
     layout: str
     documents: tuple[tuple[PagePlan, ...], ...] = ()

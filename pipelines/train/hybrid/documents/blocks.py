@@ -10,6 +10,7 @@ from pipelines.train.hybrid.documents.sheet import Sheet, Style
 
 Pair = tuple[str, str, list[str]]  # key, label, rows of the value
 FIELD_MODES = ("inline", "columns", "spread", "above", "boxed")
+_TRAINED_MODES = ("under", "right", "leader")  # of no held-out document
 
 
 def pairs(draft: Draft, keys: Sequence[str]) -> list[Pair]:
@@ -29,24 +30,34 @@ def fields(
     mark: str = ":",
 ) -> None:
     """Labelled fields, one under the other: label and value in one run, in two columns, at both ends of the row, or
-    the label above its value, with or without a rule below."""
+    the label above its value, with or without a rule below. In training now and then in another way than ``mode``."""
     sheet = draft.sheets[-1]
     left, right = left or sheet.margin, right or sheet.width - sheet.margin
     bold = bold or style
+    if not draft.held_out and draft.rng.random() < 0.3:
+        mode = draft.rng.choice((*FIELD_MODES, *_TRAINED_MODES))
     wide = min((right - left) * 0.5, max((style.width(label + mark) for _, label, _ in chosen), default=0.0))
     for key, label, rows in chosen:
         tag = label + mark
         if mode == "inline":
             first = sheet.line(f"{tag} {rows[0]}", style, left=left, right=right)
             lines = [first] + [sheet.line(row, style, left=left, right=right) for row in rows[1:]]
-        elif mode in ("columns", "spread"):
+        elif mode in ("columns", "spread", "right", "leader"):
             fitted = style.smaller(tag, wide)
-            sheet.put(tag, left, sheet.y, fitted)
+            if mode == "leader":
+                tag += "." * int((wide - fitted.width(tag)) / fitted.width("."))
+            sheet.put(
+                tag, left + wide if mode == "right" else left, sheet.y, fitted, "right" if mode == "right" else "left"
+            )
             under = sheet.y + fitted.height * sheet.leading
             edge = left + wide + style.size * 0.9
-            align = "left" if mode == "columns" else "right"
+            align = "right" if mode == "spread" else "left"
             lines = [sheet.line(row, bold, align, edge, right) for row in rows]
             sheet.y = max(sheet.y, under)
+        elif mode == "under":
+            lines = [sheet.line(row, bold, left=left, right=right) for row in rows]
+            sheet.line(label, Style(style.face, max(12, round(style.size * 0.8))), left=left, right=right)
+            sheet.y += style.size * 0.5
         else:
             sheet.line(label, Style(style.face, max(12, round(style.size * 0.8))), left=left, right=right)
             lines = [sheet.line(row, bold, left=left, right=right) for row in rows]

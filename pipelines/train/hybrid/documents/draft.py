@@ -47,7 +47,11 @@ class Draft:
         self.tables: list[Table] = []
         self.sheets: list[Sheet] = []
         self.layout = ""
+        self.kind = ""  # as `generate` names it
         self.day_form = str(rng.choice(lang.data["dates"]))
+        more = lang.data.get("more_dates", [])
+        if more and not held_out and rng.random() < 0.3:
+            self.day_form = str(rng.choice(more))
         self.money_form = str(rng.choice(lang.data["money"]))
         self.places = int(lang.data.get("places_of_money", 2))
         self.days: dict[str, date] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.train.hybrid.documents import blocks
+from pipelines.train.hybrid.documents import blocks, extras
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.sheet import Style
 
@@ -44,6 +44,9 @@ def build(draft: Draft) -> None:
     sheet.y += size * 0.7
     keys = rng.sample(_KEYS, rng.randint(5, 11))
     details = blocks.pairs(draft, ["date", *keys] if rng.random() < 0.5 else [*keys, "date"])
+    if others := extras.some(draft, "form", (0, 1, 2, 3, 4)):
+        details += others
+        rng.shuffle(details)
     mode = draft.choose("columns", "above", "boxed", "inline", "spread", "boxed-late").removesuffix("-late")
     columns = {"one": 1, "two": 2, "three": 3}[draft.choose("one", "two", "three")]
     if columns == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.train.hybrid.documents import blocks
+from pipelines.train.hybrid.documents import blocks, extras
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.sheet import Style
 
@@ -36,7 +36,7 @@ def build(draft: Draft) -> None:
     if rng.random() < 0.4:
         rng.shuffle(keys)
     mode = draft.choose("above", "columns", "inline", "spread")
-    details = blocks.pairs(draft, keys)
+    details = blocks.pairs(draft, keys) + extras.some(draft, "identity", (0, 0, 1, 2))
     left, right = float(sheet.margin), float(sheet.width - sheet.margin)
     photo = sheet.inner * 0.28
     top = sheet.y

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.train.hybrid.documents import blocks, words
+from pipelines.train.hybrid.documents import blocks, extras, words
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.kinds.goods import basket
 from pipelines.train.hybrid.documents.sheet import Style
@@ -126,7 +126,7 @@ def _details(draft: Draft, style: Style, bold: Style, layout: str) -> None:
         if rng.random() < chance
     ]
     rng.shuffle(keys)
-    details = blocks.pairs(draft, keys)
+    details = blocks.pairs(draft, keys) + extras.some(draft, "invoice")
     buyer = draft.value("customer") if rng.random() < 0.5 else [words.company(rng, draft.lang, draft.held_out)]
     customer = [("customer", draft.label("customer"), [*buyer])]
     mode = rng.choice(("inline", "columns", "above", "spread"))

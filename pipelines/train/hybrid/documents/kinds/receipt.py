@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines.train.hybrid.documents import blocks, words
+from pipelines.train.hybrid.documents import blocks, extras, words
 from pipelines.train.hybrid.documents.draft import Draft
-from pipelines.train.hybrid.documents.kinds import malaysia
+from pipelines.train.hybrid.documents.kinds import malaysia, receipt_clutter
 from pipelines.train.hybrid.documents.kinds.goods import basket
 from pipelines.train.hybrid.documents.kinds.receipt_goods import items
 from pipelines.train.hybrid.documents.kinds.receipt_sums import sums
@@ -26,7 +26,7 @@ def build(draft: Draft) -> None:
     count = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 11))
     goods = basket(draft, count, shop=True, cents=local or rng.random() < 0.4, rates=(6,) if local else ())
     top = "center" if align.startswith("center") else "left"
-    details_first = rng.random() < 0.85
+    details_first = rng.random() < (0.85 if draft.held_out else 0.7)
     _head(draft, sheet, style, top, capitals, local)
     if details_first:
         _details(draft, sheet, style, capitals)
@@ -36,9 +36,11 @@ def build(draft: Draft) -> None:
     items(draft, sheet, style, goods, capitals)
     _separator(draft, sheet, style)
     sums(draft, sheet, style, goods, capitals)
+    receipt_clutter.after_sums(draft, goods, lambda text: _flow(sheet, text, style, rng.choice(("left", "center"))))
     if not details_first:
         _separator(draft, sheet, style)
         _details(draft, sheet, style, capitals)
+    receipt_clutter.second_date(draft, lambda text: _flow(sheet, text, style, "left"))
     if rng.random() < 0.8:
         sheet.y += style.size * 0.6
         for text in rng.sample(draft.lang.data["thanks"], rng.randint(1, 2)):
@@ -64,6 +66,7 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, 
         rows = malaysia.address(draft)
     elif rng.random() < 0.3:
         rows = rows + [rng.choice(lang.data.get("countries", ["EU"]))] if rng.random() < 0.3 else [", ".join(rows)]
+    name = receipt_clutter.spelled(draft, name)
     if capitals:
         name, rows = name.upper(), [row.upper() for row in rows]
     big = (
@@ -77,13 +80,16 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, 
     if rng.random() < 0.15:  # a till's number or what somebody wrote on top
         above = words.code(rng, "99999999") if rng.random() < 0.6 else words.made_up(rng, draft.held_out, 2)
         sheet.line(above, style, align)
-    joined = registration and rng.random() < 0.4 and registration.startswith("(")
+    receipt_clutter.above(draft, lambda text: _flow(sheet, text, style, align))
+    bracketed = registration.startswith("(") or not draft.held_out
+    joined = registration and rng.random() < 0.4 and bracketed
     lines = _flow(sheet, f"{name} {registration}" if joined else name, big, align)
     draft.note("company", name, lines)
     if registration and not joined:
         sheet.line(registration, style, align)
     placed = [index for row in rows for index in _flow(sheet, row, style, align)]
     draft.note("address", rows, placed)
+    receipt_clutter.below(draft, lambda text: _flow(sheet, text, style, align))
     for key, chance in (("phone", 0.65), ("tax_id", 0.6), ("email", 0.1), ("website", 0.12)):
         if rng.random() < chance:
             label, value = draft.label(key), draft.value(key)[0]
@@ -112,9 +118,13 @@ def _details(draft: Draft, sheet: Sheet, style: Style, capitals: bool) -> None:
         )
         if rng.random() < chance
     ]
+    others = extras.some(draft, "receipt", (0, 0, 1, 1, 2, 3))
     rng.shuffle(keys)
     mark = rng.choice((":", ":", " :", ""))
     mode = draft.choose("inline", "two", "columns", "inline-late")
+    if others:
+        fitting = [(key, _cased(label, capitals), rows) for key, label, rows in others]
+        blocks.fields(draft, fitting, style, "columns" if mode == "columns" else "inline", mark=mark)
     joined = "time" in keys and rng.random() < 0.4
     if joined:
         keys.remove("time")
@@ -125,8 +135,10 @@ def _details(draft: Draft, sheet: Sheet, style: Style, capitals: bool) -> None:
         value = value.upper() if capitals else value
         bare = key == "date" and rng.random() < 0.3
         extra = f" {draft.value('time')[0]}" if key == "date" and joined else ""
+        if extra and not draft.held_out and rng.random() < 0.2:
+            extra = "," * rng.randint(0, 1) + extra
         if key == "date" and joined:
-            draft.note("time", extra.strip(), [len(sheet.lines)])
+            draft.note("time", extra.strip(" ,"), [len(sheet.lines)])
         texts.append(
             (key, value, value + extra if bare else f"{_cased(draft.label(key), capitals)}{mark} {value}{extra}")
         )

@@ -17,6 +17,8 @@ def sums(draft: Draft, sheet: Sheet, style: Style, goods: Basket, capitals: bool
 
     def pair(key: str, value: float, name: str = "") -> blocks.Pair:
         options = draft.lang.data.get("receipt_labels", {}).get(name or key)
+        if options and not draft.held_out:
+            options = options + draft.lang.data["receipt_labels"].get(f"more_{name or key}", [])
         label = rng.choice(options) if options and rng.random() < 0.6 else draft.label(name or key)
         return key, (label.upper() if capitals else label) + mark, [draft.money(value, bare)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.train.hybrid.documents import blocks
+from pipelines.train.hybrid.documents import blocks, extras
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.kinds.table import readings
 from pipelines.train.hybrid.documents.passages import joined, sentences
@@ -27,7 +27,12 @@ def build(draft: Draft) -> None:
         draft.note("company", name, [sheet.line(name, style, align)])
     sheet.y += size * 0.4
     keys = ["author", "date"] + [key for key in ("version", "department", "reference") if rng.random() < 0.4]
-    blocks.fields(draft, blocks.pairs(draft, keys), style, draft.choose("inline", "columns", "above"))
+    blocks.fields(
+        draft,
+        blocks.pairs(draft, keys) + extras.some(draft, "report"),
+        style,
+        draft.choose("inline", "columns", "above"),
+    )
     headings = rng.sample(lang.data["prose"]["headings"], rng.randint(2, 3) + pages - 1)
     table_after = rng.randrange(len(headings))
     break_before = len(headings) // 2 if pages == 2 else -1

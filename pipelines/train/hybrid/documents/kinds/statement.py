@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pipelines.train.hybrid.documents import blocks, words
+from pipelines.train.hybrid.documents import blocks, extras, words
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.sheet import Style
 
@@ -29,6 +29,7 @@ def build(draft: Draft) -> None:
     keys += [key for key in ("personal_address", "iban", "reference", "phone") if rng.random() < 0.35]
     details = blocks.pairs(draft, keys)
     details.append(("period", draft.label("period"), [_period(draft)]))
+    details += extras.some(draft, "statement")
     half = (len(details) + 1) // 2
     if draft.choose("two", "one", "two-late").startswith("two"):
         blocks.beside(draft, [details[:half], details[half:]], style, rng.choice(("inline", "columns", "above")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipelines.train.hybrid.documents import extras, wordings
 from pipelines.train.hybrid.documents.draft import Draft, Fact
 from pipelines.train.hybrid.documents.language import Language, languages
 from pipelines.train.hybrid.samples import REFUSAL, Task
@@ -30,12 +31,29 @@ def absent(draft: Draft) -> list[str]:
     people = {"company", "sender", "name", "customer", "recipient", "author", "signed_by"} & present
     if people & {"name", "recipient", "customer", "author", "signed_by"}:
         present |= {"contact_person"}
-    return sorted(key for key in _PLAIN - present if key in languages()["en"].data["labels"])
+    lacks = sorted(key for key in _PLAIN - present if key in languages()["en"].data["labels"])
+    return lacks if draft.held_out else extras.unlike(lacks, present)
+
+
+def lacked(draft: Draft) -> str | None:
+    """A field that this document lacks, for a question in English: in training as often one of those that few print."""
+    if not draft.held_out and draft.rng.random() < 0.6:
+        columns = {key for table in draft.tables for key in table.columns}
+        return extras.absent(draft, {fact.key for fact in draft.facts} | columns)
+    able = absent(draft)
+    return draft.rng.choice(able) if able else None
 
 
 def language_of_question(draft: Draft) -> Language:
     """English, or in half of the cases the document's own language."""
     return draft.lang if draft.rng.random() < 0.5 else languages()["en"]
+
+
+def question(draft: Draft, key: str, lang: Language) -> str:
+    """A question for a field, whether it is there or not: in training mostly one of many more wordings."""
+    if not draft.held_out and lang.code == "en" and (key in extras.extras() or draft.rng.random() < 0.75):
+        return wordings.ask(draft, key)
+    return lang.ask(draft.rng, "field", draft.held_out, name=lang.name(draft.rng, key))
 
 
 def field(draft: Draft) -> Task | None:
@@ -45,15 +63,17 @@ def field(draft: Draft) -> Task | None:
         return None
     weights = [3 if fact.key in ("total", "date", "company", "address", "seller_address") else 1 for fact in able]
     (fact,) = draft.rng.choices(able, weights)
-    lang = language_of_question(draft)
-    question = lang.ask(draft.rng, "field", draft.held_out, name=lang.name(draft.rng, fact.key))
-    return Task("field", question, None, fact.value)
+    lang = languages()["en"] if fact.key in extras.extras() else language_of_question(draft)
+    return Task("field", question(draft, fact.key, lang), None, fact.value)
 
 
 def lacking(draft: Draft) -> Task | None:
     """One field that it lacks."""
-    if not (able := absent(draft)):
-        return None
-    lang = language_of_question(draft)
-    question = lang.ask(draft.rng, "field", draft.held_out, name=lang.name(draft.rng, draft.rng.choice(able)))
-    return Task("unanswerable", question, None, REFUSAL)
+    lang = languages()["en"]
+    if draft.held_out or draft.rng.random() < 0.4:
+        if not (able := absent(draft)):
+            return None
+        lang = language_of_question(draft)
+        return Task("unanswerable", question(draft, draft.rng.choice(able), lang), None, REFUSAL)
+    key = lacked(draft)
+    return Task("unanswerable", question(draft, key, lang), None, REFUSAL) if key else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
+from pipelines.train.hybrid.documents import extras, wordings
 from pipelines.train.hybrid.documents.draft import Draft, Table
 from pipelines.train.hybrid.documents.language import languages
-from pipelines.train.hybrid.documents.tasks.ask_fields import absent, unique
+from pipelines.train.hybrid.documents.tasks.ask_fields import absent, lacked, unique
 from pipelines.train.hybrid.samples import Task
 
 _OTHER_NAMES = {
@@ -40,6 +42,19 @@ _QUESTIONS = (
     "Read the document into this structure.",
     "Give the fields as JSON.",
 )
+_MORE_QUESTIONS = (
+    "Extract this.",
+    "Please fill in this structure.",
+    "Give me these values as JSON.",
+    "What are these fields? Leave out what is not there.",
+    "Complete the JSON with what the document says; null for what it does not say.",
+    "Parse the document.",
+    "Only what is printed, please.",
+)
+_GROUPS = ("details", "header", "data", "document", "info", "fields", "extracted", "general")
+_OF_THE_SELLER = {"company", "address", "seller_address", "phone", "email", "website", "tax_id", "fax", "hotline"}
+_SELLERS = ("seller", "vendor", "shop", "merchant", "issuer", "store", "supplier")
+_SMALL = {"the", "of", "a", "an", "on", "it", "is", "by", "in", "at", "for", "or", "and", "to", "who", "which"}
 
 
 def extraction(draft: Draft) -> Task | None:
@@ -54,31 +69,42 @@ def extraction(draft: Draft) -> Task | None:
     else:
         wanted = [fact.key for fact in rng.sample(able, min(len(able), rng.choice((1, 2, 3, 3, 4, 5, 6, 8))))]
     lacks = absent(draft)
-    missing = rng.sample(lacks, min(len(lacks), rng.choice((0, 0, 0, 1, 1, 2))))
+    if draft.held_out:
+        missing = rng.sample(lacks, min(len(lacks), rng.choice((0, 0, 0, 1, 1, 2))))
+    else:
+        wanted = wanted if rng.random() > 0.04 else []
+        many = rng.choice((0, 0, 1, 1, 2, 3, 4)) if wanted else 3
+        missing = sorted({key for key in (lacked(draft) for _ in range(many)) if key})
     keys = [*wanted, *missing]
     if missing:
         rng.shuffle(keys)
     values = {fact.key: fact.value for fact in able}
-    style, described = rng.choice(("snake", "snake", "camel", "plain", "title")), rng.random() < 0.25
+    styles = ("snake", "snake", "camel", "plain", "title") + (() if draft.held_out else ("snake", "pascal", "upper"))
+    style, described = rng.choice(styles), rng.random() < 0.25
     nullable = rng.random() < 0.6
     properties: dict[str, Any] = {}
     answer: dict[str, Any] = {}
     for key in keys:
-        name = _named(rng, key, style)
+        name = _named(rng, key, style) if draft.held_out else _called(draft, key, style)
         if name in properties:
             continue
         properties[name] = {"type": ["string", "null"] if nullable else "string"}
         if described:
-            properties[name]["description"] = languages()["en"].name(rng, key)
+            properties[name]["description"] = (
+                languages()["en"].name(rng, key) if draft.held_out else wordings.name(draft, key)
+            )
         answer[name] = values.get(key, None if nullable else "")
     if draft.tables and rng.random() < 0.35 and len(draft.tables[0].rows) <= 8 and len(keys) <= 5:
         name = _named(rng, rng.choice(("items", "rows", "lines")), style)
         properties[name], answer[name] = _rows(rng, draft.tables[0], style)
+    if not draft.held_out and len(properties) > 2 and rng.random() < 0.2:
+        properties, answer = _nested(rng, keys, properties, answer, style)
     schema: dict[str, Any] = {"type": "object", "properties": properties, "required": list(properties)}
     if rng.random() < 0.5:
         schema["additionalProperties"] = False
+    asked = _QUESTIONS if draft.held_out else (*_QUESTIONS, *_MORE_QUESTIONS)
     return Task(
-        "json", rng.choice(_QUESTIONS), json.dumps(schema, ensure_ascii=False), json.dumps(answer, ensure_ascii=False)
+        "json", rng.choice(asked), json.dumps(schema, ensure_ascii=False), json.dumps(answer, ensure_ascii=False)
     )
 
 
@@ -95,10 +121,58 @@ def _rows(rng: random.Random, table: Table, style: str) -> tuple[dict[str, Any],
     return {"type": "array", "items": row}, answer
 
 
+def _nested(
+    rng: random.Random, keys: list[str], properties: dict[str, Any], answer: dict[str, Any], style: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two or more neighbours under an object of their own."""
+    names = list(properties)
+    start = rng.randint(0, len(names) - 2)
+    inner = names[start : start + rng.randint(2, len(names) - start)]
+    of_seller = all(key in _OF_THE_SELLER for name, key in zip(names, keys) if name in inner)
+    group = _styled([rng.choice(_SELLERS if of_seller and len(keys) == len(names) else _GROUPS)], style)
+    if group in names:
+        return properties, answer
+    own = {name: properties[name] for name in inner}
+    shape = {"type": "object", "properties": own, "required": inner}
+    around = [name for name in names if name not in inner or name == inner[0]]
+    return (
+        {group if name == inner[0] else name: shape if name == inner[0] else properties[name] for name in around},
+        {
+            group if name == inner[0] else name: {one: answer[one] for one in inner}
+            if name == inner[0]
+            else answer[name]
+            for name in around
+        },
+    )
+
+
+def _called(draft: Draft, key: str, style: str) -> str:
+    """A property's name in training: also any short way in which a question would name the field, in English or, now
+    and then, in the document's language."""
+    rng = draft.rng
+    if rng.random() < 0.5 or key in ("personal_address",):
+        if key not in extras.extras():
+            return _named(rng, key, style)
+        return _styled(key.split("_"), style)
+    local = draft.lang if rng.random() < 0.25 and key not in extras.extras() else None
+    full = local.name(rng, key) if local else wordings.name(draft, key)
+    turned = re.sub(r"^(.*) of (?:the )?(.*)$", r"\2 \1", full)  # name of the shop: shop_name
+    words = [word for word in re.findall(r"[^\W_]+", turned.replace("'s", "").lower()) if word not in _SMALL]
+    return _styled(words, style) if 1 <= len(words) <= 3 else _styled(key.split("_"), style)
+
+
 def _named(rng: random.Random, key: str, style: str) -> str:
     """A property's name for a key."""
-    parts = rng.choice(_OTHER_NAMES.get(key, [key])).replace(" ", "_").split("_")
+    return _styled(rng.choice(_OTHER_NAMES.get(key, [key])).replace(" ", "_").split("_"), style)
+
+
+def _styled(parts: list[str], style: str) -> str:
+    """Words as one name."""
     match style:
+        case "pascal":
+            return "".join(part.capitalize() for part in parts)
+        case "upper":
+            return "_".join(parts).upper()
         case "camel":
             return parts[0] + "".join(part.capitalize() for part in parts[1:])
         case "plain":

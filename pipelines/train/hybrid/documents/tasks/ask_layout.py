@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pipelines.train.hybrid.documents import wordings
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.sheet import Sheet
 from pipelines.train.hybrid.documents.tasks.ask_fields import language_of_question, unique
@@ -74,12 +75,19 @@ def right_of(sheet: Sheet, index: int) -> int | None:
     return row[0][2]
 
 
+def left_of(sheet: Sheet, index: int) -> int | None:
+    """The run of which another is the next on the right."""
+    found = [other for other in range(len(sheet.lines)) if right_of(sheet, other) == index]
+    return found[0] if len(found) == 1 else None
+
+
 def neighbour(draft: Draft) -> Task | None:
     """What stands below, above or right of a text."""
     rng = draft.rng
     page = rng.randrange(len(draft.sheets))
     sheet = draft.sheets[page]
-    kind, search = rng.choice((("below", below), ("right_of", right_of), ("above", above), ("right_of", right_of)))
+    searches = (("below", below), ("right_of", right_of), ("above", above), ("right_of", right_of))
+    kind, search = rng.choice(searches if draft.held_out else (*searches, ("left_of", left_of)))
     able = _single(sheet)
     elsewhere = Counter(line.text for other in draft.sheets if other is not sheet for line in other.lines)
     for index in rng.sample(able, min(6, len(able))):
@@ -87,7 +95,11 @@ def neighbour(draft: Draft) -> Task | None:
         if elsewhere[text] or '"' in text or (found := search(sheet, index)) is None:
             continue
         lang = language_of_question(draft)
-        return Task("layout", lang.ask(rng, kind, draft.held_out, text=text), None, sheet.lines[found].text)
+        if kind == "left_of" or (not draft.held_out and lang.code == "en" and rng.random() < 0.6):
+            question = wordings.other(draft, kind, t=text)
+        else:
+            question = lang.ask(rng, kind, draft.held_out, text=text)
+        return Task("layout", question, None, sheet.lines[found].text)
     return None
 
 

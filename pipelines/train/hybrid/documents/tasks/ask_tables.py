@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pipelines.train.hybrid.documents import wordings
 from pipelines.train.hybrid.documents.draft import Draft, Table
 from pipelines.train.hybrid.documents.language import Language, languages
 from pipelines.train.hybrid.documents.tasks.ask_fields import language_of_question
@@ -33,6 +34,15 @@ def _column(lang: Language, draft: Draft, table: Table, index: int) -> str:
     return lang.name(draft.rng, key)
 
 
+def _asked(draft: Draft, table: Table, index: int, row: str) -> str:
+    """A question for the cell of a row in a column: in training mostly one of many more wordings."""
+    lang = language_of_question(draft)
+    column = _column(lang, draft, table, index)
+    if not draft.held_out and lang.code == "en" and draft.rng.random() < 0.7:
+        return wordings.other(draft, "cell", c=column, r=row)
+    return lang.ask(draft.rng, "cell", draft.held_out, column=column, row=row)
+
+
 def cell(draft: Draft) -> Task | None:
     """One cell."""
     if not (table := _usable(draft)) or len(table.columns) < 2:
@@ -40,9 +50,7 @@ def cell(draft: Draft) -> Task | None:
     named = _named(table)
     index = draft.rng.choice([n for n in range(len(table.columns)) if n != named])
     row = draft.rng.choice(table.rows)
-    lang = language_of_question(draft)
-    question = lang.ask(draft.rng, "cell", draft.held_out, column=_column(lang, draft, table, index), row=row[named])
-    return Task("table", question, None, row[index])
+    return Task("table", _asked(draft, table, index, row[named]), None, row[index])
 
 
 def no_such_row(draft: Draft) -> Task | None:
@@ -61,9 +69,7 @@ def no_such_row(draft: Draft) -> Task | None:
         other.split()[-1].lower() in row[named].lower() or row[named].lower() in other.lower() for row in table.rows
     ):
         return None
-    lang = language_of_question(draft)
-    question = lang.ask(draft.rng, "cell", draft.held_out, column=_column(lang, draft, table, index), row=other)
-    return Task("unanswerable", question, None, REFUSAL)
+    return Task("unanswerable", _asked(draft, table, index, other), None, REFUSAL)
 
 
 def counted(draft: Draft) -> Task | None:
@@ -79,7 +85,7 @@ def listed(draft: Draft) -> Task | None:
     if (
         len(draft.tables) != 1
         or not (table := _usable(draft))
-        or len(table.rows) > 8
+        or len(table.rows) > (8 if draft.held_out else 14)
         or "description" not in table.columns
     ):
         return None
