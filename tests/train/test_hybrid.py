@@ -23,7 +23,7 @@ from encoders.checkpoints.conversions.low_rank import merged
 from encoders.checkpoints.eight_bit import packed, unpacked
 from encoders.results import Chunk, DocumentResult, Line, Page, Role, Speech, Word, quad
 from pipelines.train.hybrid.batches import batch_of, rows_of
-from pipelines.train.hybrid.copying import under
+from pipelines.train.hybrid.copying import Placing, under
 from pipelines.train.hybrid.export import difference, export
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.model import Hybrid
@@ -145,8 +145,9 @@ def test_a_page_and_a_recording_in_one_prompt(decoder: Path) -> None:
     assert {number for number, _, _ in example.soft} == {0, 1}
     batch = batch_of([[example]], 480, 4, recipe.speech_rates, {})
     assert batch.audio is not None and len(batch.audio) == 2
-    assert batch.items["speech_to_text"][0].rows.tolist() == [[0, 10], [1, 30]]  # window, first frame
-    assert [int(n) for n in batch.items["speech_to_text"][0].lengths] == [35, 45]
+    chunks = batch.items["speech_to_text"][0]
+    assert chunks.rows[: chunks.count].tolist() == [[0, 10], [1, 30]]  # window, first frame
+    assert chunks.lengths.tolist() == [35, 45] + [0] * (len(chunks.lengths) - 2)
     speech = torch.randn(2, 1500, 10)
     losses = model.losses(batch, model.given(batch, speech))
     spelling = model.spelled(batch, speech)
@@ -185,12 +186,13 @@ def test_soft_tokens_know_the_text_under_them(decoder: Path) -> None:
     words = (Word("Sea", quad(0, 0, 60, 20), 0.9), Word("Ltd", quad(80, 0, 140, 20), 0.9))
     line = Line("Sea Ltd", quad(0, 0, 140, 20), 0.9, words)
     characters = lambda text: (list(range(len(text))), [(k, k + 1) for k in range(len(text))])  # noqa: E731
-    found = under(line, 14, 2, characters)  # a soft token for every 20 of 140 pixels: a letter each, a gap between
-    assert [sorted(one) for one in found] == [[0], [1], [2], [3], [4], [5], [6]]
-    halves = under(line, 14, 4, characters)
-    assert [sorted(one) for one in halves] == [[0, 1], [2, 3], [4, 5], [6]] and halves[0] == {0: 0.5, 1: 0.5}
+    placed = Placing(characters)(line)
+    found, shares = under([placed, placed], [14, 14], 2)  # a soft token for 20 of 140 pixels: a letter
+    assert found.tolist() == [[number, k, k] for number in (0, 1) for k in range(7)] and (shares == 1).all()
+    halves, shares = under([placed], [14], 4)
+    assert halves.tolist() == [[0, k // 2, k] for k in range(7)] and shares.tolist() == [0.5] * 6 + [1]
     example = prompter.example([page()], TASKS[:1], "soft", 2)
-    batch = batch_of([[example]], 400, 2, recipe.speech_rates, {}, prompter.offsets)
+    batch = batch_of([[example]], 400, 2, recipe.speech_rates, {}, Placing(prompter.offsets))
     model = hybrid(recipe)
     optimiser = torch.optim.AdamW(model.adapters["ocr"].parameters(), lr=1e-2)
     seen = []

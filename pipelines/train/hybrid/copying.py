@@ -8,31 +8,67 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from encoders.results import Line, extent
 
-Under = list[dict[int, float]]
-"""For each soft token of an item the text tokens under it, with shares that sum to 1; none over white space."""
 Offsets = Callable[[str], tuple[Sequence[int], Sequence[tuple[int, int]]]]
 """A text's tokens, and the characters [start, stop) of each."""
+Numbers = NDArray[np.int64]
+Placed = tuple[Numbers, NDArray[np.float64]]
+"""The text tokens [t] of a line, and where each begins and ends [t, 2], as shares of the line's width."""
 
 _SHARPNESS = 20.0  # of the likeness, a cosine, as log odds
+_REMEMBERED = 1 << 14  # lines; a page is used in several batches
 
 
-def under(line: Line, steps: int, rate: int, offsets: Offsets) -> Under:
-    """Of a line that was read in ``steps`` steps, at ``rate`` steps a soft token."""
-    count = -(-steps // rate)
-    found: Under = [{} for _ in range(count)]
-    edges = [edge * steps / rate for edge in _edges(line)]
-    for token, (start, stop) in zip(*offsets(line.text)):
-        left, right = edges[start], edges[stop]
-        for k in range(int(left), min(count, int(right) + 1)):
-            share = min(right, k + 1) - max(left, k)
-            if share > 0:
-                found[k][token] = found[k].get(token, 0.0) + share
-    return [{token: share / sum(one.values()) for token, share in one.items()} for one in found]
+class Placing:
+    """Where on its line each text token stands. Remembers the last lines that it was asked about."""
+
+    def __init__(self, offsets: Offsets) -> None:
+        self._offsets = offsets
+        self._known: dict[int, tuple[Line, Placed]] = {}  # holds the line too, or its id might come again
+
+    def __call__(self, line: Line) -> Placed:
+        """See `Placed`."""
+        known = self._known.get(id(line))
+        if known is None:
+            tokens, characters = self._offsets(line.text)
+            edges = _edges(line)
+            between = [(edges[start], edges[stop]) for start, stop in characters]
+            known = line, (np.array(tokens, np.int64), np.array(between, np.float64).reshape(-1, 2))
+            if len(self._known) >= _REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[id(line)] = known
+        return known[1]
+
+
+def under(lines: Sequence[Placed], steps: Sequence[int], rate: int) -> tuple[Numbers, NDArray[np.float64]]:
+    """Of lines that were read in so many steps each, at ``rate`` steps a soft token: [k, 3] a line, one of its soft
+    tokens and a text token under that, and [k] that one's share. The shares of a soft token sum to 1; one over white
+    space has none."""
+    sizes = np.asarray(steps)
+    owner = np.repeat(np.arange(len(lines)), [len(tokens) for tokens, _ in lines])
+    tokens = np.concatenate([tokens for tokens, _ in lines])
+    edges = np.concatenate([edges for _, edges in lines]) * sizes[owner, None] / rate
+    first = edges[:, 0].clip(0).astype(np.int64)
+    counts = (np.minimum(-(-sizes // rate)[owner], edges[:, 1].astype(np.int64) + 1) - first).clip(0)
+    soft = ranges(first, counts)
+    owner, tokens, edges = (np.repeat(one, counts, axis=0) for one in (owner, tokens, edges))
+    shares = np.minimum(edges[:, 1], soft + 1) - np.maximum(edges[:, 0], soft)
+    kept = shares > 0
+    owner, soft, tokens, shares = owner[kept], soft[kept], tokens[kept], shares[kept]
+    place = owner * (int(sizes.max()) // rate + 2) + soft
+    return np.stack([owner, soft, tokens], 1), shares / np.bincount(place, shares)[place]
+
+
+def ranges(firsts: Numbers, counts: Numbers) -> Numbers:
+    """first, first + 1, ... of each of ``firsts`` [n], as many as ``counts`` [n] says, one behind another."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(firsts - before, counts) + np.arange(int(counts.sum()))
 
 
 def likeness_loss(

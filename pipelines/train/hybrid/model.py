@@ -11,8 +11,9 @@ from transformers import AutoModelForCausalLM
 
 from encoders.adapters.base import Adapter
 from encoders.checkpoints.resolve import resolve
-from pipelines.train.hybrid.batches import Batch, Items
+from pipelines.train.hybrid.batches import Batch
 from pipelines.train.hybrid.copying import likeness_loss
+from pipelines.train.hybrid.items import Items
 from pipelines.train.hybrid.spelling import Spelling
 
 Given = dict[str, list[torch.Tensor]]
@@ -73,10 +74,7 @@ class Hybrid(nn.Module):
             found[task] = []
             for group in items:
                 adapter = cast(Adapter, self.adapters[task])
-                rows = group.rows
-                if task == "speech_to_text":
-                    assert speech is not None
-                    rows = chunks(speech, group)
+                rows = lines(batch.features, group) if task == "ocr" else chunks(cast(torch.Tensor, speech), group)
                 rate = batch.rate if task == "ocr" else None
                 found[task].append(adapter(rows.float(), group.lengths, group.geometry.float(), rate).flatten(0, 1))
         return found
@@ -124,6 +122,12 @@ class Hybrid(nn.Module):
     def losses(self, batch: Batch, given: Given) -> torch.Tensor:
         """Cross entropy [n] of all places that learn, in natural-log units."""
         return functional.cross_entropy(self.scores(batch, given), batch.answers, reduction="none")
+
+
+def lines(features: torch.Tensor, group: Items) -> torch.Tensor:
+    """The steps [n, t, d] of lines out of the features [steps, d] of all; behind a line's end comes the next."""
+    steps = group.rows[:, None] + torch.arange(group.padded, device=features.device)
+    return features[steps.clamp(max=len(features) - 1)]
 
 
 def chunks(speech: torch.Tensor, group: Items) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from encoders.adapters.base import Adapter
-from pipelines.train.hybrid.batches import Items
+from pipelines.train.hybrid.items import Items
 from pipelines.train.hybrid.letters import LETTERS
 
 
@@ -25,13 +25,14 @@ class Spelling(nn.Module):
 
     def loss(self, adapter: Adapter, groups: list[tuple[torch.Tensor, Items]]) -> torch.Tensor:
         """Mean CTC loss a letter, natural-log units, of chunks' frames [n, t, d] and what is said in them."""
-        total, letters = torch.zeros((), device=groups[0][0].device), 0
+        total = letters = torch.zeros((), device=groups[0][0].device)
         for rows, group in groups:
             assert group.letters is not None and group.letter_counts is not None
             hidden = adapter.levels(rows.float(), group.lengths, 0)[0]
-            scores = functional.log_softmax(self.classify(hidden).float(), dim=-1).transpose(0, 1)
+            scores = functional.log_softmax(self.classify(hidden[: group.count]).float(), dim=-1).transpose(0, 1)
+            lengths = group.lengths[: group.count]
             total = total + functional.ctc_loss(
-                scores, group.letters, group.lengths, group.letter_counts, reduction="sum", zero_infinity=True
+                scores, group.letters, lengths, group.letter_counts, reduction="sum", zero_infinity=True
             )
-            letters += int(group.letter_counts.sum())
-        return cast(torch.Tensor, total / max(1, letters))
+            letters = letters + group.letter_counts.sum()
+        return cast(torch.Tensor, total / letters.clamp(min=1))

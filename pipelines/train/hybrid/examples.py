@@ -1,0 +1,125 @@
+"""The examples of a stage: documents, recordings and chats in its shares, each with some of its questions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from decoder.sequence import DecoderError
+from encoders.base import Perception
+from pipelines.train.hybrid.again import again
+from pipelines.train.hybrid.chats.chat import Chat, read_chats
+from pipelines.train.hybrid.cuts import cut
+from pipelines.train.hybrid.perceived import Perceived, load, stored
+from pipelines.train.hybrid.prompts import Example, Heard, Prompter
+from pipelines.train.hybrid.recipe import Recipe, Stage
+from pipelines.train.hybrid.samples import Task
+
+if TYPE_CHECKING:
+    from pipelines.train.hybrid.listening import Listening
+
+_USES, _HELD = 3, 192
+"""How often a perceived sample is used while it is in memory, in other modes, with other questions; among how many."""
+_HEARINGS, _RECORDINGS = 4, 32
+"""The same of recordings: to mix one costs as much as forty prompts, to keep one takes a megabyte for each window."""
+
+Asked = tuple[Sequence[Perception | Heard], Sequence[Task]]
+
+
+class Examples:
+    """Endless; ``folder`` may grow meanwhile."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        prompter: Prompter,
+        folder: Path,
+        speech: Path | None,
+        chats: Path | None,
+        rng: random.Random,
+    ) -> None:
+        self._stage, self._prompter, self._folder, self._rng = stage, prompter, folder, rng
+        listening = None
+        if speech is not None and (stage.speech or "pair" in stage.kinds or "*" in stage.kinds):
+            from pipelines.train.hybrid.listening import Listening
+
+            listening = Listening(speech, recipe.fold)
+        self._documents = again(self._perceived(listening), _USES, _HELD, rng)
+        self._recordings = again(listening.alone(rng), _HEARINGS, _RECORDINGS, rng) if listening else None
+        self._chats = self._answered(chats) if stage.chats and chats is not None else None
+
+    def next(self, rate: int) -> Example:
+        """One more, with a soft token for ``rate`` feature rows of a line."""
+        while True:
+            example = self._next(rate)
+            if example is not None and len(example) <= self._stage.row_tokens:
+                return example
+
+    def _next(self, rate: int) -> Example | None:
+        stage, rng = self._stage, self._rng
+        if self._chats is not None and rng.random() < stage.chats:
+            chat = next(self._chats)
+            return self._prompter.chat(chat.turns, chat.answer)
+        spoken = self._recordings is not None and rng.random() < stage.speech
+        inputs, tasks = next(self._recordings if spoken and self._recordings is not None else self._documents)
+        mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
+        picked = [task for task in chosen(tasks, stage.tasks, rng) if self._short(task)]
+        try:
+            return fitting(self._prompter.example(inputs, picked, mode, rate), stage.row_tokens) if picked else None
+        except DecoderError:  # a schema so long that it leaves no room for the input
+            return None
+
+    def _short(self, task: Task) -> bool:
+        return len(self._prompter.tokens(task.answer)) < self._stage.longest_answer
+
+    def _perceived(self, listening: Listening | None) -> Iterator[Asked]:
+        """What was read in documents, and heard in the calls that belong to some, with all questions."""
+        while True:
+            files = list(stored(self._folder))
+            if not files:
+                raise RuntimeError(f"{self._folder} holds no samples: run pipelines.train.hybrid.perceive first")
+            samples = [part for one in load(self._rng.choice(files)) for part in self._wanted(one)]
+            self._rng.shuffle(samples)
+            for one in samples:
+                inputs: list[Perception | Heard] = list(one.documents)
+                if one.sample.recordings:
+                    heard = listening.of(one.sample, self._rng) if listening is not None else None
+                    if heard is None:
+                        continue
+                    inputs.insert(self._rng.randint(0, 1), heard)
+                yield inputs, one.sample.tasks
+
+    def _wanted(self, one: Perceived) -> Iterator[Perceived]:
+        """The sample if the stage takes it, or its parts."""
+        stage, kind = self._stage, one.sample.kind
+        if (kind not in stage.kinds and "*" not in stage.kinds) or not all(read.result for read in one.documents):
+            return
+        if kind == "lines" and stage.lines_at_once is not None:
+            yield from cut(one, stage.lines_at_once)
+        elif kind == "lines" or self._rng.random() < stage.documents:
+            yield one
+
+    def _answered(self, path: Path) -> Iterator[Chat]:
+        chats = read_chats(path, answered=True)
+        while True:
+            yield from self._rng.sample(chats, len(chats))
+
+
+def chosen(tasks: Sequence[Task], most: int, rng: random.Random) -> list[Task]:
+    """Some of the tasks, all with a schema or all without."""
+    groups = [[task for task in tasks if (task.schema is None) is plain] for plain in (True, False)]
+    groups = [group for group in groups if group]
+    if not groups:
+        return []
+    group = rng.choices(groups, [len(group) for group in groups])[0]
+    return rng.sample(group, min(most, len(group)))
+
+
+def fitting(example: Example, length: int) -> Example | None:
+    """With as many branches as fit a row; None when not even one does."""
+    while len(example) > length and len(example.branches) > 1:
+        example.branches.pop()
+    return example if len(example) <= length else None

@@ -1,0 +1,196 @@
+"""The lines and chunks of a batch, for the adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from encoders.base import Perception
+from encoders.results import DocumentResult
+from pipelines.train.hybrid.copying import Numbers, Placed, Placing, under
+from pipelines.train.hybrid.letters import spelled
+from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
+
+_LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500)}
+_TOGETHER, _STEPS = 64, 6400  # items are filled up to a multiple of so many, or of as many as have so many steps
+_COPIES = 512
+WINDOW = 480_000  # samples of whisper's window
+
+
+@dataclass(slots=True)
+class Items:
+    """Lines or chunks of one padded length t, for one adapter: ``count`` of them, then empty ones, of length 0, for few
+    shapes. ``rows`` [n]: where a line's begin in the batch's features; of chunks [n, 2]: window and
+    first frame in its recordings. ``letters`` [count, longest] is what is said in chunks, as `spelled` writes it.
+    ``copies`` [k, 2]: a soft token, counted over all of the items, and a text token under it, with ``shares`` [k]."""
+
+    rows: torch.Tensor
+    lengths: torch.Tensor
+    geometry: torch.Tensor
+    padded: int
+    count: int
+    letters: torch.Tensor | None = None
+    letter_counts: torch.Tensor | None = None
+    copies: torch.Tensor | None = None
+    shares: torch.Tensor | None = None
+
+
+@dataclass(slots=True)
+class _Task:
+    """The items of one adapter while they are gathered."""
+
+    rows: list[tuple[int, ...]]
+    lengths: list[int]
+    geometry: list[NDArray[np.float32]]
+
+
+class Gathered:
+    """Gathers the items of a batch and where their soft tokens go. ``placing``: lines know the text tokens under their
+    soft tokens."""
+
+    def __init__(self, rate: int, rates: dict[str, int], placing: Placing | None) -> None:
+        self._placing = placing
+        self._rates = {**rates, "ocr": rate}
+        self._tasks = {task: _Task([], [], []) for task in _LENGTHS}
+        self._features: list[NDArray[np.float16]] = []
+        self._steps = 0
+        self._placed: list[Placed] = []  # of the lines
+        self._letters: list[list[int]] = []  # of the chunks
+        self._audio: list[NDArray[np.int16]] = []
+        self._soft: dict[str, list[tuple[int, int, int]]] = {task: [] for task in _LENGTHS}
+
+    def add(self, example: Example, places: Sequence[int]) -> None:
+        """An example whose k-th soft token stands at ``places[k]``."""
+        if not example.soft:
+            return
+        shapes = [geometry(one) for one in example.inputs]
+        windows: dict[int, int] = {}
+        known: dict[tuple[int, int], tuple[list[tuple[int, int, int]], int]] = {}
+        for (number, item, k), place in zip(example.soft, places):
+            found = known.get((number, item))
+            if found is None:
+                one = example.inputs[number]
+                if isinstance(one, Perception):
+                    task = "ocr"
+                    self._line(one, item)
+                else:
+                    task = "speech_to_text"
+                    if number not in windows:
+                        windows[number] = len(self._audio)
+                        self._audio += one.windows
+                    chunk = one.speech.chunks[item]
+                    window = one.window(chunk)
+                    first = round((chunk.start - one.starts[window]) * FRAMES_PER_SECOND)
+                    count = max(1, round((chunk.end - chunk.start) * FRAMES_PER_SECOND))
+                    self._tasks[task].rows.append((windows[number] + window, first))
+                    self._tasks[task].lengths.append(count)
+                    self._letters.append(spelled(chunk.text))
+                self._tasks[task].geometry.append(shapes[number][item])
+                found = known[number, item] = self._soft[task], len(self._tasks[task].rows) - 1
+            found[0].append((found[1], k, place))
+
+    def _line(self, one: Perception, item: int) -> None:
+        span = one.spans[item]
+        self._tasks["ocr"].rows.append((self._steps,))
+        self._tasks["ocr"].lengths.append(span.stop - span.start)
+        self._features.append(one.features[span.start : span.stop])
+        self._steps += span.stop - span.start
+        if self._placing is not None and isinstance(one.result, DocumentResult):
+            page = next(page for page in one.result.pages if page.page == span.page)
+            self._placed.append(self._placing(page.lines[span.item]))
+
+    def tensors(self) -> dict[str, Any]:
+        """What `Batch` keeps of it."""
+        items: dict[str, list[Items]] = {}
+        at: dict[str, torch.Tensor] = {}
+        source: dict[str, torch.Tensor] = {}
+        for task, gathered in self._tasks.items():
+            first = np.zeros(len(gathered.rows), np.int64)  # where an item's tokens begin among all of its adapter
+            items[task], given = [], 0
+            copies = self._copies() if task == "ocr" and self._placed else None
+            for length, chosen in _buckets(np.array(gathered.lengths, np.int64), _LENGTHS[task]):
+                each = -(-length // self._rates[task])
+                first[chosen] = given + each * np.arange(len(chosen))
+                made = _filled(gathered, chosen, length)
+                if task == "speech_to_text":
+                    made.letters, made.letter_counts = _letters([self._letters[index] for index in chosen])
+                if copies is not None:
+                    made.copies, made.shares = _chosen(*copies, chosen, each)
+                items[task].append(made)
+                given += each * len(made.lengths)
+            soft = np.array(self._soft[task], np.int64).reshape(-1, 3)
+            at[task] = torch.from_numpy(soft[:, 2].copy())
+            source[task] = torch.from_numpy(first[soft[:, 0]] + soft[:, 1])
+        features = np.concatenate(self._features) if self._features else np.zeros((0, 0), np.float16)
+        return {
+            "features": torch.from_numpy(features),
+            "items": items,
+            "soft_at": at,
+            "soft_from": source,
+            "audio": _windows(self._audio) if self._audio else None,
+            "audio_samples": torch.tensor([len(samples) for samples in self._audio]),
+        }
+
+    def _copies(self) -> tuple[Numbers, NDArray[np.float64]]:
+        return under(self._placed, self._tasks["ocr"].lengths, self._rates["ocr"])
+
+
+def _filled(gathered: _Task, chosen: Numbers, length: int) -> Items:
+    """Some items, filled up."""
+    count = len(chosen)
+    together = max(1, min(_TOGETHER, _STEPS // length))
+    whole = -(-count // together) * together
+    rows = np.zeros((whole, len(gathered.rows[0])), np.int64)
+    rows[:count] = [gathered.rows[index] for index in chosen]
+    lengths, shapes = np.zeros(whole, np.int64), np.zeros((whole, len(gathered.geometry[0])), np.float32)
+    lengths[:count] = [gathered.lengths[index] for index in chosen]
+    shapes[:count] = [gathered.geometry[index] for index in chosen]
+    placed = torch.from_numpy(rows if rows.shape[1] > 1 else rows[:, 0])
+    return Items(placed, torch.from_numpy(lengths), torch.from_numpy(shapes), length, count)
+
+
+def _chosen(
+    pairs: Numbers, shares: NDArray[np.float64], chosen: Numbers, each: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The copies of some lines, counted among themselves, and their shares; those that fill up have none. An item has
+    ``each`` soft tokens, padding included."""
+    number = np.full(int(pairs[:, 0].max(initial=0)) + 1 + int(chosen.max()), -1)
+    number[chosen] = np.arange(len(chosen))
+    kept = np.flatnonzero(number[pairs[:, 0]] >= 0)
+    whole = -(-len(kept) // _COPIES) * _COPIES
+    copies, parts = np.zeros((whole, 2), np.int64), np.zeros(whole, np.float32)
+    copies[: len(kept), 0] = number[pairs[kept, 0]] * each + pairs[kept, 1]
+    copies[: len(kept), 1] = pairs[kept, 2]
+    parts[: len(kept)] = shares[kept]
+    return torch.from_numpy(copies), torch.from_numpy(parts)
+
+
+def _letters(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """[n, longest] padded with blanks, and how many count."""
+    counts = [len(text) for text in texts]
+    padded = np.zeros((len(texts), max(1, *counts)), np.int64)
+    for place, text in zip(padded, texts):
+        place[: len(text)] = text
+    return torch.from_numpy(padded), torch.tensor(counts)
+
+
+def _windows(audio: Sequence[NDArray[np.int16]]) -> torch.Tensor:
+    windows = torch.zeros((len(audio), WINDOW), dtype=torch.int16)
+    for row, samples in zip(windows, audio):
+        row[: min(len(samples), WINDOW)] = torch.from_numpy(samples[:WINDOW])
+    return windows
+
+
+def _buckets(lengths: Numbers, bounds: Sequence[int]) -> Iterator[tuple[int, Numbers]]:
+    before = 0
+    more = -(-int(lengths.max(initial=1)) // bounds[-1]) * bounds[-1]
+    for bound in sorted({*bounds, more}):
+        chosen = np.flatnonzero((lengths > before) & (lengths <= bound))
+        if len(chosen):
+            yield bound, chosen
+        before = bound
