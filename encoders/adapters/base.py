@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import mul
 from typing import Any, Self, cast
@@ -19,6 +19,8 @@ from encoders.base import FeatureSpan
 
 GEOMETRY = 6  # numbers per item, see encoders.adapters.geometry
 _OCTAVES = 6  # a place is told apart to 1/64 of the page or minute
+_ROUND = 64  # rows: items of nearly one length are adapted together,
+_MOST = 64  # items at once, so that a long document needs no more memory than a page
 _PLACED = (1, 2, 3, 4)  # of the six: left, top, right, bottom, or start and end
 
 
@@ -114,20 +116,37 @@ class Adapter(nn.Module):
     ) -> SoftTokens:
         """Features [n, d_encoder], the span of each item and its geometry [len(spans), 6] to soft tokens for travel."""
         device = self.task.device
-        pieces: list[NDArray[np.float16]] = []
+        rate = rate or self.config.steps_per_token
+        given: dict[int, NDArray[np.float16]] = {}
+        for length, chosen in _together([span.stop - span.start for span in spans]):
+            rows = np.zeros((len(chosen), length, features.shape[1]), np.float32)
+            for row, index in zip(rows, chosen):
+                row[: spans[index].stop - spans[index].start] = features[spans[index].start : spans[index].stop]
+            lengths = torch.tensor([spans[index].stop - spans[index].start for index in chosen], device=device)
+            places = torch.tensor(geometry[chosen], dtype=torch.float32, device=device)
+            tokens = self(torch.from_numpy(rows).to(device), lengths, places, rate).cpu().numpy().astype(np.float16)
+            for index, one, length_of in zip(chosen, tokens, lengths.tolist()):
+                given[index] = one[: -(-length_of // rate)]
         found: list[FeatureSpan] = []
         start = 0
-        for span, place in zip(spans, geometry, strict=True):
-            if span.stop <= span.start:
-                continue
-            rows: Any = torch.tensor(features[span.start : span.stop], dtype=torch.float32, device=device)
-            lengths = torch.tensor([len(rows)], device=device)
-            tokens = self(rows[None], lengths, torch.tensor(place[None], dtype=torch.float32, device=device), rate)[0]
-            pieces.append(tokens.cpu().numpy().astype(np.float16))
-            found.append(FeatureSpan(span.item, start, start + len(tokens), span.page))
-            start += len(tokens)
+        for index in sorted(given):
+            span = spans[index]
+            found.append(FeatureSpan(span.item, start, start + len(given[index]), span.page))
+            start += len(given[index])
+        pieces = [given[index] for index in sorted(given)]
         vectors = np.concatenate(pieces) if pieces else np.zeros((0, self.config.d_model), np.float16)
         return SoftTokens(vectors, tuple(found))
+
+
+def _together(lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Groups of items that have rows and go through the adapter together: those of one length, rounded up."""
+    found: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        if length > 0:
+            found.setdefault(-(-length // _ROUND) * _ROUND, []).append(index)
+    for length, chosen in found.items():
+        for start in range(0, len(chosen), _MOST):
+            yield length, chosen[start : start + _MOST]
 
 
 class _Residual(nn.Module):
