@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import mul
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import numpy as np
 import torch
