@@ -79,7 +79,7 @@ class Recorded:
         originals = {name: getattr(networks, name) for name in ("detect", "recognise")}
         for name, original in originals.items():
             setattr(networks, name, self._noting(name, original))
-        step = networks.pages_per_batch
+        step = networks.pages_at_once
         for start in range(0, len(images), step):
             reader.read(images[start : start + step])
         for name, original in originals.items():
@@ -109,7 +109,7 @@ class Recorded:
 
 def reader_seconds(recorded: Recorded, images: Sequence[NDArray[np.uint8]]) -> float:
     """Wall seconds a page of the page reader in one process: pixels in, lines out."""
-    step = recorded._networks.pages_per_batch
+    step = recorded._networks.pages_at_once
     started = time.perf_counter()
     for start in range(0, len(images), step):
         recorded.reader.read(images[start : start + step])

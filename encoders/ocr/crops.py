@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,15 +21,28 @@ MIN_WIDTH, MAX_WIDTH = 32, 3200
 _WIDTH_STEP = 32  # crops are padded to multiples of it: fewer shapes for the engines to prepare
 
 
-def cut(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
-    """The quad as an upright [48, w, 3] image, w by its aspect ratio.
+class CropSize(NamedTuple):
+    """How a line is cut out: ``columns`` x ``rows``, then brought to ``target`` x 48 where it ``shrinks``."""
 
-    Large print is first brought to its own size and then averaged down: warping straight to 48 pixels skips pixels.
-    """
+    columns: int
+    rows: int
+    target: int
+    shrinks: bool
+
+
+def crop_size(corners: Corners) -> CropSize:
+    """By the line's aspect ratio. Large print is first brought to its own size and then averaged down: warping straight
+    to 48 pixels skips pixels."""
     width, height = size_of(corners)
     target = min(MAX_WIDTH, max(1, math.ceil(HEIGHT * width / max(height, 1.0))))
-    shrinks = height > 1.5 * HEIGHT
-    columns, rows = (max(1, round(width)), max(1, round(height))) if shrinks else (target, HEIGHT)
+    if height > 1.5 * HEIGHT:
+        return CropSize(max(1, round(width)), max(1, round(height)), target, True)
+    return CropSize(target, HEIGHT, target, False)
+
+
+def cut(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
+    """The quad as an upright [48, w, 3] image."""
+    columns, rows, target, shrinks = crop_size(corners)
     frame = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), frame)
     crop = cv2.warpPerspective(image, matrix, (columns, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -79,7 +79,7 @@ class OcrEncoder:
         group: list[tuple[_Part, OpenedPage]] = []
         for state, opened in self._opened(parts, states):
             group.append((state, opened))
-            if len(group) >= self._networks.pages_per_batch:
+            if len(group) >= self._networks.pages_at_once:
                 self._read_group(group)
                 group = []
         self._read_group(group)

@@ -45,6 +45,19 @@ def as_quad(corners: Corners) -> Quad:
     return (values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7])
 
 
+def as_quads(corners: NDArray[np.float32]) -> list[Quad]:
+    """`as_quad` of many, [n, 4, 2]."""
+    return [tuple(row) for row in np.round(corners.reshape(-1, 8).astype(np.float64), 2).tolist()]  # type: ignore[misc]
+
+
+def parts_along(corners: Corners, spans: NDArray[np.float64]) -> NDArray[np.float32]:
+    """[n, 4, 2]: the parts of a line between fractions [n, 2] of its length, at its full height."""
+    top_left, top_right, bottom_right, bottom_left = corners.astype(np.float64)
+    upper = top_left + spans[..., None] * (top_right - top_left)
+    lower = bottom_left + spans[..., None] * (bottom_right - bottom_left)
+    return np.stack([upper[:, 0], upper[:, 1], lower[:, 1], lower[:, 0]], axis=1).astype(np.float32)
+
+
 def part_of(corners: Corners, left: float, right: float, top: float = 0.0, bottom: float = 1.0) -> Corners:
     """The part of a line between fractions (0..1) of its length and of its height."""
     top_left, top_right, bottom_right, bottom_left = corners.astype(np.float64)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from encoders.ocr.cropper import Cropper
 
 STEP = 8
 """Pixels of a 48 pixel high line behind each of the recogniser's steps."""
@@ -38,14 +41,17 @@ class OcrNetworks(Protocol):
     """A detector and a recogniser, loaded. Calls raise `MemoryError` when a batch does not fit."""
 
     characters: dict[str, list[str]]  # the recogniser's symbols by alphabet; the first is the blank
+    cropper: Cropper  # makes the inputs of both
+    pages_at_once: int  # that share batches of lines
     pages_per_batch: int
     lines_per_batch: int
 
-    def detect(self, pages: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[n, 3, H, W] to the probability [n, H, W] that a pixel belongs to the core of a line."""
+    def detect(self, pages: Sequence[Any]) -> NDArray[np.float32]:
+        """n pages [1, 3, H, W] of one size, as ``cropper`` scales them, to the probability [n, H, W] that a pixel
+        belongs to the core of a line."""
 
-    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
-        """[n, 3, 48, W] to W / 8 steps, among the symbols of one alphabet."""
+    def recognise(self, lines: Any, alphabet: str = ALL) -> Steps:
+        """[n, 3, 48, W], as ``cropper`` stacked them, to W / 8 steps, among the symbols of one alphabet."""
 
     def parameters(self) -> dict[str, int]:
         """Parameter counts by network."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.ocr.cropper import Cropper, HostCropper
 from encoders.ocr.networks import ALL, Steps
 from encoders.ocr.onnx_graphs import detector_graph, recogniser_graphs
 
@@ -21,6 +22,7 @@ _NO_MEMORY = ("bad allocation", "bad_alloc", "failed to allocate", "out of memor
 class OnnxNetworks:
     """The graphs as they ship. A batch of one page and one line: batching buys a CPU nothing, padding costs."""
 
+    pages_at_once = 1
     pages_per_batch = 1
     lines_per_batch = 1
 
@@ -31,11 +33,12 @@ class OnnxNetworks:
         self.characters = {alphabet: graph.characters for alphabet, graph in graphs.items()}
         self._detect = compile_graph(detector_bytes, threads)
         self._recognise = {alphabet: compile_graph(graph.graph, threads) for alphabet, graph in graphs.items()}
+        self.cropper: Cropper = HostCropper()
         self._sizes = {"ocr_detection": detector_size, "ocr_recognition": graphs[ALL].parameters}
 
-    def detect(self, pages: NDArray[np.float32]) -> NDArray[np.float32]:
+    def detect(self, pages: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `OcrNetworks`."""
-        return _guarded(self._detect, pages)[0][:, 0]
+        return _guarded(self._detect, np.concatenate(pages))[0][:, 0]
 
     def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
         """See `OcrNetworks`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
+from encoders.ocr.cropper import Cropper, HostCropper
+from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
 from encoders.ocr.networks import ALL, WESTERN, Steps, western_symbols
+from encoders.ocr.torch_cropper import TorchCropper, memory_errors, to_host
 
 
 class TorchNetworks:
@@ -25,9 +29,10 @@ class TorchNetworks:
         # The detector stays in float32 (cuDNN rounds its products to TF32): in half precision the edges of lines move
         # by up to a pixel: on an H200, 25 of 5,146 word boxes then overlapped ONNX Runtime's by < 0.9.
         half = torch.float16 if on_gpu else torch.float32
-        self.pages_per_batch, self.lines_per_batch = (8, 128) if on_gpu else (1, 1)
+        self.pages_at_once, self.pages_per_batch, self.lines_per_batch = (16, 8, 128) if on_gpu else (1, 1, 1)
         if not on_gpu:  # cudnn.benchmark stays off: batches differ in length and width, it would search anew for each
             torch.set_num_threads(threads)
+        self.cropper: Cropper = TorchCropper(self._device, half) if on_gpu else HostCropper()
         self._features = features
         characters = alphabet_of(recogniser)
         kept = western_symbols(characters)
@@ -40,24 +45,26 @@ class TorchNetworks:
 
     def _prepared(self, model: Any, dtype: torch.dtype) -> Any:
         fuse_batch_norms(model.eval())
+        if self._device.type == "cuda":
+            prepare_for_gpu(model)
         return model.requires_grad_(False).to(self._device, dtype, memory_format=torch.channels_last)
 
-    def _input(self, batch: NDArray[np.float32], model: Any) -> torch.Tensor:
-        tensor = torch.from_numpy(batch)
-        if self._device.type == "cuda":
-            tensor = tensor.pin_memory().to(self._device, non_blocking=True)
+    def _input(self, batch: torch.Tensor | NDArray[np.float32], model: Any) -> torch.Tensor:
+        tensor = torch.as_tensor(batch, device=self._device)
         return tensor.to(model.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def detect(self, pages: NDArray[np.float32]) -> NDArray[np.float32]:
+    def detect(self, pages: Sequence[torch.Tensor | NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `OcrNetworks`."""
-        with _memory_errors():
-            return self._detector(self._input(pages, self._detector)).last_hidden_state[:, 0].float().cpu().numpy()  # type: ignore[no-any-return]
+        with memory_errors():
+            batch = torch.cat([self._input(page, self._detector) for page in pages])
+            with _tensor_float():
+                return to_host(self._detector(batch).last_hidden_state[:, 0].float())  # type: ignore[return-value]
 
     @torch.inference_mode()
-    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
+    def recognise(self, lines: torch.Tensor | NDArray[np.float32], alphabet: str = ALL) -> Steps:
         """See `OcrNetworks`. The softmax over 18,710 classes is never formed: it would be 12 % of the time."""
-        with _memory_errors():
+        with memory_errors():
             model: Any = self._recogniser
             pooled = model.model(self._input(lines, model)).last_hidden_state  # [n, 384, 1, T]
             hidden = model.head.encoder(pooled).last_hidden_state  # [n, T, 120]
@@ -74,30 +81,15 @@ class TorchNetworks:
         return {name: sum(p.numel() for p in model.parameters()) for name, model in named.items()}
 
 
-class _memory_errors:
-    """Turns torch's out-of-memory error into `MemoryError` and frees what the failed call had cached."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            raise MemoryError(str(error)) from error
-
-
-def fuse_batch_norms(model: nn.Module) -> None:
-    """Fold every (convolution, batch norm) pair of the PP-OCR modules into the convolution, in place."""
-    for module in model.modules():
-        convolution = getattr(module, "convolution", None)
-        if not isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
-            continue
-        for name in ("normalization", "norm"):
-            norm = getattr(module, name, None)
-            if isinstance(norm, nn.BatchNorm2d):
-                fused = fuse_conv_bn_eval(convolution, norm, transpose=isinstance(convolution, nn.ConvTranspose2d))
-                module.convolution = fused
-                setattr(module, name, nn.Identity())
+@contextmanager
+def _tensor_float() -> Iterator[None]:
+    """Let products of float32 matrices round to TF32, as PyTorch lets convolutions anyway."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def alphabet_of(folder: Path) -> list[str]:

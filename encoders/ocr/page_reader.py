@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import OcrConfig
+from encoders.ocr.cropper import Image, Sheet
 from encoders.ocr.decoding import as_lines
 from encoders.ocr.detection import FoundLine
 from encoders.ocr.geometry import Corners, as_quad, turn_image
 from encoders.ocr.networks import OcrNetworks
 from encoders.ocr.orientation import is_upside_down, sideways_rotation
-from encoders.ocr.recogniser import Image, Job, Recogniser
+from encoders.ocr.recogniser import Job, Recogniser
 from encoders.ocr.script import NATIVE, PageScripts, ScriptDetector
 from encoders.ocr.tesseract import TesseractReader
 from encoders.results import Line
@@ -29,6 +30,7 @@ class ReadPage:
     """A page as read: ``image`` is the turned one, lines are unordered and in its pixels."""
 
     image: Image
+    sheet: Sheet  # the same, where the networks' cropper works on it
     rotation: int = 0
     lines: list[Line] = field(default_factory=list)
     features: list[NDArray[np.float16] | None] = field(default_factory=list)  # per line [steps, d], or none
@@ -59,9 +61,9 @@ class PageReader:
 
     def read(self, images: Sequence[Image]) -> list[ReadPage]:
         """Each image [h, w, 3] RGB as lines; several at once only share the networks' batches."""
-        pages = [ReadPage(image) for image in images]
         started = time.perf_counter()
-        found = self._detect(images)
+        pages = [ReadPage(image, self._networks.cropper.sheet(image)) for image in images]
+        found = self._detect(pages)
         for page in pages:
             page.seconds["detect"] = (time.perf_counter() - started) / len(pages)
             page.networks.add("ocr_detection")
@@ -69,28 +71,26 @@ class PageReader:
         for page, lines in zip(pages, found):
             corners, seen = self._upright(page, [line.corners for line in lines])
             scripts = self._allowed(seen.scripts)
-            jobs.append([Job(page.image, c, script) for c, script in zip(corners, scripts)])
+            jobs.append([Job(page.sheet, c, script) for c, script in zip(corners, scripts)])
         self._recognise(pages, jobs)
         for page, routed in zip(pages, jobs):
             with page.timed("recognise"):
                 self._read_elsewhere(page, [job for job in routed if job.script not in NATIVE])
         return pages
 
-    def _detect(self, images: Sequence[Image]) -> list[list[FoundLine]]:
-        """Lines of each image; images of one network size share batches."""
+    def _detect(self, pages: Sequence[ReadPage]) -> list[list[FoundLine]]:
+        """Lines of each page; pages of one network size share batches."""
         config = self._config.detection
-        inputs = [detection.network_input(image, config) for image in images]
-        found: list[list[FoundLine]] = [[] for _ in images]
+        inputs = [self._networks.cropper.scaled(page.sheet, config) for page in pages]
+        found: list[list[FoundLine]] = [[] for _ in pages]
         for shape in dict.fromkeys(array.shape for array in inputs):
             alike = [index for index, array in enumerate(inputs) if array.shape == shape]
             for start in range(0, len(alike), self._networks.pages_per_batch):
                 batch = alike[start : start + self._networks.pages_per_batch]
-                maps = halving(
-                    lambda part: list(self._networks.detect(np.concatenate([inputs[i] for i in part]))), batch
-                )
+                maps = halving(lambda part: list(self._networks.detect([inputs[i] for i in part])), batch)
                 for index, probability in zip(batch, maps):
                     require_finite(probability, "line detector")
-                    height, width = images[index].shape[:2]
+                    height, width = pages[index].image.shape[:2]
                     found[index] = detection.find_lines(probability, height, width, config)
         return found
 
@@ -114,15 +114,15 @@ class PageReader:
 
     def _turn(self, page: ReadPage, degrees: int) -> list[Corners]:
         """Turn the page clockwise and find its lines again: the detector knows upright text best."""
-        page.image = turn_image(page.image, degrees)
+        page.image, page.sheet = turn_image(page.image, degrees), self._networks.cropper.turned(page.sheet, degrees)
         page.rotation = (page.rotation + degrees) % 360
-        return [line.corners for line in self._detect([page.image])[0]]
+        return [line.corners for line in self._detect([page])[0]]
 
     def _score(self, page: ReadPage, quads: Sequence[Corners]) -> list[float]:
         """How surely each quad is read along its first edge."""
         if quads:
             page.networks.add("ocr_recognition")
-        reads = self._recogniser.along_first_edge([Job(page.image, corners) for corners in quads])
+        reads = self._recogniser.along_first_edge([Job(page.sheet, corners) for corners in quads])
         return [read.reading.confidence for read in reads]
 
     def _look(self, page: ReadPage, corners: Sequence[Corners]) -> PageScripts:
@@ -131,7 +131,7 @@ class PageReader:
             return PageScripts(tuple(wanted) * len(corners), 0.5, 0)
         if corners:
             page.networks.add("script")
-        return self._scripts.look(page.image, [as_quad(c) for c in corners])
+        return self._scripts.look(page.sheet, [as_quad(c) for c in corners], self._networks.cropper)
 
     def _allowed(self, scripts: Sequence[str]) -> list[str]:
         """The scripts seen, or the first of the configured ones where another was seen."""
@@ -148,7 +148,7 @@ class PageReader:
             page.networks.add("ocr_recognition")
             if read.reading.confidence < self._config.min_confidence:
                 continue
-            for placed in as_lines(read.reading, read.crop, read.corners, job.script):
+            for placed in as_lines(read.reading, read.printed, read.corners, job.script):
                 page.lines.append(placed.line)
                 page.features.append(None if read.features is None else read.features[placed.start : placed.stop])
         each = (time.perf_counter() - started) / max(1, len(mine))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.ocr import crops as cropping
 from encoders.ocr.batching import halving, require_finite
-from encoders.ocr.decoding import Reading, decode, unread_columns
+from encoders.ocr.cropper import Crop, Sheet
+from encoders.ocr.decoding import Printed, Reading, decode, printed_rows, unread_columns
 from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
 from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks
 
@@ -21,14 +23,12 @@ Chinese on an English form is blank to the small alphabet, and the rest of its l
 UNREAD = 8
 """Columns of unread print (of a 48 pixel high line) from which a line is read again."""
 
-Image = NDArray[np.uint8]
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A line to read: the page's image, where the line is on it, and its script (ISO 15924)."""
+    """A line to read: its page as the networks' cropper has it, where the line is on it, and its script (ISO 15924)."""
 
-    image: Image
+    sheet: Sheet
     corners: Corners
     script: str = "Latn"
 
@@ -38,7 +38,7 @@ class Read:
     """A line as recognised."""
 
     corners: Corners
-    crop: Image
+    printed: Printed
     reading: Reading
     features: NDArray[np.float16] | None
 
@@ -53,7 +53,7 @@ class Recogniser:
         """One read per job, in order. A line that runs up or down the page is read both ways, the surer one kept."""
         tall = [size_of(job.corners)[1] >= TALL * size_of(job.corners)[0] for job in jobs]
         both = [
-            Job(job.image, turn(job.corners), job.script)
+            Job(job.sheet, turn(job.corners), job.script)
             for job, is_tall in zip(jobs, tall)
             for turn in ((read_upwards, read_downwards) if is_tall else (np.asarray,))
         ]
@@ -68,7 +68,10 @@ class Recogniser:
 
     def along_first_edge(self, jobs: Sequence[Job]) -> list[Read]:
         """One read per job, in order, along the first edge of its corners."""
-        crops = [cropping.cut(job.image, job.corners) for job in jobs]
+        crops: list[Crop] = []
+        for _, some in groupby(jobs, key=lambda job: id(job.sheet)):
+            page = list(some)
+            crops += self._networks.cropper.cut(page[0].sheet, [job.corners for job in page])
         alphabets = [WESTERN if job.script == "Latn" else ALL for job in jobs]
         reads = self._read(jobs, crops, range(len(jobs)), alphabets)
         doubtful = [i for i, read in reads.items() if alphabets[i] == WESTERN and _is_doubtful(read)]
@@ -78,33 +81,33 @@ class Recogniser:
         return [reads[i] for i in range(len(jobs))]
 
     def _read(
-        self, jobs: Sequence[Job], crops: list[Image], wanted: Sequence[int], alphabets: Sequence[str]
+        self, jobs: Sequence[Job], crops: list[Crop], wanted: Sequence[int], alphabets: Sequence[str]
     ) -> dict[int, Read]:
         reads: dict[int, Read] = {}
         for alphabet in (WESTERN, ALL):
             mine = [i for i in wanted if alphabets[i] == alphabet]
-            for batch in cropping.batches_by_width([crops[i].shape[1] for i in mine], self._networks.lines_per_batch):
+            for batch in cropping.batches_by_width([crops[i].width for i in mine], self._networks.lines_per_batch):
                 chosen = [mine[k] for k in batch]
                 results = halving(lambda part, name=alphabet: self._run(part, jobs, crops, name), chosen)  # type: ignore[misc]
                 reads.update(zip(chosen, results))
         return reads
 
-    def _run(self, batch: Sequence[int], jobs: Sequence[Job], crops: list[Image], alphabet: str) -> list[Read]:
-        steps = self._networks.recognise(cropping.network_input([crops[i] for i in batch]), alphabet)
+    def _run(self, batch: Sequence[int], jobs: Sequence[Job], crops: list[Crop], alphabet: str) -> list[Read]:
+        steps = self._networks.recognise(self._networks.cropper.stack([crops[i] for i in batch]), alphabet)
         require_finite(steps.confidences, "line recogniser")
         reads = []
         for row, i in enumerate(batch):
-            count = -(-crops[i].shape[1] // STEP)  # steps behind the crop, without its padding
+            count = -(-crops[i].width // STEP)  # steps behind the crop, without its padding
             symbols, confidences = steps.symbols[row, :count], steps.confidences[row, :count]
             reading = decode(symbols, confidences, self._networks.characters[alphabet])
             features = None if steps.features is None else steps.features[row, :count]
-            reads.append(Read(jobs[i].corners, crops[i], reading, features))
+            reads.append(Read(jobs[i].corners, printed_rows(crops[i].grey), reading, features))
         return reads
 
 
 def _is_doubtful(read: Read) -> bool:
     """Whether a line may hold symbols outside the small alphabet."""
-    return read.reading.confidence < DOUBTFUL or unread_columns(read.reading, read.crop) >= UNREAD
+    return read.reading.confidence < DOUBTFUL or unread_columns(read.reading, read.printed) >= UNREAD
 
 
 def _convinces(again: Reading, first: Reading) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file
 
-from encoders.ocr import crops as cropping
+from encoders.ocr.cropper import Cropper, HostCropper, Sheet
 from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of
 from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH, ScriptNetwork, prepare
 from encoders.results import Quad
@@ -82,8 +82,9 @@ class ScriptDetector:
         """ISO 15924 code per line of an RGB page [h, w, 3]; a line without letters takes its neighbours' script."""
         return list(self.look(image, quads).scripts)
 
-    def look(self, image: NDArray[np.uint8], quads: Sequence[Quad]) -> PageScripts:
-        """The script of each line, and which way up the text is."""
+    def look(self, sheet: Sheet, quads: Sequence[Quad], cropper: Cropper | None = None) -> PageScripts:
+        """The script of each line, and which way up the text is; without a cropper the sheet is the image."""
+        image = sheet, cropper or HostCropper()
         corners = [np.array(quad, np.float32).reshape(4, 2) for quad in quads]
         if not corners:
             return PageScripts((), 0.5, 0)
@@ -117,14 +118,15 @@ class ScriptDetector:
         return VIETNAMESE if float((tones * weights).sum()) > self.config.latin_prior else "Latn"
 
     def _see(
-        self, image: NDArray[np.uint8], corners: Sequence[Corners]
+        self, image: tuple[Sheet, Cropper], corners: Sequence[Corners]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Four arrays of n: log probabilities of scripts [n, 26] given that there are letters, the weight of each
         line (the probability of letters, less where the line is short), logits of being upside down, and log odds
         of Vietnamese among Latin, at most 3."""
         if self._network is None:
             raise RuntimeError("load() first")
-        crops = np.stack([_window(image, quad) for quad in corners])
+        sheet, cropper = image
+        crops = np.stack([_window(crop.grey) for crop in cropper.cut(sheet, [_middle(quad) for quad in corners])])
         found, flips = [], []
         with torch.inference_mode():
             for start in range(0, len(crops), 32):
@@ -142,19 +144,23 @@ class ScriptDetector:
         return letters, weights, np.concatenate(flips), tones
 
 
-def _window(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
-    """The middle of a line as the network sees it: grey [40, 256], paper where the line is shorter."""
+def _middle(corners: Corners) -> Corners:
+    """The middle of a line, no more of it than is looked at, along its longer side."""
     width, height = size_of(corners)
     if height >= TALL * width:
         corners = read_upwards(corners)
         width, height = height, width
-    longest = 1.1 * height * WIDTH / HEIGHT  # cut out no more of a long line than is looked at
+    longest = 1.1 * height * WIDTH / HEIGHT
     if width > longest:
         along = (corners[1] - corners[0]) / width
         start, stop = (width - longest) / 2, (width + longest) / 2
         top, bottom = corners[0], corners[3]
         corners = np.stack([top + along * start, top + along * stop, bottom + along * stop, bottom + along * start])
-    crop = cv2.cvtColor(cropping.cut(image, corners.astype(np.float32)), cv2.COLOR_RGB2GRAY)
+    return corners.astype(np.float32)
+
+
+def _window(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A grey crop as the network sees it: [40, 256], paper where the line is shorter."""
     columns = max(1, round(crop.shape[1] * HEIGHT / crop.shape[0]))
     grey = cv2.resize(crop, (columns, HEIGHT), interpolation=cv2.INTER_AREA)
     start = max(0, (columns - WIDTH) // 2)

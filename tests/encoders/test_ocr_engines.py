@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import pytest
+import torch
+from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
 from benchmarks.ocr_pages import dense_pages
 from benchmarks.ocr_parity import compare
 from benchmarks.ocr_readers import page_reader
-from encoders.ocr.config import OcrConfig
+from encoders.checkpoints.resolve import resolve
+from encoders.ocr.config import DetectionConfig, OcrConfig
+from encoders.ocr.cropper import Crop
 from encoders.ocr.engines import choose_engine
+from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
+from encoders.ocr.torch_cropper import TorchCropper
 from encoders.results import Line
+
+
+class ArrayCropper(TorchCropper):
+    """Its tensors as arrays, for an engine that takes those."""
+
+    def scaled(self, sheet: Any, config: DetectionConfig) -> Any:
+        return super().scaled(sheet, config).numpy()
+
+    def stack(self, crops: Sequence[Crop]) -> Any:
+        return super().stack(crops).numpy()
 
 
 @cache
 def lines_of(engine: str) -> list[list[Line]]:
     """The upper parts of a clean and of a scanned page, as this engine reads them."""
     images = [dense_pages(1)[0].image[:335], dense_pages(2, seed=1, scanned=True)[1].image[:261]]
-    reader = page_reader(OcrConfig.model_validate({"engine": engine}))
+    reader = page_reader(OcrConfig.model_validate({"engine": engine.split()[0]}))
+    if engine.endswith("cropper"):
+        reader._networks.cropper = ArrayCropper(torch.device("cpu"), torch.float32)
     return [page.lines for page in reader.read(images)]
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime behind the GPU's cropper"])
 def test_engines_read_alike(engine: str) -> None:
     parity = compare(lines_of("onnxruntime"), lines_of(engine))
     assert parity.lines >= 20
@@ -32,6 +52,19 @@ def test_engines_read_alike(engine: str) -> None:
     # The detector's outline moves by a map pixel in bfloat16, which is a tenth of a small word's height.
     assert parity.low_overlaps <= (0.01 * parity.words if engine == "openvino" else 0)
     assert parity.worst_overlap >= 0.85
+
+
+@pytest.mark.parametrize(("role", "height"), [("ocr_recognition", 48), ("ocr_detection", 64)])
+def test_made_ready_for_a_gpu_the_networks_compute_the_same(role: str, height: int) -> None:
+    kind: Any = AutoModelForTextRecognition if role == "ocr_recognition" else AutoModelForObjectDetection
+    model = kind.from_pretrained(resolve(role, variant="torch")).eval().requires_grad_(False)
+    fuse_batch_norms(model)
+    pixels = torch.randn(2, 3, height, 96, generator=torch.Generator().manual_seed(0))
+    plain = model(pixels).last_hidden_state
+    prepare_for_gpu(model)
+    assert torch.allclose(model(pixels).last_hidden_state, plain, rtol=1e-3, atol=1e-5)
+    left = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert all(convolution.kernel_size != (1, 1) for convolution in left)
 
 
 def test_text_is_right() -> None:

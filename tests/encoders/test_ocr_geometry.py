@@ -8,7 +8,7 @@ from encoders.failures import FailureCategory, MediaError
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.crops import HEIGHT, batches_by_width, cut, network_input, padded_width
-from encoders.ocr.decoding import Reading, as_lines, decode
+from encoders.ocr.decoding import Reading, as_lines, decode, printed_rows
 from encoders.ocr.detection import find_lines, network_size
 from encoders.ocr.geometry import part_of, read_downwards, read_upwards, size_of, turn_image, upright_corners
 
@@ -116,10 +116,10 @@ def test_repeats_merge_and_blanks_part_them() -> None:
 
 
 def _printed(*spans: tuple[int, int], width: int = 240) -> np.ndarray:
-    crop = np.full((48, width, 3), 240, np.uint8)
+    crop = np.full((48, width), 240, np.uint8)
     for left, right in spans:
         crop[12:38, left:right] = 20
-    return crop
+    return printed_rows(crop)
 
 
 def _reading(text: str, centres: list[float]) -> Reading:
@@ -146,7 +146,7 @@ def test_wide_gaps_part_columns() -> None:
 
 
 def test_east_asian_words() -> None:
-    crop = np.full((48, 400, 3), 255, np.uint8)
+    crop = np.zeros(400, np.int32)
     box = np.array([[0, 0], [400, 0], [400, 48], [0, 48]], np.float32)
     text = "東京タワー2024年、高い"
     (placed,) = as_lines(_reading(text, [16.0 + 30 * i for i in range(len(text))]), crop, box, "Jpan")

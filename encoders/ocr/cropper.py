@@ -1,0 +1,83 @@
+"""What stands between a page and the networks: scaling it, cutting lines out of it, batches of lines.
+
+Two implementations of one interface: `HostCropper` by OpenCV, and `torch_cropper.TorchCropper`, which uploads a page
+once and leaves its pixels on the GPU. An engine brings the one that suits where it runs (`OcrNetworks.cropper`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.ocr import crops as cropping
+from encoders.ocr import detection
+from encoders.ocr.config import DetectionConfig
+from encoders.ocr.geometry import Corners, turn_image
+
+Image = NDArray[np.uint8]
+"""A page [h, w, 3], RGB, on the host."""
+
+Sheet = Any
+"""A page where its cropper works on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A line cut out of a page, 48 pixels high."""
+
+    pixels: Any  # where the cropper works, for `Cropper.stack`
+    grey: NDArray[np.uint8]  # [48, w], on the host
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.grey.shape[1])
+
+
+class Cropper(Protocol):
+    """Pages to inputs of the networks. Raises `MemoryError` when one does not fit."""
+
+    def sheet(self, image: Image) -> Sheet:
+        """Bring a page to where it is worked on."""
+
+    def turned(self, sheet: Sheet, degrees: int) -> Sheet:
+        """The sheet turned clockwise by 90, 180 or 270 degrees."""
+
+    def scaled(self, sheet: Sheet, config: DetectionConfig) -> Any:
+        """Input of the detector: [1, 3, H, W] BGR in -1..1."""
+
+    def cut(self, sheet: Sheet, corners: Sequence[Corners]) -> list[Crop]:
+        """The lines as upright crops, see `crops.cut`."""
+
+    def stack(self, crops: Sequence[Crop]) -> Any:
+        """Input of the recogniser, see `crops.network_input`."""
+
+
+class HostCropper:
+    """On the CPU; a sheet is the image itself."""
+
+    def sheet(self, image: Image) -> Image:
+        """See `Cropper`."""
+        return image
+
+    def turned(self, sheet: Image, degrees: int) -> Image:
+        """See `Cropper`."""
+        return turn_image(sheet, degrees)
+
+    def scaled(self, sheet: Image, config: DetectionConfig) -> NDArray[np.float32]:
+        """See `Cropper`."""
+        return detection.network_input(sheet, config)
+
+    def cut(self, sheet: Image, corners: Sequence[Corners]) -> list[Crop]:
+        """See `Cropper`."""
+        cut = [cropping.cut(sheet, line) for line in corners]
+        return [Crop(pixels, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)) for pixels in cut]
+
+    def stack(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+        """See `Cropper`."""
+        return cropping.network_input([crop.pixels for crop in crops])
