@@ -73,13 +73,13 @@ class Panel:
     def ask(self, asked: Sequence[Asked], what: str, only: Sequence[str] | None = None) -> dict[str, list[Reply]]:
         """The replies of each column (or of those named), in the order of what was asked."""
         chosen = [column for column in self.columns if only is None or column.name in only]
+        self.only([column.name for column in chosen]).load()  # one by one: transformers does not load two at a time
         with ThreadPoolExecutor(self._workers) as pool:  # an engine has one thread, and leaves the other core to others
             replies = pool.map(lambda column: self._ask(column, asked, what), chosen)
             return {column.name: found for column, found in zip(chosen, replies, strict=True)}
 
     def _ask(self, column: Column, asked: Sequence[Asked], what: str) -> list[Reply]:
         answerer = self.answerers[column.name]
-        answerer.load(self._device)
         replies: dict[int, Reply] = {}
         started = time.monotonic()
         for wave in _waves(asked):

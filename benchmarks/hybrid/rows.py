@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.hybrid import documents, ratios, reading, receipts, speech, speed, sureness
+from benchmarks.hybrid import chats, documents, ratios, reading, receipts, speech, speed, sureness
 from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
@@ -13,6 +13,7 @@ from benchmarks.hybrid.table import Report
 SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
     "receipts": receipts.run,
     "documents": documents.run,
+    "chats": chats.run,
     "ratios": ratios.run,
     "reading": reading.run,
     "aloud": speech.aloud,
@@ -24,6 +25,8 @@ SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
 
 ONE_COLUMN = ("ratios", "reading", "aloud")
 """Sections that look at the first soft column alone, or at none."""
+BESIDE = ("chats",)
+"""Sections that hold one trained column, the first, against the untrained decoder."""
 AFTER = ("calibration", "speed")
 """Sections that want what others found, or the machine for themselves: last, one after another."""
 

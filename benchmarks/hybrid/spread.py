@@ -18,8 +18,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, cast
 
+from benchmarks.hybrid.columns import ZERO_SHOT
 from benchmarks.hybrid.confidences import Value
-from benchmarks.hybrid.rows import AFTER, ONE_COLUMN, run
+from benchmarks.hybrid.rows import AFTER, BESIDE, ONE_COLUMN, run
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
 
@@ -53,6 +54,9 @@ def jobs(rows: Sequence[str], columns: Sequence[str], soft: str | None) -> list[
             continue
         if row in ONE_COLUMN:
             found.append(Job(row, (soft or columns[0],)))
+        elif row in BESIDE:
+            trained = [column for column in columns if column != ZERO_SHOT]
+            found.append(Job(row, tuple([column for column in columns if column == ZERO_SHOT] + trained[:1])))
         else:
             found += [Job(row, (column,)) for column in columns]
     order = ("documents", "reading", "receipts")

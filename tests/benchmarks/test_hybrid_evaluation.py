@@ -74,7 +74,7 @@ def test_evaluation_from_pictures_to_the_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     models = ["--baseline", str(decoder), "--checkpoint", str(decoder), "--adapters", f"ocr={adapter}"]
-    asked = ["--rows", "receipts", "--receipts", str(receipts), "--limit", "1", "--modes", "soft,soft@4"]
+    asked = ["--rows", "receipts,chats", "--receipts", str(receipts), "--limit", "1", "--modes", "soft,soft@4"]
     for questions in ("_QUESTIONS", "_ABSENT"):  # one of each: a random decoder writes long answers
         monkeypatch.setattr(rows, questions, dict(list(getattr(rows, questions).items())[:1]))
     table = evaluate(monkeypatch, tmp_path, *models, *asked)
@@ -84,7 +84,13 @@ def test_evaluation_from_pictures_to_the_table(
     assert tokens == sorted(tokens) and len(set(tokens)) == 3
     assert table["rows"]["receipts: valid JSON"]["soft"]["value"] == 1
     assert table["rows"]["receipts: refused, question"]["soft"]["count"] == 1
-    assert set(table["groups"]["half"]) == {f"{name} (looked at)" for name in table["rows"]}
+    receipts_rows = [name for name in table["rows"] if name.startswith("receipts: ")]
+    assert set(table["groups"]["half"]) == {f"{name} (looked at)" for name in receipts_rows}
+    surprise = table["rows"]["chats: surprise, every day"]
+    assert list(surprise) == ["zero-shot", "soft", "default"] and surprise["zero-shot"]["value"] > 0
+    assert surprise["soft"]["value"] == surprise["zero-shot"]["value"]  # it is the same decoder
+    assert table["rows"]["chats: as the base, generated"]["soft"]["value"] == 1
+    assert {one["soft"] for one in table["chats"]} == {one["zero-shot"] for one in table["chats"]}
     printed = capsys.readouterr().out
     assert "receipts: total, question" in printed and "wanted >= 0.9" in printed
 

@@ -55,6 +55,7 @@ def test_a_kit_gives_back_what_was_read(tmp_path: Path) -> None:
 def test_rows_are_spread_by_column_and_long_ones_come_first() -> None:
     rows = ("receipts", "reading", "documents", "calibration")
     found = [(job.row, job.columns) for job in jobs(rows, ("text", "soft@8"), "soft@8")]
+    assert [job.columns for job in jobs(["chats"], ("zero-shot", "text", "soft"), None)] == [("zero-shot", "text")]
     assert found == [
         ("documents", ("text",)),
         ("documents", ("soft@8",)),

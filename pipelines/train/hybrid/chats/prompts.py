@@ -16,11 +16,11 @@ from pipelines.train.hybrid.chats.generate import chat
 from pipelines.train.hybrid.documents.sentences import TEXTS
 
 
-def chats(count: int, first_seed: int, wordnet: Path | None) -> list[Chat]:
+def chats(count: int, first_seed: int, wordnet: Path | None = None, *, held_out: bool = False) -> list[Chat]:
     """So many chats, none of which begins as another does; fewer when there are not so many."""
     found: dict[str, Chat] = {}
     for seed in range(first_seed, first_seed + 4 * count):
-        one = chat(seed, wordnet=wordnet)
+        one = chat(seed, held_out=held_out, wordnet=wordnet)
         found.setdefault(" ".join(turn["content"] for turn in one.turns), one)
         if len(found) == count:
             break
