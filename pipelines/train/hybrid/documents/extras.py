@@ -71,6 +71,11 @@ class Extra:
 
 
 @lru_cache(maxsize=1)
+def _usual() -> frozenset[str]:
+    return frozenset(tomllib.loads(_FILE.read_text("utf-8")))
+
+
+@lru_cache(maxsize=1)
 def extras() -> dict[str, Extra]:
     """All by key: those of the file, what belongs to some person or place, and when something happens."""
     rows = tomllib.loads(_FILE.read_text("utf-8"))
@@ -81,7 +86,8 @@ def extras() -> dict[str, Extra]:
                 continue
             owned = words_.split("|")
             names = (*(f"{owner}'s {one}" for one in owned), f"{owned[0]} of the {owner}")
-            labels = tuple(f"{owner.capitalize()} {one}" for one in ("Tel", "phone") if of == "phone") or names[:1]
+            called = [f"{owner.capitalize()} Tel", f"{owner.capitalize()} phone"] if of == "phone" else []
+            labels = (*called, names[0].capitalize())
             found[f"{owner}_{'birthday' if of == 'date' else of}"] = Extra(labels, names, of, "rifslp")
     for event in _EVENTS:
         for of in ("time", "date"):
@@ -100,7 +106,9 @@ def some(draft: Draft, kind: str, shares: tuple[int, ...] = (0, 0, 1, 1, 2, 3)) 
     if draft.held_out or draft.lang.code != "en":
         return []
     able = [key for key, extra in extras().items() if _LETTERS[kind] in extra.kinds]
-    chosen = draft.rng.sample(able, min(len(able), draft.rng.choice(shares)))
+    usual = [key for key in able if key in _usual()]
+    chosen = [draft.rng.choice(usual if draft.rng.random() < 0.75 else able) for _ in range(draft.rng.choice(shares))]
+    chosen = list(dict.fromkeys(chosen))
     return [(key, draft.rng.choice(extras()[key].labels), _value(draft, extras()[key].value)) for key in chosen]
 
 

@@ -23,11 +23,13 @@ _WITHIN = ("(M)", "(UK)", "Cash & Carry", "24", "No. 1", "(KL)", "Group", "D.I.Y
 def spelled(draft: Draft, name: str) -> str:
     """A company's name with initials, an owner's s, a number or a country in it."""
     rng = draft.rng
+    if draft.held_out or draft.lang.wide:
+        return name
     a, b, c = (rng.choice("ABDEFGHKLMNPRSTVY") for _ in range(3))
     initials = rng.choice(_INITIALS).format(a=a, b=b, c=c, n=rng.randint(2, 99))
     first, _, rest = name.partition(" ")
     how = rng.random()
-    if draft.lang.wide or draft.held_out or how < 0.55:
+    if how < 0.55:
         return name
     if how < 0.7:
         return f"{initials} {rest or first}"
