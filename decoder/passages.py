@@ -13,7 +13,7 @@ from decoder.headings import headings, place_of
 from decoder.precontext import Precontext
 from encoders.adapters.soft import SoftTokens
 from encoders.layout.page_text import MARGINS, TextBlock, table_rows, text_blocks
-from encoders.results import Cell, Chunk, Detection, DocumentResult, Line, Page, Role, Speech, Table, extent
+from encoders.results import Chunk, Detection, DocumentResult, Line, Page, Role, Speech, Table, extent
 
 _TURN_WORDS = 60  # longest turn that is one passage
 
@@ -110,8 +110,9 @@ def _table_rows(page: Page, block: TextBlock, table: Table, numbers: Sequence[in
     """The rows of a table's text, each with what its cells have of soft tokens."""
     inside: dict[tuple[int, int], list[int]] = {}
     if any((page.page, number) in items for number in numbers):
+        boxes = [extent(cell.quad) for cell in table.cells]
         for number, line in zip(numbers, block.lines, strict=True):
-            cell = _cell_of(line, table.cells)
+            cell = table.cells[_cell_of(line, boxes)]
             inside.setdefault((cell.row, cell.column), []).append(number)
     for number, texts in table_rows(table):
         soft: list[Vectors | str] = []
@@ -122,17 +123,17 @@ def _table_rows(page: Page, block: TextBlock, table: Table, numbers: Sequence[in
         yield Row(text, cells=tuple(soft) if has_soft else ())
 
 
-def _cell_of(line: Line, cells: Sequence[Cell]) -> Cell:
+def _cell_of(line: Line, boxes: Sequence[tuple[float, float, float, float]]) -> int:
     """The cell that a line of a table stands in: the one around its middle, else the nearest."""
     left, top, right, bottom = extent(line.quad)
     x, y = (left + right) / 2, (top + bottom) / 2
 
-    def distance(cell: Cell) -> tuple[float, float]:
-        x0, y0, x1, y1 = extent(cell.quad)
+    def distance(number: int) -> tuple[float, float]:
+        x0, y0, x1, y1 = boxes[number]
         outside = max(x0 - x, 0, x - x1) + max(y0 - y, 0, y - y1)
         return outside, abs((y0 + y1) / 2 - y) + abs((x0 + x1) / 2 - x)
 
-    return min(cells, key=distance)
+    return min(range(len(boxes)), key=distance)
 
 
 def _turns(speech: Speech, place: str, items: _Items, task: str) -> Iterator[Passage]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from decoder.config import DecoderConfig
@@ -17,10 +19,13 @@ from decoder.sequence import TextSegment
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
 from pipelines.train.hybrid.batches import batch_of
+from pipelines.train.hybrid.copying import Placing
 from pipelines.train.hybrid.cuts import cut
+from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.perceived import Perceived
 from pipelines.train.hybrid.prompts import Prompter
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample, Task
+from pipelines.train.hybrid.source import collate, filled
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
 from pipelines.train.script.render import Face
 from tests.decoder.tiny import save_tokenizer
@@ -104,3 +109,21 @@ def test_a_template_that_changes_what_is_said_is_asked_every_time(tokenizer: Pre
 
 
 TRIMS = "{% for turn in messages %}{{ turn.role }}: {{ turn.content | trim }}\n{% endfor %}"
+
+
+def test_a_batch_arrives_as_it_was_packed(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Through another process, in one stretch of memory; filled up with rows and items that change nothing."""
+    prompter = Prompter(tokenizer.name_or_path, 300, {"ocr": 2, "speech_to_text": 5})
+    example = prompter.example([page(), recording()], [Task("field", "Who?", None, "12.50")], "both", 4)
+    batch = batch_of(filled([[example]], 3), 480, 4, prompter.rates, {}, Placing(prompter.offsets))
+    assert batch.tokens.shape == (3, 480) and (batch.example[1:] == -1).all()
+    (parcel,) = DataLoader([batch], collate_fn=collate, num_workers=1, multiprocessing_context="fork")
+    arrived = parcel.to(torch.device("cpu"))
+    assert arrived.kinds == batch.kinds and arrived.rate == 4
+    seen: list[torch.Tensor] = []
+    mapped(batch, lambda one: seen.append(one))
+    mapped(arrived, lambda one: torch.testing.assert_close(one, seen.pop(0)) if torch.is_tensor(one) else seen.pop(0))
+    assert not seen
+    lines = arrived.items["ocr"][0]
+    assert lines.count == 4 and len(lines.lengths) == 64 and not lines.lengths[4:].any()
+    assert lines.shares is not None and int((lines.shares > 0).sum()) < len(lines.shares) == 512

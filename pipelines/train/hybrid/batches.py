@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.train.hybrid.copying import Placing, ranges
 from pipelines.train.hybrid.items import Gathered, Items
+from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.prompts import Example
 
 
@@ -43,18 +44,9 @@ class Batch:
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
 
-        def moved(value: Any) -> Any:
-            if isinstance(value, torch.Tensor):
-                return value.to(device, non_blocking=True)
-            if isinstance(value, dict):
-                return {key: moved(one) for key, one in value.items()}
-            if isinstance(value, list):
-                return [moved(one) for one in value]
-            if isinstance(value, Items):
-                return Items(*(moved(getattr(value, one.name)) for one in fields(value)))
-            return value
-
-        return type(self)(**{one.name: moved(getattr(self, one.name)) for one in fields(self)})
+        return cast(
+            Self, mapped(self, lambda one: one.to(device, non_blocking=True) if isinstance(one, torch.Tensor) else one)
+        )
 
 
 def rows_of(examples: Sequence[Example], length: int) -> tuple[list[list[Example]], list[Example]]:

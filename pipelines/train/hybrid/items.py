@@ -180,10 +180,11 @@ def _letters(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor
 
 
 def _windows(audio: Sequence[NDArray[np.int16]]) -> torch.Tensor:
-    windows = torch.zeros((len(audio), WINDOW), dtype=torch.int16)
+    windows = np.empty((len(audio), WINDOW), np.int16)
     for row, samples in zip(windows, audio):
-        row[: min(len(samples), WINDOW)] = torch.from_numpy(samples[:WINDOW])
-    return windows
+        row[: len(samples)] = samples[:WINDOW]
+        row[len(samples) :] = 0
+    return torch.from_numpy(windows)
 
 
 def _buckets(lengths: Numbers, bounds: Sequence[int]) -> Iterator[tuple[int, Numbers]]:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -14,6 +13,7 @@ from encoders.base import Perception
 from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
 from pipelines.train.hybrid.copying import Placing
 from pipelines.train.hybrid.examples import Examples, fitting
+from pipelines.train.hybrid.parcels import Parcel
 from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
@@ -91,6 +91,6 @@ def _first(folder: Path, count: int) -> Iterator[Perceived]:
             return
 
 
-def collate(batches: list[Any]) -> Any:
-    """Batches are made whole by the loader's processes."""
-    return batches[0]
+def collate(batches: list[Batch]) -> Parcel[Batch]:
+    """Batches are made whole by the loader's processes, and packed for the way."""
+    return Parcel.of(batches[0])

@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 from encoders.adapters.base import Adapter
 from pipelines.train.hybrid.batches import Batch
 from pipelines.train.hybrid.model import Hybrid
+from pipelines.train.hybrid.parcels import Parcel
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
 from pipelines.train.hybrid.source import Conditions, Source, collate, held
 
@@ -119,9 +120,10 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
         num_workers=run.loaders,
         collate_fn=collate,
         prefetch_factor=3 if run.loaders else None,
+        pin_memory=run.device.type == "cuda",
         multiprocessing_context="fork" if run.loaders else None,  # they touch no device, and start at once
     )
-    batches: Iterator[Batch] = iter(loader)
+    batches: Iterator[Parcel[Batch]] = iter(loader)
     meter = _Meter()
     batch = next(batches).to(run.device)
     begun, step, share = time.time(), 0, 0.0
