@@ -27,6 +27,7 @@ from pipelines.train.hybrid.prompts import Prompter
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample, Task
 from pipelines.train.hybrid.source import collate, filled
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
+from pipelines.train.hybrid.warp import Warp
 from pipelines.train.script.render import Face
 from tests.decoder.tiny import save_tokenizer
 from tests.train.test_hybrid import page, recording
@@ -127,3 +128,13 @@ def test_a_batch_arrives_as_it_was_packed(tokenizer: PreTrainedTokenizerFast) ->
     lines = arrived.items["ocr"][0]
     assert lines.count == 4 and len(lines.lengths) == 64 and not lines.lengths[4:].any()
     assert lines.shares is not None and int((lines.shares > 0).sum()) < len(lines.shares) == 512
+
+
+def test_a_bent_page_keeps_its_middle_and_its_columns() -> None:
+    """A row sinks at its ends and not at its middle; nothing moves sideways; half of the pages are flat."""
+    corners = np.array([[0, 100], [100, 100], [50, 120], [0, 120]], np.float32)
+    bent = Warp(turn=0.01, bend=0.02).bent(corners, 100, 200)
+    np.testing.assert_allclose(bent[:, 0], corners[:, 0])
+    np.testing.assert_allclose(bent[:, 1] - corners[:, 1], [1, 3, 0, 1], atol=1e-4)
+    rng = np.random.default_rng(0)
+    assert 60 < sum(Warp.of(rng) == Warp() for _ in range(200)) < 140

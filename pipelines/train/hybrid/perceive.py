@@ -15,7 +15,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import cast
@@ -35,6 +35,7 @@ from encoders.results import DocumentResult, Line
 from pipelines.train.hybrid.perceived import SAMPLES, Perceived, stored
 from pipelines.train.hybrid.recognition import Recognised
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample
+from pipelines.train.hybrid.warp import Warp
 from pipelines.train.script.render import face_at
 
 Grey = NDArray[np.uint8]
@@ -106,9 +107,11 @@ def perceive(samples: Sequence[Sample], read: Read) -> list[Perceived]:
     for index, sample in enumerate(samples):
         for number, document in enumerate(sample.documents):
             rng = np.random.default_rng([sample.seed, number])
-            look, scale = Look.of(rng), float(rng.uniform(0.62, 1.15))
+            look, scale, warp = Look.of(rng), float(rng.uniform(0.62, 1.15)), Warp.of(rng)
             for page, plan in enumerate(document, 1):
-                crops = [crop(line, scale, look, rng) for line in plan.lines if line.text.strip()]
+                flat = [crop(line, scale, look, rng) for line in plan.lines if line.text.strip()]
+                size = plan.width * scale, plan.height * scale
+                crops = [replace(one, corners=warp.bent(one.corners, *size)) for one in flat]
                 pages.append((index, number, page, scale, plan, crops))
     crops = [one for *_, found in pages for one in found]
     recognised = iter(read([one.image for one in crops], [WESTERN if c.script == "Latn" else ALL for c in crops]))
