@@ -32,4 +32,5 @@ class Warp:
         """Corners [4, 2] on a flat page of that size, moved up or down."""
         across, down = 2 * corners[:, 0] / width - 1, 2 * corners[:, 1] / height - 1
         sunk = width * (across * (self.turn + self.twist * down) + self.bend * across**2)
-        return (corners + np.stack([np.zeros_like(sunk), sunk], axis=1)).astype(np.float32)
+        moved = corners + np.stack([np.zeros_like(sunk), sunk], axis=1)
+        return np.asarray(moved, np.float32)
