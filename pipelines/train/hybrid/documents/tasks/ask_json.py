@@ -94,7 +94,8 @@ def extraction(draft: Draft) -> Task | None:
                 languages()["en"].name(rng, key) if draft.held_out else wordings.name(draft, key)
             )
         answer[name] = values.get(key, None if nullable else "")
-    if draft.tables and rng.random() < 0.35 and len(draft.tables[0].rows) <= 8 and len(keys) <= 5:
+    longest = 8 if draft.held_out else 12
+    if draft.tables and rng.random() < 0.35 and len(draft.tables[0].rows) <= longest and len(keys) <= 5:
         name = _named(rng, rng.choice(("items", "rows", "lines")), style)
         properties[name], answer[name] = _rows(rng, draft.tables[0], style)
     if not draft.held_out and len(properties) > 2 and rng.random() < 0.2:
