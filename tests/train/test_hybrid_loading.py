@@ -21,6 +21,7 @@ from encoders.base import FeatureSpan
 from pipelines.train.hybrid.batches import batch_of
 from pipelines.train.hybrid.copying import Placing
 from pipelines.train.hybrid.cuts import cut
+from pipelines.train.hybrid.evidence import answered
 from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.perceived import Perceived
 from pipelines.train.hybrid.prompts import Prompter
@@ -138,3 +139,16 @@ def test_a_bent_page_keeps_its_middle_and_its_columns() -> None:
     np.testing.assert_allclose(bent[:, 1] - corners[:, 1], [1, 3, 0, 1], atol=1e-4)
     rng = np.random.default_rng(0)
     assert 60 < sum(Warp.of(rng) == Warp() for _ in range(200)) < 140
+
+
+def test_what_was_misread_is_not_asked_for() -> None:
+    asked = [
+        Task("field", "How much?", None, "12.50"),
+        Task("field", "How much?", None, "12.58"),
+        Task("copy", "Which words?", None, "Total  Amount"),
+        Task("unanswerable", "IBAN?", None, "not in the document"),
+        Task("compare", "Is it more?", None, "yes"),
+        Task("json", None, "{}", '{"total": "12.50", "iban": null, "seller": {"name": "Sea Ltd"}}'),
+        Task("json", None, "{}", '{"total": "12.58", "rows": [{"name": "tea"}]}'),
+    ]
+    assert answered(asked, [page()]) == [asked[0], *asked[2:6]]

@@ -12,6 +12,7 @@ from encoders.base import Perception
 from pipelines.train.hybrid.again import again
 from pipelines.train.hybrid.chats.chat import Chat, read_chats
 from pipelines.train.hybrid.cuts import cut
+from pipelines.train.hybrid.evidence import answered
 from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
@@ -90,7 +91,7 @@ class Examples:
                     if heard is None:
                         continue
                     inputs.insert(self._rng.randint(0, 1), heard)
-                yield inputs, one.sample.tasks
+                yield inputs, one.sample.tasks if one.sample.recordings else answered(one.sample.tasks, one.documents)
 
     def _wanted(self, one: Perceived) -> Iterator[Perceived]:
         """The sample if the stage takes it, or its parts."""
