@@ -1,0 +1,203 @@
+"""Corpora: what is drawn is known, what is missing is made, and what a run read in it can be trained on."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from rich.console import Console
+
+from encoders.base import FeatureSpan
+from encoders.failures import InterlaceError
+from encoders.media.sniff import media_type
+from encoders.results import Line, Page, quad
+from pipelines.progress import Progress
+from pipelines.run import Run
+from pipelines.settings import load_settings
+from pipelines.storage import Storage
+from pipelines.tables import PARTS, as_row, read_table, rows_to_table
+from pipelines.tensors import spanned_of, spanned_rows
+from pipelines.train.hybrid.assets import recording_file
+from pipelines.train.hybrid.corpus import missing, write_corpus
+from pipelines.train.hybrid.corpus_block import CorpusPlan, Drawing, write_block
+from pipelines.train.hybrid.gather import gather
+from pipelines.train.hybrid.perceived import load, stored
+from pipelines.train.hybrid.samples import Sample
+from pipelines.train.hybrid.truth import sample_of
+from pipelines.train.script.render import Face
+from tests.decoder.tiny import save_tiny
+
+RECIPE = """
+decoder = "{decoder}"
+rank = 4
+prompt_tokens = 300
+[adapters.ocr]
+task = "ocr"
+d_encoder = 120
+d_model = 64
+embedding_scale = 0.3
+strides = [2, 2, 2, 2]
+widths = [24, 24, 32, 32, 32]
+rates = [8, 16]
+[[stages]]
+name = "read"
+seconds = 40
+rows = 2
+row_tokens = 384
+adapter_rate = 3e-3
+decoder_rate = 1e-2
+modes = {{ soft = 1.0, both = 1.0 }}
+longest_answer = 40
+"""
+
+
+@pytest.fixture(scope="module")
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    folder = tmp_path_factory.mktemp("fonts")
+    target = folder / "training" / "sans" / "DejaVuSans.ttf"
+    target.parent.mkdir(parents=True)
+    target.symlink_to("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+    return (folder,)
+
+
+def made(plan: CorpusPlan, first: int, last: int) -> dict[str, int]:
+    [counts] = write_block(pa.table({"first": [first], "last": [last]}), plan, plan.inputs()).to_pylist()
+    return dict(counts)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in (folder / "archive").rglob("*") if p.is_file()}
+
+
+def bare(sample: Sample) -> Sample:
+    """As the truth has it: of faces the file's name alone."""
+    documents = tuple(
+        tuple(
+            replace(
+                page,
+                lines=tuple(
+                    replace(line, face=Face(Path(line.face.path.name), line.face.index)) for line in page.lines
+                ),
+            )
+            for page in pages
+        )
+        for pages in sample.documents
+    )
+    return replace(sample, documents=documents)
+
+
+def read_rows(corpus: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of `parts` as a run would have written them: every printed line but the first of each page was found."""
+    found = []
+    for row in rows:
+        for name, pages in zip(row["assets"], row["documents"]):
+            read, spans, at = [], [], 0
+            for number, page in enumerate(pages, 1):
+                lines = tuple(Line(line["text"], quad(*line["box"]), 0.9) for line in page["lines"][1:])
+                read.append(Page(number, page["width"], page["height"], "ocr", lines=lines))
+                for item in range(len(lines)):
+                    spans.append(FeatureSpan(item, at, at := at + 3, number))
+            features = np.arange(at * 4, dtype=np.float16).reshape(-1, 4)
+            given = {"features": spanned_rows("ocr", features, spans), "pages": [as_row(page) for page in read]}
+            found.append({"uri": f"{corpus}/archive/{name}", "range_start": 0.0, "status": "ok", **given})
+    return found
+
+
+def test_what_is_missing_is_made_and_the_truth_tells_what_was_drawn(tmp_path: Path, fonts: tuple[Path, ...]) -> None:
+    plan = CorpusPlan(str(tmp_path), fonts, kinds=("letter", "receipt", "pair", "report"))
+    storage = Storage(plan.out)
+    assert missing(storage, 20) == [(0, 15), (16, 19)]
+    assert made(plan, 0, 2)["samples"] == 3
+    assert missing(storage, 20) == [(3, 15), (16, 19)] and missing(storage, 3) == []
+    before, drawing = files(tmp_path), Drawing(plan)
+    assert {media_type(data[:64], b"", name) for name, data in before.items()} <= {
+        "application/pdf",
+        "image/png",
+        "image/jpeg",
+    }
+    rows = storage.read_parquet(storage.path("truth", "0000000-0000002.parquet")).to_pylist()
+    assert [sample_of(row) for row in rows] == [bare(drawing(number)[0]) for number in range(3)]
+    assert {f"archive/{name}" for row in rows for name in row["assets"]} == before.keys()
+    (tmp_path / sorted(before)[0]).unlink()
+    assert missing(storage, 3) == [(0, 2)]  # its truth went with it
+    made(plan, 0, 2)
+    assert files(tmp_path) == before  # the same bytes again
+    with pytest.raises(InterlaceError, match="other fonts"):
+        write_block(pa.table({"first": [0], "last": [0]}), plan, "others")
+
+
+def test_what_a_run_kept_comes_back_as_samples(tmp_path: Path, fonts: tuple[Path, ...]) -> None:
+    plan = CorpusPlan(str(tmp_path / "corpus"), fonts, kinds=("letter", "pair"))
+    made(plan, 0, 2)
+    truth = Storage(plan.out).read_parquet(f"{plan.out}/truth/0000000-0000002.parquet").to_pylist()
+    rows = read_rows(tmp_path / "corpus", truth)
+    rows[0]["status"] = "failed"
+    lake = str(tmp_path / "lake")
+    for row in rows:  # a file each, as several batches leave them
+        write_deltalake(f"{lake}/parts", rows_to_table([row], PARTS), mode="append")
+    told = gather(lake, plan.out, tmp_path / "samples")
+    assert (told.samples, told.left_out) == (2, 1)
+    assert 0 < told.exact == told.found < told.lines  # a line of each page was not found
+    samples = [one for path in stored(tmp_path / "samples") for one in load(path)]
+    assert {one.sample.seed for one in samples} == {row["seed"] for row in truth[1:]}
+    for one in samples:
+        plans = next(sample_of(row).documents for row in truth if row["seed"] == one.sample.seed)
+        assert one.sample.documents == plans and one.sample.tasks
+        for pages, perception in zip(plans, one.documents, strict=True):
+            assert perception.features.shape == (3 * sum(len(page.lines) - 1 for page in pages), 4)
+            assert perception.features.dtype == np.float16 and perception.spans[-1].page == len(pages)
+    with pytest.raises(InterlaceError, match="name another --out"):
+        gather(lake, plan.out, tmp_path / "samples")
+    for row in rows:
+        row["features"] = None
+    write_deltalake(f"{lake}/parts", rows_to_table(rows, PARTS), mode="overwrite")
+    with pytest.raises(InterlaceError, match="--keep-features"):
+        gather(lake, plan.out, tmp_path / "none")
+
+
+def test_recordings_are_the_same_file_every_time() -> None:
+    samples = np.sin(np.arange(8000, dtype=np.float32) / 9)
+    kinds = {recording_file(samples, random.Random(seed)) for seed in range(8)}
+    assert {media_type(data[:64]) for _, data in kinds} == {"audio/flac", "audio/wav"}
+    assert len(kinds) == 2
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("ray_cluster")
+def test_from_a_corpus_in_object_storage_to_a_training(
+    s3: str, tmp_path: Path, fonts: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: generated with Ray Data, read by the encoder pools, features in Parquet, a training on these."""
+    plan = CorpusPlan(f"{s3}/corpus", fonts, kinds=("lines", "receipt", "letter", "pair"))
+    assert write_corpus(plan, 12)["samples"] == 12
+    assert write_corpus(plan, 20)["samples"] == 8 and write_corpus(plan, 20)["samples"] == 0
+    with pytest.raises(InterlaceError, match="another --out"):
+        write_corpus(replace(plan, first_seed=1), 20)
+    settings = load_settings(None, {"run.keep_features": True, "cluster.num_cpus": 2}, {}).settings
+    quiet, lake = Progress(Console(file=(tmp_path / "progress").open("w"))), f"{s3}/lake"
+    assert Run(settings, [f"{plan.out}/archive"], lake, quiet).execute().ledger.balanced
+    rows = read_table(lake, "parts").to_table(columns=["uri", "pages", "features"]).to_pylist()
+    for row in rows:
+        kept = spanned_of(row["features"], "ocr")
+        assert kept is not None and kept[0].dtype == np.float16 and kept[0].shape == (kept[1][-1].stop, 120)
+    told = gather(lake, plan.out, tmp_path / "samples")
+    assert told.samples == 20 and told.exact > 0.85 * told.lines, told.told()
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(decoder=save_tiny(tmp_path / "tiny", "llama")))
+    command = [sys.executable, "-m", "pipelines.train.hybrid.train", str(tmp_path / "recipe.toml"), "--loaders", "0"]
+    command += ["--corpus", str(tmp_path / "samples"), "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [sum(line["loss"].values()) / len(line["loss"]) for line in log if "loss" in line]
+    assert len(losses) >= 2 and np.isfinite(losses).all() and losses[-1] < 0.9 * losses[0], losses
+    assert (tmp_path / "state.pt").exists()
+    with capsys.disabled():
+        print(f"{told.told()}; losses {losses}")
