@@ -62,10 +62,12 @@ class Softener:
         return self._adapters[task].config.rates if task in self._adapters else ()
 
     def soft(self, item: Input, rate: int | None = None) -> SoftTokens | None:
-        """The soft tokens of an input; None without an adapter, or without features."""
+        """The soft tokens of an input; None without an adapter, or without features. An adapter that cannot be asked
+        for the rate (a recording's for that of print) emits what it usually does."""
         adapter, perception = self._adapters.get(item.name), item.perception
         if adapter is None or not len(perception.features):
             return None
+        rate = rate if rate in adapter.config.rates else None
         if (item.key, rate) not in self._made:
             geometry = geometry_of(perception)
             self._made[item.key, rate] = adapter.adapt(perception.features, perception.spans, geometry, rate)

@@ -42,6 +42,13 @@ class LowRankLinear(nn.Module):
         added = self.b.to(rows.dtype) @ self.a.to(rows.dtype)
         return functional.linear(rows, self.weight.to(rows.dtype) + added)
 
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Take the difference into the weight, for a model that learns no more."""
+        if self.rank:
+            self.weight += (self.b @ self.a).to(self.weight.dtype)
+            self.on = False
+
 
 class Hybrid(nn.Module):
     """Decoder and adapters. ``base``: a checkpoint; its embeddings and head stay as they are."""

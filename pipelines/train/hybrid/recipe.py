@@ -58,5 +58,7 @@ class Recipe(_Part):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe of a file. Raises pydantic's `ValidationError` for a bad one."""
+    """The recipe of a TOML or JSON file. Raises pydantic's `ValidationError` for a bad one."""
+    if path.suffix == ".json":
+        return Recipe.model_validate_json(path.read_bytes())
     return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -27,6 +27,15 @@ class Conditions:
     confidence: bool = True
 
 
+def taken_away(batch: Batch, conditions: Conditions) -> None:
+    """A batch's soft tokens as the conditions want them, in place."""
+    for group in (group for items in batch.items.values() for group in items):
+        if not conditions.geometry:
+            group.geometry[:, :5] = 0
+        if not conditions.confidence:
+            group.geometry[:, 5] = 1
+
+
 class Source(IterableDataset[Batch]):
     """Batches of packed rows; ``folder`` may grow while they are made."""
 

@@ -30,7 +30,7 @@ from pipelines.train.hybrid.batches import Batch
 from pipelines.train.hybrid.model import Hybrid
 from pipelines.train.hybrid.parcels import Parcel
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
-from pipelines.train.hybrid.source import Conditions, Source, collate, held
+from pipelines.train.hybrid.source import Conditions, Source, collate, held, taken_away
 
 _LOG_EVERY = 20  # steps
 _AGREED_EVERY = 5  # steps: asking the first process for the time waits for the device
@@ -150,8 +150,7 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
 
 def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter: _Meter) -> None:
     """Forward and backward of one batch."""
-    if not run.conditions.geometry or not run.conditions.confidence:
-        _take_away(batch, run.conditions)
+    taken_away(batch, run.conditions)
     with torch.autocast(run.device.type, torch.bfloat16):
         speech = ears(batch.audio, batch.audio_samples) if batch.audio is not None and ears is not None else None
         given = model.given(batch, speech)
@@ -167,15 +166,6 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter:
             loss = loss + stage.copy_text * copied
     loss.backward()
     meter.add_kinds(batch, losses.detach())
-
-
-def _take_away(batch: Batch, conditions: Conditions) -> None:
-    for items in batch.items.values():
-        for group in items:
-            if not conditions.geometry:
-                group.geometry[:, :5] = 0
-            if not conditions.confidence:
-                group.geometry[:, 5] = 1
 
 
 def _agreed(share: float, run: Run) -> float:
@@ -246,8 +236,7 @@ def validate(run: Run, stage: Stage, model: Hybrid, count: int) -> None:
         lost: dict[str, list[float]] = defaultdict(list)
         for made in held(run.held, run.recipe, stage, mode, rate, count):
             batch = made.to(run.device)
-            if not run.conditions.geometry or not run.conditions.confidence:
-                _take_away(batch, run.conditions)
+            taken_away(batch, run.conditions)
             with torch.autocast(run.device.type, torch.bfloat16):
                 logits = model.scores(batch, model.given(batch, None))
             hits = (logits.argmax(-1) == batch.answers).tolist()
