@@ -99,7 +99,16 @@ class Runs:
         given = self._arguments
         for old in folder.glob("*.jsonl"):
             old.unlink()
-        command = [str(recipe), "--corpus", given.corpus, "--held", given.held, "--validated", given.validated]
+        command = [
+            str(recipe),
+            "--corpus",
+            given.corpus,
+            "--held",
+            given.held,
+            "--validated",
+            given.validated,
+            "--validate-once",
+        ]
         command += ["--out", folder, "--devices", device, "--loaders", given.loaders]
         self._called("train", [*command, *self._options("speech", "chats"), *flags], folder / "train.log")
 

@@ -54,6 +54,7 @@ class Run:
     conditions: Conditions
     resume: Path | None = None
     validated: int = 512
+    validate_once: bool = False
     started: float = field(default_factory=time.time)
 
     def say(self, **values: Any) -> None:
@@ -85,7 +86,7 @@ def train(run: Run, stages: list[Stage]) -> None:
         _stage(run, stage, model, ears)
         if run.rank == 0:
             torch.save({n: p.detach() for n, p in model.named_parameters() if p.requires_grad}, run.out / "state.pt")
-        if run.held:
+        if run.held and (not run.validate_once or stage is stages[-1]):
             validate(run, stage, model, run.validated)
     if run.world > 1:
         distributed.barrier()
@@ -300,6 +301,7 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
         conditions,
         arguments.resume,
         arguments.validated,
+        arguments.validate_once,
     )
     train(run, stages)
 
@@ -311,6 +313,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="what perceive wrote")
     parser.add_argument("--held", type=Path, help="the same of held-out samples, for validation")
     parser.add_argument("--validated", type=int, default=512, help="how many of them")
+    parser.add_argument("--validate-once", action="store_true", help="after the last stage alone")
     parser.add_argument("--speech", type=Path, help="what speech.synthesise wrote")
     parser.add_argument("--chats", type=Path, help="what chats.answer wrote; stages with a share of chats need it")
     parser.add_argument("--out", type=Path, required=True)
