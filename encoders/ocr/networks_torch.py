@@ -15,6 +15,7 @@ from torch import nn
 from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
 from encoders.ocr.cropper import Cropper, HostCropper
+from encoders.ocr.crops import SMALLEST_BATCH
 from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
 from encoders.ocr.networks import ALL, WESTERN, Steps, western_symbols
 from encoders.ocr.torch_cropper import TorchCropper, memory_errors, to_host
@@ -32,7 +33,7 @@ class TorchNetworks:
         self.pages_at_once, self.pages_per_batch, self.lines_per_batch = (16, 8, 128) if on_gpu else (1, 1, 1)
         if not on_gpu:  # cudnn.benchmark stays off: batches differ in length and width, it would search anew for each
             torch.set_num_threads(threads)
-        self.cropper: Cropper = TorchCropper(self._device, half) if on_gpu else HostCropper()
+        self.cropper: Cropper = TorchCropper(self._device, half, SMALLEST_BATCH) if on_gpu else HostCropper()
         self._features = features
         characters = alphabet_of(recogniser)
         kept = western_symbols(characters)

@@ -49,11 +49,16 @@ def to_host(tensor: Tensor) -> NDArray[np.generic]:
 
 
 class TorchCropper:
-    """See `Cropper`; a sheet is the page as bytes [h, w, 3] on ``device``, batches have the recogniser's ``dtype``."""
+    """See `Cropper`; a sheet is the page as bytes [h, w, 3] on ``device``, batches have the recogniser's ``dtype``.
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+    A batch of fewer lines than ``least`` is filled up with empty ones: cuDNN plans each shape that it meets, for longer
+    than it computes such a batch.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype, least: int = 1) -> None:
         self._device = device
         self._dtype = dtype
+        self._least = least
 
     def sheet(self, image: Image) -> Tensor:
         """See `Cropper`."""
@@ -103,7 +108,7 @@ class TorchCropper:
         width = padded_width(max(crop.width for crop in crops))
         with memory_errors():
             batch = torch.empty(
-                (len(crops), 3, HEIGHT, width),
+                (max(len(crops), self._least), 3, HEIGHT, width),
                 dtype=self._dtype, device=self._device, memory_format=torch.channels_last,
             ).fill_(_MIDDLE)  # fmt: skip
             for row, crop in zip(batch, crops):
