@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("state", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--decoder", type=Path, help="also write the tuned decoder here")
+    parser.add_argument("--share", type=float, default=1.0, help="of the difference that the tuned decoder gets")
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe)
     state = torch.load(arguments.state, map_location="cpu", weights_only=True)
@@ -69,7 +70,8 @@ def main() -> None:
         for path in base.iterdir():
             if path.suffix != ".safetensors":
                 shutil.copyfile(path, arguments.decoder / path.name)
-        shipped = unpacked(load_file(arguments.folder / "difference.safetensors"))
+        stored = unpacked(load_file(arguments.folder / "difference.safetensors"))
+        shipped = {n: v * arguments.share if n.endswith(".b") else v for n, v in stored.items()}
         write_weights(merged(load_file(base / "model.safetensors"), shipped), arguments.decoder)
 
 
