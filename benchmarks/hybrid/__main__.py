@@ -17,6 +17,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -74,10 +75,19 @@ def main() -> None:
     options = _arguments()
     if options.checkpoint is None:
         print("no trained checkpoint: only the untrained decoder is asked", file=sys.stderr)
-    report = Report()
-    seconds, failed = (_spread if options.devices else _here)(options, report)
-    text = report.text()
-    print(text)
+    report, seconds, failed = Report(), dict[str, float](), list[str]()
+    for name, took, fine in (_spread if options.devices else _here)(options, report):
+        seconds[name] = max(round(took, 1), seconds.get(name, 0.0))
+        failed += [] if fine else [name]
+        options.out.mkdir(parents=True, exist_ok=True)  # what is known stands there, whatever ends this process
+        (options.out / "table.txt").write_text(report.text() + "\n", encoding="utf-8")
+    print(report.text())
+    _write(options, report, seconds)
+    if failed:
+        raise SystemExit(1)
+
+
+def _write(options: argparse.Namespace, report: Report, seconds: dict[str, float]) -> None:
     settings = {
         "baseline": options.baseline,
         "checkpoint": options.checkpoint,
@@ -88,39 +98,36 @@ def main() -> None:
         "seconds": seconds,
     }
     report.write(options.out / "table.json", settings)
-    (options.out / "table.txt").write_text(text + "\n", encoding="utf-8")
-    if failed:
-        raise SystemExit(1)
 
 
-def _here(options: argparse.Namespace, report: Report) -> tuple[dict[str, float], list[str]]:
-    """Every row in this process; seconds by row, and the rows that failed."""
+def _here(options: argparse.Namespace, report: Report) -> Iterator[tuple[str, float, bool]]:
+    """Every row in this process: its name, the seconds that it took, and whether it ended well."""
     setting = Setting.of(options, options.device)
-    seconds, failed = dict[str, float](), list[str]()
     try:
         for name in options.rows:
-            started = time.monotonic()
+            started, fine = time.monotonic(), True
             try:
                 run(name, setting, report)
             except Exception as error:  # what the other rows found out must not be lost
                 traceback.print_exc()
-                failed.append(name)
+                fine = False
                 report.lines.append(f"{name}: FAILED, {type(error).__name__}: {error}")
-            seconds[name] = round(time.monotonic() - started, 1)
-            print(f"{name}: {seconds[name]:.0f} s", file=sys.stderr, flush=True)
+            took = time.monotonic() - started
+            print(f"{name}: {took:.0f} s", file=sys.stderr, flush=True)
+            yield name, took, fine
     finally:
         setting.panel.close()
-    return seconds, failed
 
 
-def _spread(options: argparse.Namespace, report: Report) -> tuple[dict[str, float], list[str]]:
+def _spread(options: argparse.Namespace, report: Report) -> Iterator[tuple[str, float, bool]]:
     """The same on several devices. What no kit has is read first, here, so that no two processes read the same."""
     if options.kit is None:
         options.kit = options.out / "kit"
         kit.make(Setting.of(options, options.devices[0]), options.rows, options.kit, anew=True)
     names = [column.name for column in options.columns]
     soft = next((column.name for column in options.columns if column.mode == "soft"), None)
-    return spread(partial(Setting.of, options), options.devices, options.rows, names, soft, report)
+    for done in spread(partial(Setting.of, options), options.devices, options.rows, names, soft, report):
+        yield done.job.row, done.seconds, done.error is None
 
 
 if __name__ == "__main__":

@@ -70,34 +70,26 @@ def spread(
     columns: Sequence[str],
     soft: str | None,
     report: Report,
-) -> tuple[dict[str, float], list[str]]:
-    """Fill a report; seconds by row, and the rows that failed. ``make`` gives a process its setting: it is pickled."""
+) -> Iterator[Done]:
+    """Fill a report, job by job. ``make`` gives a process its setting: it is pickled."""
     workers = [_Worker(make, device) for device in devices]
     values: dict[str, list[Value]] = {}
-    seconds: dict[str, float] = {}
-    failed: list[str] = []
 
-    def take(done: Done) -> None:
+    def take(done: Done) -> Done:
         name = done.job.row
         print(f"{name} {' '.join(done.job.columns)}: {done.seconds:.0f} s", file=sys.stderr, flush=True)
         report.join(done.report)
         values.update(done.values)
-        seconds[name] = max(seconds.get(name, 0.0), round(done.seconds, 1))
-        if done.error is not None:
-            failed.append(name)
+        return done
 
     try:
-        for done in _work(workers, jobs(rows, columns, soft)):
-            take(done)
-        for row in [row for row in rows if row in AFTER]:
-            for done in _work(
-                [one for one in workers if not one.ended][:1], [Job(row, tuple(columns), report, values)]
-            ):
-                take(done)
+        yield from map(take, _work(workers, jobs(rows, columns, soft)))
+        for row in (row for row in rows if row in AFTER):
+            able = [one for one in workers if not one.ended]
+            yield from map(take, _work(able[:1], [Job(row, tuple(columns), report, values)]))
     finally:
         for worker in workers:
             worker.end()
-    return seconds, failed
 
 
 def _work(workers: Sequence[_Worker], waiting: list[Job]) -> Iterator[Done]:
