@@ -51,7 +51,7 @@ class RunConfig(BaseModel):
         False, description="store what the adapters make of each part, so that other questions read it too"
     )
     keep_features: bool = Field(
-        False, description="store the encoders' features of each part, which adapters are trained on; 1 to 2 MB a page"
+        False, description="store the encoders' features of each part, which adapters are trained on; up to 2 MB a page"
     )
     stall_seconds: float = Field(
         600.0, gt=0, description="end a worker that makes no progress for so long, and read its parts again"
