@@ -17,15 +17,9 @@ Reader = Callable[[NDArray[np.uint8]], list[ReadLine]]
 
 def page_reader(config: OcrConfig | None = None, device: str = "cpu") -> Any:
     """The OCR encoder's own page reader: no opening, no layout, no pipeline."""
-    from encoders.ocr.engines import load_networks
     from encoders.ocr.page_reader import PageReader
-    from encoders.ocr.script import ScriptDetector
-    from encoders.ocr.tesseract import TesseractReader
 
-    config = config or OcrConfig()
-    scripts = ScriptDetector()
-    scripts.load(device)
-    return PageReader(load_networks(config, device), scripts, TesseractReader(), config)
+    return PageReader.load(config or OcrConfig(), device)
 
 
 def interlace(config: OcrConfig | None = None, device: str = "cpu") -> Reader:

@@ -77,8 +77,10 @@ class Encoder(Protocol):
 
     name: ClassVar[str]
 
-    def load(self, device: str = "cpu") -> None:
-        """Load checkpoints onto ``cpu`` or ``cuda[:n]``."""
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
+        """Load checkpoints onto ``cpu`` or ``cuda[:n]``. ``lazily``: they are here when it returns, but a network that
+        not every part needs may wait for the first one that does; if it then cannot be loaded, the call raises
+        `CheckpointError`."""
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
         """Read the parts; one perception each, in the same order."""

@@ -24,6 +24,7 @@ from cluster.gpu_memory import cap_allocator
 from cluster.node_age import node_age
 from encoders.adapters.adapting import Adapting
 from encoders.base import MediaInput, Perception
+from encoders.checkpoints import CheckpointError
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.fault_points import fault_point
 from encoders.heartbeat import beat
@@ -83,7 +84,7 @@ class PerceiveStage:
         self._most: int | None = None  # parts at once, since memory ran out over more
         cap_allocator(device)
         self._encoder = entry.build(config)
-        self._encoder.load(device)
+        self._encoder.load(device, lazily=True)
         adapter = context.adapters.get(entry.task)
         self._adapter = Adapting(entry.task, adapter, device) if adapter else None
         self._gpu = GpuMeter.of(device)
@@ -186,6 +187,8 @@ class PerceiveStage:
             seen = self._encoder(inputs)
             beat()
             return seen
+        except CheckpointError:
+            raise  # no part is to blame, and the next one would fare no better
         except Exception as error:
             memory, message = is_out_of_memory(error), f"{type(error).__name__}: {error}"[:500]
         # Outside the handler: the error's traceback holds on to what filled the memory.

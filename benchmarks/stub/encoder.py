@@ -20,7 +20,7 @@ class StubEncoder:
     def __init__(self, config: StubConfig) -> None:
         self.config = config
 
-    def load(self, device: str = "cpu") -> None:
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Nothing to load."""
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:

@@ -61,7 +61,7 @@ class _DetectionEncoder:
         self._detector: Detector | None = None
         self._opener: MediaOpener | None = None
 
-    def load(self, device: str = "cpu") -> None:
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load the networks onto ``cpu`` or ``cuda[:n]``. Raises `CheckpointError` when there are none to load."""
         import torch
 
@@ -299,15 +299,9 @@ class GuiEncoder(_DetectionEncoder):
     def _read(self, image: Image) -> list[Line]:
         """The lines on the image; the OCR networks are loaded when they are first needed."""
         if self._reader is None:
-            from encoders.ocr.engines import load_networks
             from encoders.ocr.page_reader import PageReader
-            from encoders.ocr.script import ScriptDetector
-            from encoders.ocr.tesseract import TesseractReader
 
-            scripts = ScriptDetector()
-            scripts.load(self._device)
-            networks = load_networks(self.config.ocr, self._device)
-            self._reader = PageReader(networks, scripts, TesseractReader(), self.config.ocr)
+            self._reader = PageReader.load(self.config.ocr, self._device)
         [page] = self._reader.read([image])
         self._read_runs.update(page.networks)
         return page.lines

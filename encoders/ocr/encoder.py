@@ -14,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import FeatureSpan, MediaInput, Perception
+from encoders.checkpoints.errors import CheckpointError
 from encoders.checkpoints.resolve import checkpoint_digest
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.heartbeat import beat
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.ocr.config import OcrConfig
-from encoders.ocr.networks import OcrNetworks
 from encoders.results import DocumentResult, Line, Page, Quad
 
 if TYPE_CHECKING:  # torch and OpenCV take long to import, and a driver only asks for the fingerprint
     from encoders.ocr.page_reader import PageReader, ReadPage
-    from encoders.ocr.script import ScriptDetector
 
 TASK = "ocr"
 
@@ -53,33 +52,45 @@ class OcrEncoder:
 
     def __init__(self, config: OcrConfig) -> None:
         self.config = config
-        self._networks: OcrNetworks | None = None
-        self._scripts: ScriptDetector | None = None
+        self._device = "cpu"
         self._reader: PageReader | None = None
         self._opener: MediaOpener | None = None
 
-    def load(self, device: str = "cpu") -> None:
-        """Load the networks onto ``cpu`` or ``cuda[:n]``. Raises `CheckpointError` when there are none to load."""
-        from encoders.ocr.engines import load_networks
-        from encoders.ocr.page_reader import PageReader
-        from encoders.ocr.script import ScriptDetector
-        from encoders.ocr.tesseract import TesseractReader
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
+        """Load the networks onto ``cpu`` or ``cuda[:n]``, or ``lazily`` with the first page that is an image. Raises
+        `CheckpointError` when there are none to load."""
+        from encoders.ocr.engines import locate_networks
 
-        self._networks = load_networks(self.config, device)
-        self._scripts = ScriptDetector()
-        self._scripts.load(device)
-        self._reader = PageReader(self._networks, self._scripts, TesseractReader(), self.config)
+        self._device = device
+        if lazily:
+            locate_networks(self.config, device)
+        else:
+            self._load_reader()
         self._opener = MediaOpener(self.config.opening, self.config.limits)
+
+    def _load_reader(self) -> PageReader:
+        """The reader, which takes a second to load."""
+        if self._reader is None:
+            from encoders.ocr.page_reader import PageReader
+
+            try:
+                self._reader = PageReader.load(self.config, self._device)
+            except Exception as error:  # as many kinds as there are engines
+                named = f"{self.config.detector} and {self.config.recogniser}"
+                raise CheckpointError(f"{named} cannot be loaded onto {self._device}: {error}") from error
+        return self._reader
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
         """Read the parts; one perception each, in the same order. Pages are let go as soon as they are read."""
-        if self._networks is None:
+        if self._opener is None:
             raise RuntimeError("call load() before reading")
         states = [_Part() for _ in parts]
         group: list[tuple[_Part, OpenedPage]] = []
         for state, opened in self._opened(parts, states):
             group.append((state, opened))
-            if len(group) >= self._networks.pages_at_once:
+            if _is_to_be_read(opened):
+                self._load_reader()
+            if self._reader is None or len(group) >= self._reader.pages_at_once:
                 self._read_group(group)
                 group = []
         self._read_group(group)
@@ -103,7 +114,7 @@ class OcrEncoder:
         """Free the networks and end the opening child."""
         if self._opener is not None:
             self._opener.close()
-        self._networks = self._scripts = self._reader = self._opener = None
+        self._reader = self._opener = None
 
     # -- one call ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +136,7 @@ class OcrEncoder:
 
     def _read_group(self, group: Sequence[tuple[_Part, OpenedPage]]) -> None:
         """Read the pages that have no sound text layer, then lay all of them out."""
-        to_read = [(state, opened) for state, opened in group if opened.lines is None and opened.image is not None]
+        to_read = [(state, opened) for state, opened in group if _is_to_be_read(opened)]
         for (state, opened), read in zip(to_read, self._read(to_read)):
             if isinstance(read, Failure):
                 state.failures.append(read)
@@ -141,6 +152,8 @@ class OcrEncoder:
 
     def _read(self, to_read: Sequence[tuple[_Part, OpenedPage]]) -> list[ReadPage | Failure]:
         """Read the pages; a group that fails is read page by page, or in halves when it was memory that ran out."""
+        if not to_read:
+            return []
         assert self._reader is not None
         try:
             return list(self._reader.read([opened.image for _, opened in to_read if opened.image is not None]))
@@ -188,6 +201,11 @@ class OcrEncoder:
         features = np.concatenate(rows) if rows else np.zeros((0, 0), np.float16)
         networks = frozenset(state.networks)
         return Perception(result, features, tuple(spans), tuple(state.failures), state.seconds, networks=networks)
+
+
+def _is_to_be_read(opened: OpenedPage) -> bool:
+    """Whether a page is pixels, without a sound text layer."""
+    return opened.lines is None and opened.image is not None
 
 
 def _turned(opened: OpenedPage, read: ReadPage) -> OpenedPage:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-import cv2
-
 from encoders.checkpoints.resolve import resolve
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.networks import OcrNetworks
@@ -14,13 +12,10 @@ from encoders.ocr.networks import OcrNetworks
 
 def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
     """The two networks on ``device``; fetches checkpoints that are not on this machine yet."""
+    import cv2
+
     cv2.setNumThreads(config.threads)  # its own pool of a thread per core, in every actor, is no help on single lines
-    engine = choose_engine(config.engine, device)
-    variant = "torch" if engine == "torch" else "onnx"
-    detector = resolve(config.detector, variant=variant)
-    recogniser = resolve(config.recogniser, variant=variant)
-    if engine != "torch" and not (_has_onnx(detector) and _has_onnx(recogniser)):
-        engine = "torch"  # a checkpoint of one's own that comes as a transformers folder
+    engine, detector, recogniser = locate_networks(config, device)
     if engine == "torch":
         from encoders.ocr.networks_torch import TorchNetworks
 
@@ -28,6 +23,18 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
     from encoders.ocr.networks_onnx import OnnxNetworks
 
     return OnnxNetworks(detector, recogniser, engine=engine, features=config.features, threads=config.threads)
+
+
+def locate_networks(config: OcrConfig, device: str) -> tuple[str, Path, Path]:
+    """The engine, and where the detector's and the recogniser's checkpoints lie; fetches what is not here yet. Raises
+    `CheckpointError`."""
+    engine = choose_engine(config.engine, device)
+    variant = "torch" if engine == "torch" else "onnx"
+    detector = resolve(config.detector, variant=variant)
+    recogniser = resolve(config.recogniser, variant=variant)
+    if engine != "torch" and not (_has_onnx(detector) and _has_onnx(recogniser)):
+        engine = "torch"  # a checkpoint of one's own that comes as a transformers folder
+    return engine, detector, recogniser
 
 
 def choose_engine(engine: str, device: str) -> str:

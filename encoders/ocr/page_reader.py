@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from encoders.ocr.config import OcrConfig
 from encoders.ocr.cropper import Image, Sheet
 from encoders.ocr.decoding import as_lines
 from encoders.ocr.detection import FoundLine
+from encoders.ocr.engines import load_networks
 from encoders.ocr.geometry import Corners, as_quad, turn_image
 from encoders.ocr.networks import OcrNetworks
 from encoders.ocr.orientation import is_upside_down, sideways_rotation
@@ -54,10 +56,18 @@ class PageReader:
         self, networks: OcrNetworks, scripts: ScriptDetector, tesseract: TesseractReader, config: OcrConfig
     ) -> None:
         self._networks = networks
+        self.pages_at_once = networks.pages_at_once
         self._recogniser = Recogniser(networks)
         self._scripts = scripts
         self._tesseract = tesseract
         self._config = config
+
+    @classmethod
+    def load(cls, config: OcrConfig, device: str) -> Self:
+        """With all networks on ``device``. Raises `CheckpointError` when there are none to load."""
+        scripts = ScriptDetector()
+        scripts.load(device)
+        return cls(load_networks(config, device), scripts, TesseractReader(), config)
 
     def read(self, images: Sequence[Image]) -> list[ReadPage]:
         """Each image [h, w, 3] RGB as lines; several at once only share the networks' batches."""

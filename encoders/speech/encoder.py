@@ -32,7 +32,7 @@ class SpeechEncoder:
         self._voices: VoiceEncoder | None = None
         self._engine: WhisperEngine | None = None
 
-    def load(self, device: str = "cpu") -> None:
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load the networks. CPU: CTranslate2; CUDA: the static-cache torch engine. Raises CheckpointError."""
         from encoders.speech.activity import ActivityNetwork
         from encoders.speech.voices import VoiceEncoder

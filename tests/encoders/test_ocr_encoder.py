@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import pymupdf
 import pytest
 
 from encoders.base import MediaInput, Perception
+from encoders.checkpoints import CheckpointError
 from encoders.failures import FailureCategory
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.ocr.config import OcrConfig
@@ -205,6 +207,19 @@ def test_the_fingerprint_tells_what_shapes_a_perception() -> None:
     assert OcrEncoder(same).fingerprint() == base
     for other in (OcrConfig(opening=OpeningConfig(dpi=200)), OcrConfig(scripts=("Latn",)), OcrConfig(features="neck")):
         assert OcrEncoder(other).fingerprint() != base
+
+
+def test_a_text_layer_waits_for_no_network(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    broken = OcrEncoder(OcrConfig(detector=str(tmp_path)))
+    broken.load(lazily=True)
+    [seen] = broken([part(pdf(PRINTED), "application/pdf")])
+    assert texts(page_of(seen)) == list(PRINTED) and not seen.networks and broken.parameters() == {}
+    with pytest.raises(CheckpointError, match="cannot be loaded"):  # no part's fault, and so no part's failure
+        broken([part(picture())])
+    broken.close()
+    with pytest.raises(CheckpointError, match="does not exist"):
+        OcrEncoder(OcrConfig(detector=str(tmp_path / "none"))).load(lazily=True)
 
 
 def test_asking_for_the_fingerprint_loads_no_network_library() -> None:

@@ -29,7 +29,6 @@ from tests.decoder.tiny import save_tiny
 from tests.encoders.test_detection_encoder import form
 from tests.pipelines.conftest import ARCHIVE
 
-OCR = ("ocr_detection", "ocr_recognition", "script")
 SPEECH = ("speech", "speech_activity", "speaker")
 
 
@@ -85,7 +84,6 @@ READ = {
     "ocr": {"ocr_detection": 2, "ocr_recognition": 1, "script": 1},
     "speech_to_text": {"speech": 1, "speech_activity": 2, "speaker": 1},
 }
-UNREAD = {"ocr": dict.fromkeys(OCR, 0)}
 LOOKED = {"object_detection": {"finder": 4, "namer": 1, "text_embedding": 1}}  # the vocabulary is embedded once
 
 
@@ -101,8 +99,8 @@ LOOKED = {"object_detection": {"finder": 4, "namer": 1, "text_embedding": 1}}  #
             {"run.prompt": "Total?", "decoder.mode.ocr": "both"},
             READ | {"ocr": READ["ocr"] | {"ocr_adapter": 1}, "decoder": {"tiny": 6}},
         ),
-        ("plain.txt", {}, UNREAD),
-        ("layer.pdf", {"run.prompt": "Total?"}, UNREAD | {"decoder": {"tiny": 1}}),
+        ("plain.txt", {}, {}),  # no page is an image, so nothing is loaded
+        ("layer.pdf", {"run.prompt": "Total?"}, {"decoder": {"tiny": 1}}),
         ("memo.ogg", {}, {"speech_to_text": dict.fromkeys(SPEECH, 1)}),
         ("silence.wav", {}, {"speech_to_text": {"speech": 0, "speech_activity": 1, "speaker": 0}}),
         ("*.p*", {"run.tasks": ["object_detection"]}, LOOKED),

@@ -32,7 +32,7 @@ class OpeningsEncoder:
     def __init__(self, config: OpeningsConfig) -> None:
         self.config = config
 
-    def load(self, device: str = "cpu") -> None:
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         hostile = "tests.encoders.media_hostile_child"
         self._opener = MediaOpener(self.config.opening, self.config.limits, _child_module=hostile)
         self._opener.probe(MediaInput("warm", "warm.txt", "", data=b"warm"))  # its start is no part's fault

@@ -21,7 +21,7 @@ class LettersEncoder:
     def __init__(self, config: LettersConfig) -> None:
         self.config = config
 
-    def load(self, device: str = "cpu") -> None:
+    def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         with self.config.calls.with_name("loads").open("a") as loads:
             loads.write(f"{device} {visible}\n")
