@@ -57,14 +57,16 @@ def _has(program: str) -> bool:
     return shutil.which(program) is not None
 
 
-def time_run(source: Path, out: Path, tasks: str, settings: list[str]) -> dict[str, Any]:
+def time_run(source: Path, out: Path, tasks: str, settings: list[str], prompt: str = "") -> dict[str, Any]:
     """`interlace run` as a user types it; raises CalledProcessError when its ledger does not balance."""
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out)]
     command += ["--tasks", tasks, "--ocr", "always"]
+    command += ["--prompt", prompt] if prompt else []
     command += [word for setting in settings for word in ("--set", setting)]
     began = time.time()
-    done = subprocess.run(command, capture_output=True, text=True)
+    with gpu_ocr.BusySamples() as samples:
+        done = subprocess.run(command, capture_output=True, text=True)
     wall = time.time() - began
     out.with_suffix(".log").write_text(done.stdout + done.stderr)
     if done.returncode:
@@ -78,6 +80,7 @@ def time_run(source: Path, out: Path, tasks: str, settings: list[str]) -> dict[s
         "first_row": times[0] - began,
         "steady_seconds": times[-1] - times[0],
         "steady_share": sum(counts[1:]) / sum(counts),
+        "busy_samples": samples.mean(times[0], times[-1]),
         "batches": len(commits),
         "output": done.stdout,
     }
@@ -92,6 +95,16 @@ def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None
     found["ocr_first_pass_seconds"] = time.perf_counter() - started
     found["ocr_networks"] = recorded.seconds()
     found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
+
+
+def networks(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """The networks alone over pages of the documents, and the page reader in one process."""
+    images = gpu_ocr.images_of(sorted((folder / "in").glob("*.pdf")), chosen.pages)
+    recorded = gpu_ocr.Recorded(images, chosen.device)
+    found["ocr_networks"] = recorded.seconds()
+    found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
+    found["ocr_reader_again"] = gpu_ocr.reader_seconds(recorded, images)
+    found["ocr_gpu"] = gpu_ocr.card_seconds(recorded, images)
 
 
 def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -152,7 +165,8 @@ def decoder(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> 
     """The engine at several numbers of sequences, and `generate()`."""
     from benchmarks import gpu_decoder
 
-    found["decoder"] = gpu_decoder.run("decoder", "bfloat16", (1, 16, 64, 256), (1, 16, 64), chosen.device)
+    sequences, generate = ([int(n) for n in text.split(",") if n] for text in (chosen.sequences, chosen.generate))
+    found["decoder"] = gpu_decoder.run("decoder", "bfloat16", sequences, generate, chosen.device)
 
 
 def rows(found: dict[str, Any]) -> list[Row]:
@@ -171,13 +185,16 @@ def rows(found: dict[str, Any]) -> list[Row]:
     counts = sorted(int(name.rpartition("_")[2]) for name in found if name.startswith("ocr_bare_"))
     best = 0.0
     for count in counts:
-        rate = found[f"ocr_bare_{count}"]["pages_per_second"]
-        best = max(best, rate)
-        table += [Row(f"OCR, bare encoder in {count} processes", rate, "pages/s")]
+        alone = found[f"ocr_bare_{count}"]
+        best = max(best, alone["pages_per_second"])
+        table += [Row(f"OCR, bare encoder in {count} processes", alone["pages_per_second"], "pages/s")]
+        table += [Row("  seconds of a core for a page, opening apart", alone["cpu_seconds_per_page"], "s")]
+        table += [Row("  character error", 100 * alone["character_error"], "%")]
     if run := found.get("ocr_ray"):
         table += [
             Row("OCR through Ray, start-up included", run["pages_per_second"], "pages/s"),
             Row("OCR through Ray, steady", run["steady_pages_per_second"], "pages/s"),
+            Row("  GPU busy, nvidia-smi's samples of the steady part", run["busy_samples"], ""),
         ]
         if best:
             table += [Row("  of the bare encoder, steady", run["steady_pages_per_second"] / best, "x", 0.75)]
@@ -206,7 +223,54 @@ def rows(found: dict[str, Any]) -> list[Row]:
     return table
 
 
-PARTS = {"ocr": ocr, "bare": bare, "ray": ray, "speech": speech, "mixed": mixed, "decoder": decoder}
+def parity(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """Against what `gpu_ocr.save_reading` kept of another machine's CPU."""
+    found["ocr_parity"] = gpu_ocr.parity_with(chosen.ocr_reference, chosen.device)
+
+
+def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """The whole speech encoder over MP3 in as many processes as asked for, with speakers and without."""
+    from benchmarks import gpu_speech
+
+    count = max(map(int, chosen.processes.split(",")))
+    clips = gpu_speech.clips_of(chosen.clips)
+    gpu_speech.write_recordings(folder / "audio", clips, 1, chosen.minutes)
+    (path,) = (folder / "audio").glob("recording-000.*")
+    for speakers in (False, True):
+        name = f"speech_processes_{'with' if speakers else 'without'}_speakers"
+        found[name] = gpu_speech.process_speed(path, count, folder, chosen.device, speakers)
+        print(f"{name}: {found[name]}", flush=True)
+
+
+def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """Page to answer: the pipeline over one-page pictures of pages, each asked one question."""
+    source = gpu_ocr.write_pictures(folder, chosen.documents)
+    more = ["decoder.max_new_tokens=64", "decoder.max_sequences=256", "decoder.kv_cache_bytes=15000000000"]
+    result = time_run(source, folder / "answers-out", "ocr", [*chosen.set, *more], prompt="What is this page about?")
+    result["steady_answers_per_second"] = (
+        chosen.documents * result["steady_share"] / max(result["steady_seconds"], 1e-9)
+    )
+    found["answers"] = result
+
+
+PARTS = {
+    "networks": networks,
+    "speech_processes": speech_processes,
+    "answers": answers,
+    "ocr": ocr,
+    "bare": bare,
+    "ray": ray,
+    "speech": speech,
+    "mixed": mixed,
+    "decoder": decoder,
+}
+
+
+def speech_worker() -> Any:
+    """Imported where it is used: it needs the speech encoder's libraries."""
+    from benchmarks import gpu_speech
+
+    return gpu_speech.encoder_worker
 
 
 def main() -> None:
@@ -221,6 +285,9 @@ def main() -> None:
     options.add_argument("--processes", default=f"1,{max(2, available_cpus() - 2)}")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
     options.add_argument("--reference", type=Path, help="transcripts of CTranslate2, from gpu_speech.save_reference")
+    options.add_argument("--sequences", default="1,16,64,256", help="of the decoder's engines")
+    options.add_argument("--generate", default="1,16,64", help="batches of generate(); empty: none")
+    options.add_argument("--ocr-reference", type=Path, help="readings of a CPU, from gpu_ocr.save_reading")
     options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
     options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
     options.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
@@ -228,7 +295,9 @@ def main() -> None:
     options.add_argument("--encoder-worker", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.encoder_worker:
-        gpu_ocr.encoder_worker(*json.loads(chosen.encoder_worker))
+        task, *arguments = json.loads(chosen.encoder_worker)
+        worker = gpu_ocr.encoder_worker if task == "ocr" else speech_worker()
+        worker(*arguments)
         sys.stdout.flush()
         os._exit(0)
     if chosen.device.startswith("cuda") and not _has("nvidia-smi"):
@@ -237,8 +306,8 @@ def main() -> None:
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
     found: dict[str, Any] = {"machine": machine()}
     parts = chosen.parts.split(",")
-    if not set(parts) <= {"speech", "decoder"}:
-        found["truths"] = gpu_ocr.write_documents(folder / "in", chosen.documents, chosen.unique, available_cpus())
+    if not set(parts) <= {"speech", "speech_processes", "decoder", "answers", "parity"}:
+        found["truths"] = gpu_ocr.documents(folder / "in", chosen.documents, chosen.unique, available_cpus())
     for part in parts:
         started = time.perf_counter()
         PARTS[part](chosen, folder, found)

@@ -1,32 +1,41 @@
 """OCR on CUDA: parity with ONNX Runtime, what the networks alone can do, and the bare encoder in processes.
 
-Part of `benchmarks.gpu`. Pages are scan-like A4 prose of about 50 long lines (`ocr_pages`), in image-only PDFs.
+Part of `benchmarks.gpu`. Pages are scan-like A4 prose of 45 long lines (`ocr_pages`), in image-only PDFs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import pickle
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import cv2
 import numpy as np
 import pymupdf
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.bulk_ocr import character_error
-from benchmarks.ocr_pages import KnownPage, dense_pages
+from benchmarks.ocr_pages import KnownPage, dense_pages, prose_pages
 from benchmarks.ocr_parity import compare
 from benchmarks.ocr_readers import page_reader
 from encoders.ocr.config import OcrConfig
 
 PAGES_PER_FILE = 8
+LINES = 45
+PARTS_A_CALL = 4
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 def parity(pages: int, threads: int, device: str = "cuda") -> dict[str, Any]:
@@ -39,9 +48,32 @@ def parity(pages: int, threads: int, device: str = "cuda") -> dict[str, Any]:
     return asdict(compare(*lines)) | {"pages": len(images)}
 
 
+def save_reading(images: Sequence[NDArray[np.uint8]], path: Path, threads: int) -> None:
+    """Pages as JPEG files and how ONNX Runtime reads them on this machine's CPU, for `parity_with` on another."""
+    reader = page_reader(OcrConfig(engine="onnxruntime", threads=threads))
+    kept = []
+    for image in images:
+        _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+        kept.append((data.tobytes(), reader.read([_decoded(data.tobytes())])[0].lines))
+    path.write_bytes(pickle.dumps(kept))
+
+
+def parity_with(path: Path, device: str) -> dict[str, Any]:
+    """The pages of `save_reading` through the torch modules on this machine."""
+    kept = pickle.loads(path.read_bytes())
+    reader = page_reader(OcrConfig(engine="torch"), device)
+    ours = [page.lines for page in reader.read([_decoded(data) for data, _ in kept])]
+    return asdict(compare([lines for _, lines in kept], ours)) | {"pages": len(kept)}
+
+
+def _decoded(data: bytes) -> NDArray[np.uint8]:
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    return np.ascontiguousarray(pixels[:, :, ::-1], np.uint8)
+
+
 def prose(count: int, seed: int) -> list[KnownPage]:
     """Scan-like pages of long lines."""
-    return dense_pages(3 * count, seed=seed, scanned=True)[::3]
+    return prose_pages(count, seed, LINES)
 
 
 def write_documents(folder: Path, documents: int, unique: int, processes: int) -> list[list[KnownPage]]:
@@ -69,13 +101,76 @@ def write_documents(folder: Path, documents: int, unique: int, processes: int) -
     return truths
 
 
+def documents(folder: Path, count: int, unique: int, processes: int) -> list[list[KnownPage]]:
+    """`write_documents`, or what it wrote into the folder before."""
+    kept = folder.parent / "truths.pkl"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(pickle.dumps([[KnownPage(_NO_IMAGE, page.lines) for page in document] for document in
+                                       write_documents(folder, count, unique, processes)]))  # fmt: skip
+    return pickle.loads(kept.read_bytes())  # type: ignore[no-any-return]
+
+
+def images_of(paths: Sequence[Path], count: int) -> list[NDArray[np.uint8]]:
+    """The first pages of the documents as pixels."""
+    images = []
+    for path in paths:
+        with pymupdf.open(path) as document:
+            for page in document:
+                pixels = page.get_pixmap(dpi=144, alpha=False)
+                images.append(np.frombuffer(pixels.samples, np.uint8).reshape(pixels.height, pixels.width, 3).copy())
+                if len(images) == count:
+                    return images
+    return images
+
+
+def write_pictures(folder: Path, count: int) -> Path:
+    """So many JPEG files of one page each."""
+    source = folder / "pictures"
+    source.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(images_of(sorted((folder / "in").glob("*.pdf")), min(count, 64))):
+        Image.fromarray(image).save(source / f"{number:05d}.jpg", quality=75)
+    made = sorted(source.glob("*.jpg"))
+    for number in range(len(made), count):
+        (source / f"{number:05d}.jpg").write_bytes(made[number % len(made)].read_bytes())
+    return source
+
+
+class BusySamples:
+    """What nvidia-smi says of the GPU, five times a second, while it is open; nothing where there is none."""
+
+    def __enter__(self) -> Self:
+        self._samples: list[tuple[float, float]] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+        while shutil.which("nvidia-smi") and not self._done.wait(0.2):
+            with contextlib.suppress(ValueError, OSError):
+                said = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+                self._samples.append((time.time(), float(said.splitlines()[0]) / 100))
+
+    def mean(self, start: float, stop: float) -> float:
+        """Over a stretch of `time.time`; not a number where nothing was seen."""
+        seen = [share for at, share in self._samples if start <= at <= stop]
+        return sum(seen) / len(seen) if seen else float("nan")
+
+
 class Recorded:
     """The networks' inputs of one pass over some pages, to be played again without anything around them."""
 
     def __init__(self, images: Sequence[NDArray[np.uint8]], device: str) -> None:
         reader = page_reader(OcrConfig(engine="torch"), device)
         networks = reader._networks
-        self.pages, self.calls = len(images), []
+        self.pages = len(images)
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
         originals = {name: getattr(networks, name) for name in ("detect", "recognise")}
         for name, original in originals.items():
             setattr(networks, name, self._noting(name, original))
@@ -116,8 +211,24 @@ def reader_seconds(recorded: Recorded, images: Sequence[NDArray[np.uint8]]) -> f
     return (time.perf_counter() - started) / len(images)
 
 
-def encoder_worker(paths: list[str], device: str, ready: str, go: str) -> None:
+def card_seconds(recorded: Recorded, images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
+    """Seconds of the card alone for a page by kind of work, as PyTorch's profiler sees its kernels; empty on a CPU."""
+    if not torch.cuda.is_available():
+        return {}
+    step = recorded._networks.pages_at_once
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        recorded.reader.read(images[:step])
+        torch.cuda.synchronize()
+    spent = {event.key: event.self_device_time_total for event in profile.key_averages()}
+    pages = len(images[:step])
+    most = sorted(spent, key=lambda name: -spent[name])[:14]
+    return {"all": sum(spent.values()) / 1e6 / pages} | {name[:90]: spent[name] / 1e6 / pages for name in most}
+
+
+def encoder_worker(paths: list[str], device: str, share: float, ready: str, go: str) -> None:
     """The OCR encoder in this process over these files; prints when each was done and what it took."""
+    if device != "cpu":
+        torch.cuda.set_per_process_memory_fraction(share)
     from encoders.base import MediaInput
     from encoders.ocr.encoder import OcrEncoder
 
@@ -125,21 +236,23 @@ def encoder_worker(paths: list[str], device: str, ready: str, go: str) -> None:
     encoder = OcrEncoder(config.model_copy(update={"opening": config.opening.model_copy(update={"ocr": "always"})}))
     encoder.load(device)
     inputs = [MediaInput(Path(path).name, path, "application/pdf", path=Path(path)) for path in paths]
-    encoder([inputs[0]])
+    for at in range(0, min(len(inputs), 3 * PARTS_A_CALL), PARTS_A_CALL):  # meets the shapes of batches
+        encoder(inputs[at : at + PARTS_A_CALL])
     Path(ready).touch()
     while not Path(go).exists():
         time.sleep(0.01)
     stages: dict[str, float] = {}
     done, lines, failures = [], {}, 0
     cpu = time.process_time()
-    for item in inputs:
-        perception = encoder([item])[0]
-        pages = getattr(perception.result, "pages", ())
-        lines[item.part_id] = [[(line.text, list(line.quad)) for line in page.lines] for page in pages]
-        failures += len(perception.failures)
-        done.append((time.time(), len(pages)))
-        for stage, seconds in perception.seconds.items():
-            stages[stage] = stages.get(stage, 0.0) + seconds
+    for at in range(0, len(inputs), PARTS_A_CALL):
+        some = inputs[at : at + PARTS_A_CALL]
+        for item, perception in zip(some, encoder(some)):
+            pages = getattr(perception.result, "pages", ())
+            lines[item.part_id] = [[(line.text, list(line.quad)) for line in page.lines] for page in pages]
+            failures += len(perception.failures)
+            done.append((time.time(), len(pages)))
+            for stage, seconds in perception.seconds.items():
+                stages[stage] = stages.get(stage, 0.0) + seconds
     cpu = time.process_time() - cpu
     encoder.close()
     print(json.dumps({"done": done, "lines": lines, "stages": stages, "cpu": cpu, "failures": failures}))
@@ -154,7 +267,7 @@ def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str)
     for index in range(count):
         ready = folder / f"ready-{index}"
         ready.unlink(missing_ok=True)
-        share = json.dumps([list(map(str, paths[index::count])), device, str(ready), str(go)])
+        share = json.dumps(["ocr", list(map(str, paths[index::count])), device, 0.94 / count, str(ready), str(go)])
         command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", share]
         workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
     while not all(ready.exists() or process.poll() is not None for process, ready in workers):

@@ -6,7 +6,10 @@ reference is CTranslate2 (int8, greedy) on CPU, computed here or read from a fil
 
 from __future__ import annotations
 
+import json
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.speech_parity import compare, transcripts
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
+from encoders.results import Speech
 from encoders.speech.config import SpeechConfig
 from encoders.speech.encoder import SpeechEncoder
 from encoders.speech.torch_engine import TorchEngine
@@ -126,7 +130,7 @@ def encoder_speed(path: Path, device: str, speakers: bool) -> dict[str, Any]:
     wall = time.perf_counter() - started
     encoder.close()
     result = perception.result
-    if result is None:
+    if not isinstance(result, Speech):
         return {"failures": [failure.message for failure in perception.failures]}
     return {
         "minutes": result.duration / 60,
@@ -136,3 +140,50 @@ def encoder_speed(path: Path, device: str, speakers: bool) -> dict[str, Any]:
         "stages": {name: round(value, 3) for name, value in perception.seconds.items()},
         "failures": len(perception.failures),
     }
+
+
+def encoder_worker(path: str, device: str, speakers: bool, ready: str, go: str) -> None:
+    """The speech encoder in this process over the recording, once to warm up and once from ``go`` on."""
+    encoder = SpeechEncoder(SpeechConfig(speakers=speakers))
+    encoder.load(device)
+    media = "audio/mpeg" if path.endswith(".mp3") else "audio/flac"
+    item = MediaInput(Path(path).name, path, media, path=Path(path))
+    encoder([item])
+    Path(ready).touch()
+    while not Path(go).exists():
+        time.sleep(0.01)
+    started, cpu = time.time(), time.process_time()
+    perception = encoder([item])[0]
+    done: dict[str, Any] = {
+        "start": started,
+        "end": time.time(),
+        "cpu": time.process_time() - cpu,
+        "stages": perception.seconds,
+    }
+    done["duration"] = perception.result.duration if isinstance(perception.result, Speech) else 0.0
+    encoder.close()
+    print(json.dumps(done))
+
+
+def process_speed(path: Path, count: int, folder: Path, device: str, speakers: bool) -> dict[str, Any]:
+    """Times real time of ``count`` encoders at once, each over the same recording; start-up apart."""
+    go = folder / "go-speech"
+    go.unlink(missing_ok=True)
+    workers = []
+    for index in range(count):
+        ready = folder / f"ready-speech-{index}"
+        ready.unlink(missing_ok=True)
+        share = json.dumps(["speech", str(path), device, speakers, str(ready), str(go)])
+        command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", share]
+        workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
+    while not all(ready.exists() or process.poll() is not None for process, ready in workers):
+        time.sleep(0.05)
+    go.touch()
+    found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
+    wall = max(one["end"] for one in found) - min(one["start"] for one in found)
+    audio = sum(one["duration"] for one in found)
+    stages = {name: sum(one["stages"][name] for one in found) / count for name in found[0]["stages"]}
+    return {
+        "processes": count, "x_real_time": audio / wall, "wall": wall, "file": path.suffix,
+        "cpu_seconds_an_hour": sum(one["cpu"] for one in found) / audio * 3600, "stages": stages,
+    }  # fmt: skip

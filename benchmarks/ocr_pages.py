@@ -41,6 +41,12 @@ def dense_pages(count: int, seed: int = 0, *, scanned: bool = False) -> list[Kno
     return [_scanned(page, rng) for page in pages] if scanned else pages
 
 
+def prose_pages(count: int, seed: int, lines: int) -> list[KnownPage]:
+    """Scan-like A4 pages of so many long lines, at most 52."""
+    rng = np.random.default_rng(seed)
+    return [_scanned(_rendered(_prose(rng, lines), FONTS[i % len(FONTS)], 10.5), rng) for i in range(count)]
+
+
 def _sentence(rng: np.random.Generator, letters: int) -> str:
     """Words, names, numbers and amounts, up to so many letters."""
     text = ""
@@ -58,8 +64,8 @@ def _sentence(rng: np.random.Generator, letters: int) -> str:
         text = f"{text} {word}".strip()
 
 
-def _prose(rng: np.random.Generator) -> list[tuple[str, float, float]]:
-    return [(_sentence(rng, 92), 50.0, 60.0 + 14.5 * row) for row in range(50)]
+def _prose(rng: np.random.Generator, lines: int = 50) -> list[tuple[str, float, float]]:
+    return [(_sentence(rng, 92), 50.0, 60.0 + 14.5 * row) for row in range(lines)]
 
 
 def _columns(rng: np.random.Generator) -> list[tuple[str, float, float]]:

@@ -18,9 +18,6 @@ HEIGHT = 48
 MIN_WIDTH, MAX_WIDTH = 32, 3200
 """Narrower crops are padded, wider ones squeezed: 3,200 pixels are about 200 letters."""
 
-SMALLEST_BATCH = 8
-"""Of the sizes of batches; what is left over is filled up to it where sizes matter."""
-
 _WIDTH_STEP = 32  # crops are padded to multiples of it: fewer shapes for the engines to prepare
 
 
@@ -68,17 +65,12 @@ def network_input(crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
 
 
 def batches_by_width(widths: Sequence[int], batch_size: int) -> list[list[int]]:
-    """Indices of crops, narrow to wide, in batches of one padded width, each the largest of ``batch_size`` and its
-    halves that is still full. A GPU plans every shape of a batch that it meets for the first time, so there are few."""
-    alike: dict[int, list[int]] = {}
+    """Indices of crops, narrow to wide, in batches of one padded width at most ``batch_size`` long."""
+    batches: list[list[int]] = []
     for index in sorted(range(len(widths)), key=lambda i: widths[i]):
-        alike.setdefault(padded_width(widths[index]), []).append(index)
-    batches = []
-    for indices in alike.values():
-        at, size = 0, batch_size
-        while at < len(indices):
-            while size > len(indices) - at and size > SMALLEST_BATCH:
-                size //= 2
-            batches.append(indices[at : at + size])
-            at += size
+        last = batches[-1] if batches else []
+        if last and len(last) < batch_size and padded_width(widths[last[0]]) == padded_width(widths[index]):
+            last.append(index)
+        else:
+            batches.append([index])
     return batches

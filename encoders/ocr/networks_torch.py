@@ -15,10 +15,12 @@ from torch import nn
 from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
 from encoders.ocr.cropper import Cropper, HostCropper
-from encoders.ocr.crops import SMALLEST_BATCH
 from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
 from encoders.ocr.networks import ALL, WESTERN, Steps, western_symbols
 from encoders.ocr.torch_cropper import TorchCropper, memory_errors, to_host
+
+_BATCHES = (8, 16, 32, 64, 96, 128)
+"""Lines of a batch on CUDA."""
 
 
 class TorchNetworks:
@@ -30,10 +32,10 @@ class TorchNetworks:
         # The detector stays in float32 (cuDNN rounds its products to TF32): in half precision the edges of lines move
         # by up to a pixel: on an H200, 25 of 5,146 word boxes then overlapped ONNX Runtime's by < 0.9.
         half = torch.float16 if on_gpu else torch.float32
-        self.pages_at_once, self.pages_per_batch, self.lines_per_batch = (16, 8, 128) if on_gpu else (1, 1, 1)
+        self.pages_at_once, self.pages_per_batch, self.lines_per_batch = (16, 8, _BATCHES[-1]) if on_gpu else (1, 1, 1)
         if not on_gpu:  # cudnn.benchmark stays off: batches differ in length and width, it would search anew for each
             torch.set_num_threads(threads)
-        self.cropper: Cropper = TorchCropper(self._device, half, SMALLEST_BATCH) if on_gpu else HostCropper()
+        self.cropper: Cropper = TorchCropper(self._device, half, _BATCHES) if on_gpu else HostCropper()
         self._features = features
         characters = alphabet_of(recogniser)
         kept = western_symbols(characters)

@@ -51,14 +51,14 @@ def to_host(tensor: Tensor) -> NDArray[np.generic]:
 class TorchCropper:
     """See `Cropper`; a sheet is the page as bytes [h, w, 3] on ``device``, batches have the recogniser's ``dtype``.
 
-    A batch of fewer lines than ``least`` is filled up with empty ones: cuDNN plans each shape that it meets, for longer
-    than it computes such a batch.
+    A batch of lines is filled up with empty ones to the next of ``sizes``: cuDNN plans each shape that it meets, for
+    longer than it computes it, and lengths of batches are as many as lines on pages.
     """
 
-    def __init__(self, device: torch.device, dtype: torch.dtype, least: int = 1) -> None:
+    def __init__(self, device: torch.device, dtype: torch.dtype, sizes: Sequence[int] = ()) -> None:
         self._device = device
         self._dtype = dtype
-        self._least = least
+        self._sizes = sizes
 
     def sheet(self, image: Image) -> Tensor:
         """See `Cropper`."""
@@ -94,6 +94,7 @@ class TorchCropper:
                 strips.append(_resized(own, HEIGHT, sizes[i].target, area=True))
             strip = torch.cat(strips, dim=2).to(torch.uint8)
             greys = to_host(_grey(strip))
+            strip = strip.flip(0)  # the recogniser was trained on BGR
         crops: list[Crop | None] = [None] * len(corners)
         at = 0
         for i in (*plain, *large):
@@ -106,13 +107,14 @@ class TorchCropper:
     def stack(self, crops: Sequence[Crop]) -> Tensor:
         """See `Cropper`."""
         width = padded_width(max(crop.width for crop in crops))
+        count = next((size for size in self._sizes if size >= len(crops)), len(crops))
         with memory_errors():
             batch = torch.empty(
-                (max(len(crops), self._least), 3, HEIGHT, width),
+                (count, 3, HEIGHT, width),
                 dtype=self._dtype, device=self._device, memory_format=torch.channels_last,
             ).fill_(_MIDDLE)  # fmt: skip
             for row, crop in zip(batch, crops):
-                row[:, :, : crop.width] = crop.pixels.flip(0)
+                row[:, :, : crop.width] = crop.pixels
             return batch.sub_(_MIDDLE).div_(_MIDDLE)
 
 

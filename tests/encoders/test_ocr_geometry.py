@@ -83,7 +83,6 @@ def test_batches_hold_one_padded_width() -> None:
     batches = batches_by_width(widths, 2)
     assert sorted(i for batch in batches for i in batch) == list(range(len(widths)))
     assert all(len(batch) <= 2 and len({padded_width(widths[i]) for i in batch}) == 1 for batch in batches)
-    assert [len(batch) for batch in batches_by_width([700] * 109, 64)] == [64, 32, 8, 5]
 
 
 def test_a_batch_that_does_not_fit_is_halved() -> None:
