@@ -184,7 +184,7 @@ def _work(number: int, pipe: Connection, job: _Job) -> None:
         return unpacked(pipe.recv(), places, [image.shape[1] for image in images], characters)
 
     for block in range(number, job.most, job.workers):
-        if time.time() > job.stop:
+        if time.monotonic() > job.stop:
             break
         if (job.out / f"{block:07d}.samples").exists():
             continue
@@ -233,7 +233,7 @@ def main() -> None:
         arguments.sentences,
         arguments.held_out,
         arguments.first_seed,
-        time.time() + arguments.seconds,
+        time.monotonic() + arguments.seconds,
         -(-arguments.samples // SAMPLES),
         arguments.workers,
     )

@@ -55,13 +55,13 @@ class Run:
     resume: Path | None = None
     validated: int = 512
     validate_once: bool = False
-    started: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
 
     def say(self, **values: Any) -> None:
         """A line of the log, from the first process."""
         if self.rank:
             return
-        line = json.dumps({"time": round(time.time() - self.started, 1), **values})
+        line = json.dumps({"time": round(time.monotonic() - self.started, 1), **values})
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         print(line, flush=True)
@@ -127,10 +127,10 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     batches: Iterator[Parcel[Batch]] = iter(loader)
     meter = _Meter()
     batch = next(batches).to(run.device)
-    begun, step, share = time.time(), 0, 0.0
+    begun, step, share = time.monotonic(), 0, 0.0
     while True:
         if step % _AGREED_EVERY == 0:
-            share = _agreed((time.time() - begun) / stage.seconds, run)
+            share = _agreed((time.monotonic() - begun) / stage.seconds, run)
         if share >= 1:
             break
         factor = min(1.0, share / stage.warmup) if stage.warmup else 1.0
@@ -146,7 +146,7 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
         batch = next(batches).to(run.device)
         if step % _LOG_EVERY == 0:
             run.say(stage=stage.name, step=step, share=round(share, 4), norm=round(float(norm), 3), **meter.read())
-    run.say(stage=stage.name, event="end", steps=step, seconds=round(time.time() - begun, 1))
+    run.say(stage=stage.name, event="end", steps=step, seconds=round(time.monotonic() - begun, 1))
 
 
 def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter: _Meter) -> None:
@@ -199,7 +199,7 @@ class _Meter:
         self._sums: dict[str, Any] = defaultdict(float)
         self._counts: dict[str, Any] = defaultdict(float)
         self._tokens: Any = 0
-        self._since = time.time()
+        self._since = time.monotonic()
 
     def add(self, kind: str, value: torch.Tensor, count: float | torch.Tensor = 1.0) -> None:
         """A sum over some places."""
@@ -219,7 +219,7 @@ class _Meter:
         means = {
             kind: round(float(total) / max(1.0, float(self._counts[kind])), 4) for kind, total in self._sums.items()
         }
-        rate = round(float(self._tokens) / (time.time() - self._since))
+        rate = round(float(self._tokens) / (time.monotonic() - self._since))
         self.__init__()  # type: ignore[misc]
         return {"loss": dict(sorted(means.items())), "tokens_per_second": rate}
 
