@@ -245,7 +245,7 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Page to answer: the pipeline over one-page pictures of pages, each asked one question."""
     source = gpu_ocr.write_pictures(folder, chosen.documents)
-    more = ["decoder.max_new_tokens=64", "decoder.max_sequences=256", "decoder.kv_cache_bytes=15000000000"]
+    more = ["decoder.max_new_tokens=64", "decoder.max_sequences=256", "decoder.kv_cache_bytes=7000000000"]
     result = time_run(source, folder / "answers-out", "ocr", [*chosen.set, *more], prompt="What is this page about?")
     result["steady_answers_per_second"] = (
         chosen.documents * result["steady_share"] / max(result["steady_seconds"], 1e-9)

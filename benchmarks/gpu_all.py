@@ -37,7 +37,6 @@ def parts(chosen: argparse.Namespace) -> list[Part]:
     )  # fmt: skip
     clips = ("--clips", *map(str, chosen.clips)) if chosen.clips else ()
     work = ("--folder", str(folder), "--device", device, "--documents", str(documents))
-    ocr = f"cluster.actors.ocr={processes}"
     fit = f"cluster.gpu_gib.ocr={75 / processes - 0.7:.2f}"
 
     def gpu(name: str, seconds: float, *more: str) -> Part:
@@ -45,7 +44,11 @@ def parts(chosen: argparse.Namespace) -> list[Part]:
         return Part(name, seconds, words)
 
     # Batches are formed by the time that a page is believed to take: enough pages for full batches of lines.
-    ray = ("--set", ocr, "--set", "cluster.batch_seconds=40", *(("--set", fit) if device != "cpu" else ()))
+    settings = ["cluster.batch_seconds=40", *([fit] if device != "cpu" else [])]
+    ray, beside = (
+        [word for setting in (f"cluster.actors.ocr={count}", *settings) for word in ("--set", setting)]
+        for count in (processes, max(1, processes - 2))  # the decoder has a share of the card, too
+    )
     return [
         Part("memory", 60, ("benchmarks.gpu_memory_measured", "--json", str(out / "memory.json"))),
         *([gpu("parity", 40, "--ocr-reference", str(chosen.ocr_reference))] if chosen.ocr_reference else ()),
@@ -54,7 +57,7 @@ def parts(chosen: argparse.Namespace) -> list[Part]:
         gpu("ray", 120, *ray),
         gpu("decoder", 60, "--sequences", "256", "--generate", ""),
         gpu("speech_processes", 80, "--processes", str(processes), "--minutes", "10", *clips),
-        gpu("answers", 120, *ray),
+        gpu("answers", 120, *beside),
     ]
 
 
