@@ -10,31 +10,42 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import librosa
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from deltalake import write_deltalake
 from rich.console import Console
 
+from encoders.adapters.geometry import geometry_of
 from encoders.base import FeatureSpan
 from encoders.failures import InterlaceError
 from encoders.media.sniff import media_type
-from encoders.results import Line, Page, quad
+from encoders.results import Chunk, Line, Page, Speech, quad
 from pipelines.progress import Progress
 from pipelines.run import Run
 from pipelines.settings import load_settings
 from pipelines.storage import Storage
 from pipelines.tables import PARTS, as_row, read_table, rows_to_table
 from pipelines.tensors import spanned_of, spanned_rows
+from pipelines.train.hybrid import train
 from pipelines.train.hybrid.assets import recording_file
+from pipelines.train.hybrid.batches import batch_of
 from pipelines.train.hybrid.corpus import missing, write_corpus
 from pipelines.train.hybrid.corpus_block import CorpusPlan, Drawing, write_block
-from pipelines.train.hybrid.gather import gather
+from pipelines.train.hybrid.gather import gather, perceived_of
 from pipelines.train.hybrid.perceived import load, stored
+from pipelines.train.hybrid.prompts import Prompter
 from pipelines.train.hybrid.samples import Sample
+from pipelines.train.hybrid.speech.synthesise import Shard
+from pipelines.train.hybrid.speech.utterances import Item, Utterance
+from pipelines.train.hybrid.speech.voices import GROUPS, RATE
 from pipelines.train.hybrid.truth import sample_of
 from pipelines.train.script.render import Face
 from tests.decoder.tiny import save_tiny
+from tests.pipelines.conftest import ARCHIVE
+from tests.train.test_hybrid import TASKS, hybrid, page, recipe_of
 
 RECIPE = """
 decoder = "{decoder}"
@@ -48,6 +59,15 @@ embedding_scale = 0.3
 strides = [2, 2, 2, 2]
 widths = [24, 24, 32, 32, 32]
 rates = [8, 16]
+[adapters.speech_to_text]
+task = "speech_to_text"
+d_encoder = 512
+d_model = 64
+embedding_scale = 0.3
+strides = [5, 5]
+widths = [24, 32, 32]
+rates = [25]
+steps_per_token = 25
 [[stages]]
 name = "read"
 seconds = 40
@@ -57,6 +77,7 @@ adapter_rate = 3e-3
 decoder_rate = 1e-2
 modes = {{ soft = 1.0, both = 1.0 }}
 longest_answer = 40
+ctc = 0.1
 """
 
 
@@ -95,15 +116,26 @@ def bare(sample: Sample) -> Sample:
     return replace(sample, documents=documents)
 
 
+def spoken(folder: Path) -> Path:
+    """What `synthesise` leaves, of one sentence: the memo of the demo archive."""
+    folder.mkdir()
+    samples, _ = librosa.load(ARCHIVE / "recordings" / "memo-0031.ogg", sr=RATE, duration=8)
+    shard = Shard(folder, 0, 0)
+    item = Item(0, (Utterance("read/0", 0, "", "A memo.", ("x",)),), (GROUPS["A"][0],), 0, 1.0)
+    shard.add(item, [(samples * 32767).astype(np.int16)])
+    shard.close()
+    return folder
+
+
 def read_rows(corpus: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of `parts` as a run would have written them: every printed line but the first of each page was found."""
     found = []
     for row in rows:
         for name, pages in zip(row["assets"], row["documents"]):
             read, spans, at = [], [], 0
-            for number, page in enumerate(pages, 1):
-                lines = tuple(Line(line["text"], quad(*line["box"]), 0.9) for line in page["lines"][1:])
-                read.append(Page(number, page["width"], page["height"], "ocr", lines=lines))
+            for number, plan in enumerate(pages, 1):
+                lines = tuple(Line(line["text"], quad(*line["box"]), 0.9) for line in plan["lines"][1:])
+                read.append(Page(number, plan["width"], plan["height"], "ocr", lines=lines))
                 for item in range(len(lines)):
                     spans.append(FeatureSpan(item, at, at := at + 3, number))
             features = np.arange(at * 4, dtype=np.float16).reshape(-1, 4)
@@ -164,6 +196,26 @@ def test_what_a_run_kept_comes_back_as_samples(tmp_path: Path, fonts: tuple[Path
         gather(lake, plan.out, tmp_path / "none")
 
 
+def test_what_a_run_kept_of_a_recording_is_what_its_adapter_reads(tmp_path: Path) -> None:
+    recipe = recipe_of(save_tiny(tmp_path, "llama"))
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    chunks = tuple(Chunk(text, at, at + 0.5, 0.9, "SPEAKER_00") for text, at in (("at noon", 0.2), ("the ship", 1.0)))
+    speech, spans = Speech("at noon the ship", "en", 1.0, 2.0, chunks), [FeatureSpan(0, 0, 22), FeatureSpan(1, 22, 50)]
+    features = np.random.default_rng(3).normal(size=(50, 10)).astype(np.float16)
+    row = {"range_start": 0.0, "status": "ok", "pages": None, "speech": as_row(speech)}
+    row["features"] = spanned_rows("speech_to_text", features, spans)
+    made = perceived_of(Sample(0, "call", "en", ""), [rows_to_table([row], PARTS).to_pylist()])
+    assert made is not None
+    (heard,) = made.documents
+    batch = batch_of([[prompter.example([page(), heard], TASKS[:1], "both", 2)]], 480, 2, recipe.speech_rates, {})
+    with torch.no_grad():
+        given = torch.cat(model.given(batch, train._heard(batch, None))["speech_to_text"])
+        wanted = model.adapters["speech_to_text"].adapt(features, tuple(spans), geometry_of(heard))
+    found = given[batch.soft_from["speech_to_text"]]
+    torch.testing.assert_close(found, torch.tensor(wanted.vectors).float(), rtol=2e-3, atol=2e-3)
+    assert len(found) == 11 and [len(group.letters) for group in batch.items["speech_to_text"]] == [2]
+
+
 def test_recordings_are_the_same_file_every_time() -> None:
     samples = np.sin(np.arange(8000, dtype=np.float32) / 9)
     kinds = {recording_file(samples, random.Random(seed)) for seed in range(8)}
@@ -177,7 +229,8 @@ def test_from_a_corpus_in_object_storage_to_a_training(
     s3: str, tmp_path: Path, fonts: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole way: generated with Ray Data, read by the encoder pools, features in Parquet, a training on these."""
-    plan = CorpusPlan(f"{s3}/corpus", fonts, kinds=("lines", "receipt", "letter", "pair"))
+    kinds = ("lines", "receipt", "letter", "pair", "read")
+    plan = CorpusPlan(f"{s3}/corpus", fonts, speech=spoken(tmp_path / "speech"), kinds=kinds)
     assert write_corpus(plan, 12)["samples"] == 12
     assert write_corpus(plan, 20)["samples"] == 8 and write_corpus(plan, 20)["samples"] == 0
     with pytest.raises(InterlaceError, match="another --out"):
@@ -185,19 +238,24 @@ def test_from_a_corpus_in_object_storage_to_a_training(
     settings = load_settings(None, {"run.keep_features": True, "cluster.num_cpus": 2}, {}).settings
     quiet, lake = Progress(Console(file=(tmp_path / "progress").open("w"))), f"{s3}/lake"
     assert Run(settings, [f"{plan.out}/archive"], lake, quiet).execute().ledger.balanced
-    rows = read_table(lake, "parts").to_table(columns=["uri", "pages", "features"]).to_pylist()
+    rows = read_table(lake, "parts").to_table(columns=["modality", "features"]).to_pylist()
+    widths = {"ocr": 120, "speech_to_text": 512}
     for row in rows:
-        kept = spanned_of(row["features"], "ocr")
-        assert kept is not None and kept[0].dtype == np.float16 and kept[0].shape == (kept[1][-1].stop, 120)
+        task = "speech_to_text" if row["modality"] == "audio" else "ocr"
+        kept = spanned_of(row["features"], task)
+        assert kept is not None and kept[0].dtype == np.float16 and kept[0].shape == (kept[1][-1].stop, widths[task])
+    assert {row["modality"] for row in rows} == {"document", "image", "audio"}
     told = gather(lake, plan.out, tmp_path / "samples")
     assert told.samples == 20 and told.exact > 0.85 * told.lines, told.told()
     (tmp_path / "recipe.toml").write_text(RECIPE.format(decoder=save_tiny(tmp_path / "tiny", "llama")))
     command = [sys.executable, "-m", "pipelines.train.hybrid.train", str(tmp_path / "recipe.toml"), "--loaders", "0"]
     command += ["--corpus", str(tmp_path / "samples"), "--out", str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [sum(line["loss"].values()) / len(line["loss"]) for line in log if "loss" in line]
     assert len(losses) >= 2 and np.isfinite(losses).all() and losses[-1] < 0.9 * losses[0], losses
+    assert any("hear" in line["loss"] and "ctc" in line["loss"] for line in log if "loss" in line)
     assert (tmp_path / "state.pt").exists()
     with capsys.disabled():
         print(f"{told.told()}; losses {losses}")

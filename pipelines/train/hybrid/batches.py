@@ -22,7 +22,8 @@ class Batch:
     is to be written, ``answers`` [n] that token, ``weight`` [n] and ``kind`` [n] its weight in the loss and its kind;
     ``example`` and ``branch`` say who sees whom: a place sees what stands before it in its example's branch 0 and its
     own. ``soft_at`` are places (row * l + column) of soft tokens, ``soft_from`` rows of what the adapters give.
-    ``features`` [steps, d_encoder] float16 are those of all lines."""
+    ``features`` [steps, d_encoder] float16 are those of all lines, ``kept`` [chunks, 1500, d_encoder] float16 those of
+    chunks that came with theirs."""
 
     tokens: torch.Tensor
     position: torch.Tensor
@@ -39,6 +40,7 @@ class Batch:
     soft_from: dict[str, torch.Tensor]
     audio: torch.Tensor | None = None
     audio_samples: torch.Tensor | None = None
+    kept: torch.Tensor | None = None
     kinds: tuple[str, ...] = field(default=())
 
     def to(self, device: torch.device) -> Self:

@@ -86,7 +86,10 @@ class Examples:
             self._rng.shuffle(samples)
             for one in samples:
                 inputs: list[Perception | Heard] = list(one.documents)
-                if one.sample.recordings:
+                if len(inputs) > len(one.sample.documents):  # with what a run has kept of its recordings
+                    if len(inputs) == 2 and self._rng.random() < 0.5:
+                        inputs.reverse()
+                elif one.sample.recordings:
                     heard = listening.of(one.sample, self._rng) if listening is not None else None
                     if heard is None:
                         continue

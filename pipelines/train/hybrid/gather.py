@@ -14,7 +14,7 @@ import argparse
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 from encoders.base import Perception
 from encoders.failures import InterlaceError
 from encoders.results import DocumentResult, Page, extent
-from pipelines.rows import page_of
+from pipelines.rows import page_of, speech_of
 from pipelines.storage import Storage
 from pipelines.tables import read_batches
 from pipelines.tensors import spanned_of
@@ -33,7 +33,7 @@ from pipelines.train.hybrid.samples import PagePlan, Sample
 from pipelines.train.hybrid.truth import sample_of
 
 _PARTS = 32  # rows of `parts` in memory at once
-_COLUMNS = ["uri", "range_start", "status", "pages", "features"]
+_COLUMNS = ["uri", "range_start", "status", "pages", "speech", "features"]
 
 
 @dataclass(slots=True)
@@ -50,17 +50,17 @@ class Gathered:
         """As a sentence."""
         lines = max(1, self.lines)
         return (
-            f"{self.samples} samples, {self.left_out} left out because a document was not read; of {self.lines} "
+            f"{self.samples} samples, {self.left_out} left out because an asset was not read; of {self.lines} "
             f"printed lines {100 * self.found / lines:.1f} % were found, {100 * self.exact / lines:.1f} % read exactly"
         )
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A sample whose documents have not all come yet: of each its parts."""
+    """A sample whose assets have not all come yet: of each its parts."""
 
     sample: Sample
-    documents: list[list[dict[str, Any]]] = field(default_factory=list)
+    assets: list[list[dict[str, Any]]]
 
 
 def gather(lake: str, corpus: str, out: Path) -> Gathered:
@@ -83,7 +83,7 @@ def gather(lake: str, corpus: str, out: Path) -> Gathered:
         raise InterlaceError(
             f"{lake} holds no features of {corpus}: interlace run {corpus}/{ARCHIVE} --out {lake} --keep-features"
         )
-    told.left_out = sum(bool(sample.documents) for sample, _ in truth) - told.samples
+    told.left_out = len(truth) - told.samples
     return told
 
 
@@ -97,11 +97,11 @@ def _truth(corpus: Storage) -> list[tuple[Sample, list[str]]]:
 
 
 def _joined(lake: Storage, truth: Sequence[tuple[Sample, list[str]]], told: Gathered) -> Iterator[Perceived]:
-    """Samples as soon as all parts of all their documents have come."""
+    """Samples as soon as all parts of all their assets have come."""
     places: dict[str, tuple[_Waiting, int]] = {}
     for sample, assets in truth:
-        waiting = _Waiting(sample, [[] for _ in sample.documents])
-        places |= {name: (waiting, number) for number, name in enumerate(assets[: len(sample.documents)])}
+        waiting = _Waiting(sample, [[] for _ in assets])
+        places |= {name: (waiting, number) for number, name in enumerate(assets)}
     expected = Counter(
         uri for batch in read_batches(lake, "parts", columns=["uri"]) for uri in batch["uri"].to_pylist()
     )
@@ -111,23 +111,31 @@ def _joined(lake: Storage, truth: Sequence[tuple[Sample, list[str]]], told: Gath
             if name not in places:
                 continue
             waiting, number = places[name]
-            waiting.documents[number].append(row | {"of": expected[row["uri"]]})
-            if all(parts and len(parts) == parts[0]["of"] for parts in waiting.documents):
-                perceived = perceived_of(waiting.sample, waiting.documents)
-                waiting.documents = []
+            waiting.assets[number].append(row | {"of": expected[row["uri"]]})
+            if all(parts and len(parts) == parts[0]["of"] for parts in waiting.assets):
+                perceived = perceived_of(waiting.sample, waiting.assets)
+                waiting.assets = []
                 if perceived is not None:
                     _measure(perceived, told)
                     yield perceived
 
 
-def perceived_of(sample: Sample, documents: Sequence[Sequence[dict[str, Any]]]) -> Perceived | None:
-    """A sample with the rows of `parts` of each of its documents; None when one was not read or kept no features."""
-    found = tuple(map(perception_of, documents))
+def perceived_of(sample: Sample, assets: Sequence[Sequence[dict[str, Any]]]) -> Perceived | None:
+    """A sample with the rows of `parts` of each of its assets; None when one was not read or kept no features."""
+    found = tuple(heard_in(parts) if parts[0]["speech"] else read_in(parts) for parts in assets)
     whole = tuple(one for one in found if one is not None)
     return Perceived(sample, whole) if len(whole) == len(found) else None
 
 
-def perception_of(parts: Sequence[dict[str, Any]]) -> Perception | None:
+def heard_in(parts: Sequence[dict[str, Any]]) -> Perception | None:
+    """A recording of one part; generated ones are minutes long."""
+    kept = spanned_of(parts[0]["features"], "speech_to_text")
+    if len(parts) > 1 or parts[0]["status"] != "ok" or kept is None:
+        return None
+    return Perception(speech_of(parts[0]["speech"]), *kept)
+
+
+def read_in(parts: Sequence[dict[str, Any]]) -> Perception | None:
     """The parts of a document as one perception."""
     pages: list[Page] = []
     rows, spans, position = [], [], 0
@@ -147,7 +155,7 @@ def perception_of(parts: Sequence[dict[str, Any]]) -> Perception | None:
 
 def _measure(one: Perceived, told: Gathered) -> None:
     """Count the printed lines that were found, and those that were read exactly but for white space."""
-    for plans, perception in zip(one.sample.documents, one.documents, strict=True):
+    for plans, perception in zip(one.sample.documents, one.documents):
         assert isinstance(perception.result, DocumentResult)
         for plan, page in zip(plans, perception.result.pages):
             for line in plan.lines:

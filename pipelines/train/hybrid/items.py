@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.base import Perception
-from encoders.results import DocumentResult
+from encoders.results import DocumentResult, Speech
 from pipelines.train.hybrid.copying import Numbers, Placed, Placing, under
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
@@ -19,7 +19,7 @@ from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
 _LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500)}
 _TOGETHER, _STEPS = 64, 6400  # items are filled up to a multiple of so many, or of as many as have so many steps
 _COPIES = 512
-WINDOW = 480_000  # samples of whisper's window
+WINDOW, FRAMES = 480_000, 1500  # samples and frames of whisper's window
 
 
 @dataclass(slots=True)
@@ -62,6 +62,7 @@ class Gathered:
         self._placed: list[Placed] = []  # of the lines
         self._letters: list[list[int]] = []  # of the chunks
         self._audio: list[NDArray[np.int16]] = []
+        self._kept: list[NDArray[np.float16]] = []
         self._soft: dict[str, list[tuple[int, int, int]]] = {task: [] for task in _LENGTHS}
 
     def add(self, example: Example, places: Sequence[int]) -> None:
@@ -75,7 +76,10 @@ class Gathered:
             found = known.get((number, item))
             if found is None:
                 one = example.inputs[number]
-                if isinstance(one, Perception):
+                if isinstance(one, Perception) and isinstance(one.result, Speech):
+                    task = "speech_to_text"
+                    self._kept_chunk(one, one.result, item)
+                elif isinstance(one, Perception):
                     task = "ocr"
                     self._line(one, item)
                 else:
@@ -103,6 +107,15 @@ class Gathered:
         if self._placing is not None and isinstance(one.result, DocumentResult):
             page = next(page for page in one.result.pages if page.page == span.page)
             self._placed.append(self._placing(page.lines[span.item]))
+
+    def _kept_chunk(self, one: Perception, speech: Speech, item: int) -> None:
+        """A chunk with features of its own, that a run has kept: a window alone, counted from the end."""
+        span = one.spans[item]
+        features = one.features[span.start : span.stop][:FRAMES]
+        self._kept.append(features)
+        self._tasks["speech_to_text"].rows.append((-len(self._kept), 0))
+        self._tasks["speech_to_text"].lengths.append(len(features))
+        self._letters.append(spelled(speech.chunks[span.item].text))
 
     def tensors(self) -> dict[str, Any]:
         """What `Batch` keeps of it."""
@@ -134,6 +147,7 @@ class Gathered:
             "soft_from": source,
             "audio": _windows(self._audio) if self._audio else None,
             "audio_samples": torch.tensor([len(samples) for samples in self._audio]),
+            "kept": _frames(self._kept[::-1]) if self._kept else None,
         }
 
     def _copies(self) -> tuple[Numbers, NDArray[np.float64]]:
@@ -185,6 +199,14 @@ def _windows(audio: Sequence[NDArray[np.int16]]) -> torch.Tensor:
         row[: len(samples)] = samples[:WINDOW]
         row[len(samples) :] = 0
     return torch.from_numpy(windows)
+
+
+def _frames(kept: Sequence[NDArray[np.float16]]) -> torch.Tensor:
+    """[n, 1500, d], each filled up with zeros."""
+    frames = np.zeros((len(kept), FRAMES, kept[0].shape[1]), np.float16)
+    for row, features in zip(frames, kept):
+        row[: len(features)] = features
+    return torch.from_numpy(frames)
 
 
 def _buckets(lengths: Numbers, bounds: Sequence[int]) -> Iterator[tuple[int, Numbers]]:

@@ -19,7 +19,8 @@ SAMPLES = 64
 
 @dataclass(frozen=True, slots=True)
 class Perceived:
-    """A sample with what was read in each of its documents, features included."""
+    """A sample with what was read in each of its documents, features included; where a run has kept that, with what
+    was heard in its recordings, too."""
 
     sample: Sample
     documents: tuple[Perception, ...]

@@ -115,8 +115,9 @@ class Prompter:
             soft = self._places(number, spans, self.rates["speech_to_text"], places)
             return Precontext("speech_to_text", one.speech, str(number), soft)
         assert one.result is not None
-        soft = self._places(number, one.spans, rate or self.rates["ocr"], places)
-        return Precontext("ocr", one.result, str(number), soft)
+        task = "speech_to_text" if isinstance(one.result, Speech) else "ocr"
+        each = self.rates[task] if task != "ocr" or rate is None else rate
+        return Precontext(task, one.result, str(number), self._places(number, one.spans, each, places))
 
     def _places(
         self, number: int, spans: Sequence[FeatureSpan], rate: int, places: list[tuple[int, int, int]]

@@ -101,6 +101,14 @@ def _ears(run: Run) -> Any:
     return Ears(run.device)
 
 
+def _heard(batch: Batch, ears: Any) -> torch.Tensor | None:
+    """The features [windows, frames, d] of a batch's recordings, those that came with theirs last."""
+    heard = ears(batch.audio, batch.audio_samples) if batch.audio is not None and ears is not None else None
+    if batch.kept is None or heard is None:
+        return batch.kept if heard is None else heard
+    return torch.cat([heard, batch.kept.to(heard.dtype)])
+
+
 def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     learn_decoder = stage.decoder_rate > 0
     low, rest = [], [p for n, p in model.named_parameters() if n.startswith(("adapters.", "spelling."))]
@@ -153,7 +161,7 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter:
     """Forward and backward of one batch."""
     taken_away(batch, run.conditions)
     with torch.autocast(run.device.type, torch.bfloat16):
-        speech = ears(batch.audio, batch.audio_samples) if batch.audio is not None and ears is not None else None
+        speech = _heard(batch, ears)
         given = model.given(batch, speech)
         losses = model.losses(batch, given)
         loss = (losses * batch.weight).sum() / batch.weight.sum().clamp(min=1)
