@@ -1,6 +1,6 @@
 """OCR on CUDA: parity with ONNX Runtime, what the networks alone can do, and the bare encoder in processes.
 
-Part of `benchmarks.gpu`. Pages are scan-like A4 prose of 45 long lines (`ocr_pages`), in image-only PDFs.
+Part of `benchmarks.gpu`. Pages are scan-like A4 prose of 45 lines of 1,280 pixels (`ocr_pages`), in image-only PDFs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from benchmarks.ocr_readers import page_reader
 from encoders.ocr.config import OcrConfig
 
 PAGES_PER_FILE = 8
-LINES = 45
+LINES, LETTERS = 45, 82
 PARTS_A_CALL = 4
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
@@ -73,7 +73,7 @@ def _decoded(data: bytes) -> NDArray[np.uint8]:
 
 def prose(count: int, seed: int) -> list[KnownPage]:
     """Scan-like pages of long lines."""
-    return prose_pages(count, seed, LINES)
+    return prose_pages(count, seed, LINES, LETTERS)
 
 
 def write_documents(folder: Path, documents: int, unique: int, processes: int) -> list[list[KnownPage]]:

@@ -41,10 +41,10 @@ def dense_pages(count: int, seed: int = 0, *, scanned: bool = False) -> list[Kno
     return [_scanned(page, rng) for page in pages] if scanned else pages
 
 
-def prose_pages(count: int, seed: int, lines: int) -> list[KnownPage]:
-    """Scan-like A4 pages of so many long lines, at most 52."""
+def prose_pages(count: int, seed: int, lines: int, letters: int) -> list[KnownPage]:
+    """Scan-like A4 pages of so many lines, at most 52, of up to so many letters each; 82 are 1,280 pixels of a crop."""
     rng = np.random.default_rng(seed)
-    return [_scanned(_rendered(_prose(rng, lines), FONTS[i % len(FONTS)], 10.5), rng) for i in range(count)]
+    return [_scanned(_rendered(_prose(rng, lines, letters), FONTS[0], 10.5), rng) for _ in range(count)]
 
 
 def _sentence(rng: np.random.Generator, letters: int) -> str:
@@ -64,8 +64,8 @@ def _sentence(rng: np.random.Generator, letters: int) -> str:
         text = f"{text} {word}".strip()
 
 
-def _prose(rng: np.random.Generator, lines: int = 50) -> list[tuple[str, float, float]]:
-    return [(_sentence(rng, 92), 50.0, 60.0 + 14.5 * row) for row in range(lines)]
+def _prose(rng: np.random.Generator, lines: int = 50, letters: int = 92) -> list[tuple[str, float, float]]:
+    return [(_sentence(rng, letters), 50.0, 60.0 + 14.5 * row) for row in range(lines)]
 
 
 def _columns(rng: np.random.Generator) -> list[tuple[str, float, float]]:
