@@ -181,6 +181,8 @@ def rows(found: dict[str, Any]) -> list[Row]:
     networks = sum(found.get("ocr_networks", {}).values())
     if networks:
         table += [Row("OCR, bare networks", 1 / networks, "pages/s")]
+        if card := found.get("ocr_gpu"):
+            table += [Row("OCR, the card alone, cutting out included", 1 / card["all"], "pages/s")]
         table += [Row("OCR, page reader in one process", 1 / found["ocr_reader"], "pages/s")]
     counts = sorted(int(name.rpartition("_")[2]) for name in found if name.startswith("ocr_bare_"))
     best = 0.0
@@ -214,6 +216,13 @@ def rows(found: dict[str, Any]) -> list[Row]:
     for name, title in (("speech_encoder", "without"), ("speech_encoder_with_speakers", "with")):
         if "x_real_time" in found.get(name, {}):
             table += [Row(f"speech encoder, one process, {title} speakers", found[name]["x_real_time"], "x real time")]
+    for name in ("without", "with"):
+        if many := found.get(f"speech_processes_{name}_speakers"):
+            text = f"speech from {many['file']}, {many['processes']} processes, {name} speakers"
+            table += [Row(text, many["x_real_time"], "x real time")]
+    if run := found.get("answers"):
+        table += [Row("page to answer, steady", run["steady_answers_per_second"], "pages/s")]
+        table += [Row("  GPU busy, nvidia-smi's samples of the steady part", run["busy_samples"], "")]
     for name, figures in found.get("decoder", {}).items():
         if name.startswith("engine "):
             count = name.removeprefix("engine ")

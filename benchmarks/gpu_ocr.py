@@ -236,7 +236,7 @@ def encoder_worker(paths: list[str], device: str, share: float, ready: str, go: 
     encoder = OcrEncoder(config.model_copy(update={"opening": config.opening.model_copy(update={"ocr": "always"})}))
     encoder.load(device)
     inputs = [MediaInput(Path(path).name, path, "application/pdf", path=Path(path)) for path in paths]
-    for at in range(0, min(len(inputs), 3 * PARTS_A_CALL), PARTS_A_CALL):  # meets the shapes of batches
+    for at in range(0, min(len(inputs), 2 * PARTS_A_CALL), PARTS_A_CALL):  # meets the shapes of batches
         encoder(inputs[at : at + PARTS_A_CALL])
     Path(ready).touch()
     while not Path(go).exists():
