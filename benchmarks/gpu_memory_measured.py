@@ -10,6 +10,7 @@ much more a batch takes at its peak. What CUDA takes for the process is read fro
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -63,7 +64,6 @@ def speech() -> Steps:
 
     for power in range(7):
         read(min(engine.batch, 2**power))
-    torch.cuda.empty_cache()
     yield 0
     read(engine.batch)
 
@@ -122,7 +122,8 @@ def measure(name: str) -> dict[str, float]:
     """GiB held, taken by a pass on top, and seen by the driver but not by PyTorch."""
     steps = NETWORKS[name]()
     setting = next(steps)
-    torch.cuda.synchronize()
+    gc.collect()
+    torch.cuda.empty_cache()
     held = torch.cuda.memory_reserved()
     torch.cuda.reset_peak_memory_stats()
     next(steps, None)
