@@ -142,9 +142,27 @@ def test_an_evaluation_asks_in_words_that_training_lacks() -> None:
         assert absent not in names and f"What is the {absent}?" not in wordings["field"]
 
 
+def test_a_window_is_asked_for_its_parts_in_their_order(faces: Faces) -> None:
+    found = Counter()
+    for seed in range(60):
+        sample = document(seed, faces, kind="screen", held_out=seed % 3 == 0)
+        ((page,),) = sample.documents
+        order = [line.text for line in sorted(page.lines, key=lambda line: (round(line.box[1]), line.box[0]))]
+        assert order[0].count(" - ") == 1 and page.width > 1000
+        for task in sample.tasks:
+            if task.kind == "list":
+                entries = task.answer.split("; ")
+                places = [order.index(entry) for entry in entries]
+                assert places == sorted(places) and len(set(places)) > 1, (seed, task)
+                found["list"] += 1
+            elif task.question and "title" in task.question and task.kind == "field":
+                found["title"] += task.answer == order[0]
+    assert found["list"] > 10 and found["title"] > 5
+
+
 def test_a_fifth_is_unanswerable_and_every_kind_and_language_comes(samples: list[Sample]) -> None:
     kinds = Counter(sample.kind for sample in samples)
-    assert len(kinds) == 10 and 0.16 < kinds["receipt"] / SEEDS < 0.3
+    assert len(kinds) == 11 and 0.16 < kinds["receipt"] / SEEDS < 0.3
     tasks = [task for sample in samples for task in sample.tasks]
     assert 0.16 < sum(not task.answerable for task in tasks) / len(tasks) < 0.26
     assert 0.35 < sum(sample.language == "en" for sample in samples) / SEEDS < 0.65

@@ -20,12 +20,12 @@ _SCANNED = 0.6  # share of the documents that are poor scans
 _DPI = 150  # that pages are planned for
 
 
-def document_file(pages: Sequence[PagePlan], rng: random.Random) -> tuple[str, bytes]:
+def document_file(pages: Sequence[PagePlan], rng: random.Random, *, screen: bool = False) -> tuple[str, bytes]:
     """The suffix and the bytes of a document, the same for the same generator. Pages of several are a PDF of images
-    without a text layer: what is to be read is on the page alone."""
-    scan = rng.random() < _SCANNED
-    drawn = [Image.fromarray(draw(page, rng, scan=scan)) for page in pages]
-    if len(drawn) == 1 and rng.random() < 0.6:
+    without a text layer: what is to be read is on the page alone. ``screen``: a screenshot, which nobody scans."""
+    scan = rng.random() < _SCANNED and not screen
+    drawn = [Image.fromarray(draw(page, rng, scan=scan, stamps=not screen)) for page in pages]
+    if screen or (len(drawn) == 1 and rng.random() < 0.6):
         suffix = "jpg" if scan else "png"
         return suffix, _encoded(drawn[0], rng, lossless=not scan)
     document = pymupdf.open()

@@ -122,7 +122,7 @@ def write_block(block: pa.Table, plan: CorpusPlan, inputs: str) -> pa.Table:
     for number in range(row["first"], row["last"] + 1):
         sample, recordings = drawing(number)
         rng = random.Random(f"assets-{plan.first_seed}-{number}")
-        files = [document_file(pages, rng) for pages in sample.documents]
+        files = [document_file(pages, rng, screen=sample.kind == "screen") for pages in sample.documents]
         files += [recording_file(samples, rng) for samples in recordings]
         names = [f"{number // 1000:04d}/{number:07d}-{place}.{suffix}" for place, (suffix, _) in enumerate(files)]
         for name, (_, data) in zip(names, files):

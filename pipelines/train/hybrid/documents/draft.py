@@ -57,6 +57,7 @@ class Draft:
         self.days: dict[str, date] = {}
         self.amounts: dict[str, float] = {}
         self.given: dict[str, list[str]] = {}  # values that are not to be made up
+        self.shown: dict[str, list[str]] = {}  # by parts of a window
         self.alike = like is not None
         if like is not None:
             self.day_form, self.money_form = like.day_form, like.money_form

@@ -17,7 +17,7 @@ from pipelines.train.script.render import face_at
 Pixels = NDArray[np.uint8]
 
 
-def draw(page: PagePlan, rng: random.Random, *, scan: bool = False) -> Pixels:
+def draw(page: PagePlan, rng: random.Random, *, scan: bool = False, stamps: bool = True) -> Pixels:
     """The page as [height, width, 3] RGB: on white or tinted paper, perhaps with the ring of a stamp where nothing is
     printed. ``scan``: as a poor scan shows it, a little turned, blurred, grey, with noise."""
     paper = (255, 255, 255) if rng.random() < 0.6 else tuple(rng.randint(232, 255) for _ in range(3))
@@ -31,7 +31,7 @@ def draw(page: PagePlan, rng: random.Random, *, scan: bool = False) -> Pixels:
         baseline = line.box[1] + extents(line.face, line.size)[0]
         font = face_at(line.face, line.size)
         pen.text((line.box[0], baseline), line.text, font=font, fill=(ink,) * 3, anchor="ls")
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 and stamps:
         _stamp(pen, page, rng)
     pixels = np.asarray(image)
     return scan_like(pixels, np.random.default_rng(rng.getrandbits(32))) if scan else pixels

@@ -15,6 +15,7 @@ from pipelines.train.hybrid.documents.kinds import (
     receipt,
     records,
     report,
+    screen,
     statement,
     table,
 )
@@ -32,10 +33,11 @@ KINDS = {
     "statement": statement.build,
     "report": report.build,
     "records": records.build,
+    "screen": screen.build,
 }
 _SHARES = {"receipt": 25, "invoice": 15, "form": 10, "letter": 8, "table": 12, "identity": 7, "statement": 8,
            "report": 7, "pair": 8}  # fmt: skip
-_TRAINING_SHARES = _SHARES | {"records": 12}  # made-up names and values, of which nothing is evaluated
+_TRAINING_SHARES = _SHARES | {"records": 12, "screen": 5}  # of which nothing is evaluated
 _ENGLISH, _WIDE = 0.45, 0.06
 _TRIES = 20
 
@@ -92,5 +94,5 @@ def _language(rng: random.Random, held_out: bool, english: float) -> str:
 
 
 def _pages(draft: Draft, kind: str) -> tuple[PagePlan, ...]:
-    tall = draft.rng.random() < 0.5 and draft.sheets[0].width > 780 and kind not in ("identity", "pair")
+    tall = draft.rng.random() < 0.5 and draft.sheets[0].width > 780 and kind not in ("identity", "pair", "screen")
     return tuple(sheet.page(round(sheet.width * 1.414) if tall else 0) for sheet in draft.sheets)

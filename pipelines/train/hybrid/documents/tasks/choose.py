@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipelines.train.hybrid.documents.draft import Draft
-from pipelines.train.hybrid.documents.tasks import ask_copy, ask_fields, ask_json, ask_layout, ask_tables
+from pipelines.train.hybrid.documents.tasks import ask_copy, ask_fields, ask_json, ask_layout, ask_screen, ask_tables
 from pipelines.train.hybrid.samples import Task
 
 Asker = Callable[[Draft], Task | None]
@@ -26,6 +26,9 @@ _RECORDS: tuple[tuple[Asker, float], ...] = (
     (ask_copy.following, 0.6), (ask_tables.cell, 3.0), (ask_tables.no_such_row, 0.8), (ask_layout.neighbour, 1.2),
     (ask_layout.edge, 0.4), (ask_tables.counted, 0.2),
 )  # fmt: skip
+_SCREEN = (
+    (ask_screen.single, 1.2), (ask_screen.listed, 0.8), (ask_screen.following, 1.0), (ask_screen.lacking, 0.8),
+)  # fmt: skip
 
 
 def tasks(draft: Draft) -> tuple[Task, ...]:
@@ -33,6 +36,8 @@ def tasks(draft: Draft) -> tuple[Task, ...]:
     rng = draft.rng
     wanted = rng.randint(6, 10)
     able = _ASKERS if draft.held_out else _RECORDS if draft.kind == "records" else _TRAINING
+    if draft.kind == "screen":
+        able = (*able, *_SCREEN)
     askers, weights = zip(*able)
     chosen: dict[tuple[str | None, str | None], Task] = {}
     for _ in range(60):
