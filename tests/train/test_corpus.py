@@ -34,10 +34,11 @@ from pipelines.train.hybrid.assets import recording_file
 from pipelines.train.hybrid.batches import batch_of
 from pipelines.train.hybrid.corpus import missing, write_corpus
 from pipelines.train.hybrid.corpus_block import CorpusPlan, Drawing, write_block
+from pipelines.train.hybrid.evidence import answered
 from pipelines.train.hybrid.gather import gather, perceived_of
 from pipelines.train.hybrid.perceived import load, stored
 from pipelines.train.hybrid.prompts import Prompter
-from pipelines.train.hybrid.samples import Sample
+from pipelines.train.hybrid.samples import Sample, Task, Turn
 from pipelines.train.hybrid.speech.synthesise import Shard
 from pipelines.train.hybrid.speech.utterances import Item, Utterance
 from pipelines.train.hybrid.speech.voices import GROUPS, RATE
@@ -204,9 +205,19 @@ def test_what_a_run_kept_of_a_recording_is_what_its_adapter_reads(tmp_path: Path
     features = np.random.default_rng(3).normal(size=(50, 10)).astype(np.float16)
     row = {"range_start": 0.0, "status": "ok", "pages": None, "speech": as_row(speech)}
     row["features"] = spanned_rows("speech_to_text", features, spans)
-    made = perceived_of(Sample(0, "call", "en", ""), [rows_to_table([row], PARTS).to_pylist()])
-    assert made is not None
+    said = tuple(Turn(chunk.speaker or "", chunk.text) for chunk in chunks)
+    asked = tuple(Task(kind, kind, None, answer) for kind, answer in (("field", "noon"), ("who", "SPEAKER_00")))
+    call, parts = Sample(0, "call", "en", "", recordings=(said,), tasks=asked), rows_to_table([row], PARTS).to_pylist()
+    made = perceived_of(call, [parts])
+    assert made is not None and made.sample == call
     (heard,) = made.documents
+    assert [task.answer for task in answered((*asked, Task("field", "f", None, "nine")), [heard])] == [
+        "noon",
+        "SPEAKER_00",
+    ]
+    two = replace(call, recordings=((said[0], replace(said[1], speaker="SPEAKER_01")),))
+    alike = perceived_of(two, [parts])
+    assert alike is not None and [task.kind for task in alike.sample.tasks] == ["field"]  # one voice was heard
     batch = batch_of([[prompter.example([page(), heard], TASKS[:1], "both", 2)]], 480, 2, recipe.speech_rates, {})
     with torch.no_grad():
         given = torch.cat(model.given(batch, train._heard(batch, None))["speech_to_text"])

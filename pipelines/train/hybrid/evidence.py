@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from encoders.base import Perception
-from encoders.results import DocumentResult
+from encoders.results import DocumentResult, Speech
 from pipelines.train.hybrid.samples import Task
 
 _PRINTED = {"field", "table", "copy", "layout", "list", "json"}
@@ -17,15 +17,14 @@ _UNREAD = 1 / 8  # of the values of a JSON answer: else a long list would never 
 
 
 def answered(tasks: Sequence[Task], documents: Sequence[Perception]) -> list[Task]:
-    """The tasks whose answers stand in the lines that were read, case, width forms and white space aside; of JSON,
-    seven in eight of the values."""
-    lines = [
-        line.text
-        for one in documents
-        if isinstance(one.result, DocumentResult)
-        for page in one.result.pages
-        for line in page.lines
-    ]
+    """The tasks whose answers stand in the lines that were read, or in what was heard, case, width forms and white
+    space aside; of JSON, seven in eight of the values."""
+    lines: list[str] = []
+    for one in documents:
+        if isinstance(one.result, DocumentResult):
+            lines += [line.text for page in one.result.pages for line in page.lines]
+        elif isinstance(one.result, Speech):
+            lines.append(one.result.text)
     read = _bare(" ".join(lines))
     return [task for task in tasks if task.kind not in _PRINTED or _stands(task, read)]
 

@@ -86,15 +86,16 @@ class Examples:
             self._rng.shuffle(samples)
             for one in samples:
                 inputs: list[Perception | Heard] = list(one.documents)
-                if len(inputs) > len(one.sample.documents):  # with what a run has kept of its recordings
-                    if len(inputs) == 2 and self._rng.random() < 0.5:
-                        inputs.reverse()
-                elif one.sample.recordings:
+                kept = len(inputs) > len(one.sample.documents)  # what a run has heard in its recordings
+                if kept and len(inputs) == 2 and self._rng.random() < 0.5:
+                    inputs.reverse()
+                elif one.sample.recordings and not kept:
                     heard = listening.of(one.sample, self._rng) if listening is not None else None
                     if heard is None:
                         continue
                     inputs.insert(self._rng.randint(0, 1), heard)
-                yield inputs, one.sample.tasks if one.sample.recordings else answered(one.sample.tasks, one.documents)
+                certain = one.sample.recordings and not kept  # what was synthesised, not what was heard
+                yield inputs, one.sample.tasks if certain else answered(one.sample.tasks, one.documents)
 
     def _wanted(self, one: Perceived) -> Iterator[Perceived]:
         """The sample if the stage takes it, or its parts."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from encoders.base import Perception
 from encoders.failures import InterlaceError
-from encoders.results import DocumentResult, Page, extent
+from encoders.results import DocumentResult, Page, Speech, extent
 from pipelines.rows import page_of, speech_of
 from pipelines.storage import Storage
 from pipelines.tables import read_batches
@@ -124,7 +124,13 @@ def perceived_of(sample: Sample, assets: Sequence[Sequence[dict[str, Any]]]) -> 
     """A sample with the rows of `parts` of each of its assets; None when one was not read or kept no features."""
     found = tuple(heard_in(parts) if parts[0]["speech"] else read_in(parts) for parts in assets)
     whole = tuple(one for one in found if one is not None)
-    return Perceived(sample, whole) if len(whole) == len(found) else None
+    if len(whole) < len(found):
+        return None
+    said = {turn.speaker for turns in sample.recordings for turn in turns}
+    heard = {chunk.speaker for one in whole if isinstance(one.result, Speech) for chunk in one.result.chunks}
+    if said != heard:  # voices that were not told apart cannot be asked for
+        sample = replace(sample, tasks=tuple(task for task in sample.tasks if task.kind not in ("who", "count")))
+    return Perceived(sample, whole)
 
 
 def heard_in(parts: Sequence[dict[str, Any]]) -> Perception | None:
