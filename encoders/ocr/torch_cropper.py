@@ -120,27 +120,21 @@ class TorchCropper:
 
 def _row_of(planes: Tensor, corners: Sequence[Corners], rows: int, widths: Sequence[int]) -> Tensor:
     """[3, rows, sum of widths]: the quads side by side, each ``rows`` high, sampled from [1, 3, h, w] in one go."""
-    device = planes.device
-    total = sum(widths)
+    device, total = planes.device, sum(widths)
     if not total:
         return planes.new_zeros(3, rows, 0)
     frames = [np.array([[0, 0], [w, 0], [w, rows], [0, rows]], np.float32) for w in widths]
     matrices = np.stack([cv2.getPerspectiveTransform(f, c.astype(np.float32)) for f, c in zip(frames, corners)])
-    starts = np.repeat(np.cumsum([0, *widths[:-1]]), widths)
-    lines = np.repeat(np.arange(len(widths)), widths)
-    # One matrix a column, with its x already in it: [3, 2, total] takes (y, 1) to homogeneous coordinates of the page.
-    x = np.arange(total) - starts
-    columns = matrices[lines].transpose(1, 2, 0)
-    by_y, fixed = columns[:, 1], columns[:, 0] * x + columns[:, 2]
-    # Page pixels to -1..1, as `grid_sample` wants them. In double precision: a page may have 32,000 rows.
+    # Page pixels to -1..1, as `grid_sample` wants them, while numbers are double.
     height, width = planes.shape[2:]
     scale = np.array([2 / max(1, width - 1), 2 / max(1, height - 1)])[:, None]
-    slope, start = (
-        torch.from_numpy(np.concatenate([part[:2] * scale - part[2:], part[2:]]).astype(np.float32)).to(device)
-        for part in (by_y, fixed)
-    )
-    y = torch.arange(rows, device=device, dtype=torch.float32)[:, None]
-    homogeneous = slope[:, None] * y + start[:, None]  # [3, rows, total]
+    matrices[:, :2] = matrices[:, :2] * scale - matrices[:, 2:]
+    to_page = torch.from_numpy(matrices.astype(np.float32)).to(device)
+    spans = torch.tensor([widths, np.cumsum([0, *widths[:-1]]).tolist()], device=device)
+    line = torch.arange(len(widths), device=device).repeat_interleave(spans[0], output_size=total)
+    x, y = torch.arange(total, device=device) - spans[1, line], torch.arange(rows, device=device)[:, None]
+    by_x, by_y, fixed = to_page[line].permute(2, 1, 0)  # each [3, total], to homogeneous coordinates
+    homogeneous = by_y[:, None] * y + (by_x * x + fixed)[:, None]  # [3, rows, total]
     grid = (homogeneous[:2] / homogeneous[2]).permute(1, 2, 0)[None]
     sampled = functional.grid_sample(planes, grid, mode="bicubic", padding_mode="border", align_corners=True)
     return sampled[0].round_().clamp_(0, 255)
