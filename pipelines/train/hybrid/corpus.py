@@ -22,8 +22,9 @@ from rich.progress import track
 from cluster.pools import ClusterConfig
 from cluster.session import ray_session
 from encoders.failures import InterlaceError
+from pipelines.stopping import store_failure
 from pipelines.storage import Storage
-from pipelines.train.hybrid.corpus_block import ARCHIVE, SPOKEN, TRUTHS, WRITTEN, CorpusPlan, write_block
+from pipelines.train.hybrid.corpus_block import ARCHIVE, SPOKEN, TRUTHS, WRITTEN, CorpusPlan, Drawing, write_block
 
 BLOCK = 16  # samples of a task and of a file of truth
 _BLOCKS = 4096  # tasks of Ray at most
@@ -31,10 +32,11 @@ _BLOCKS = 4096  # tasks of Ray at most
 
 def write_corpus(plan: CorpusPlan, samples: int, cluster: ClusterConfig | None = None) -> dict[str, int]:
     """Make what is missing of the first ``samples``; returns how many samples, assets and bytes that were. Raises
-    InterlaceError when ``plan.out`` holds another corpus or cannot be written."""
+    InterlaceError when ``plan.out`` holds another corpus or cannot be written, FileNotFoundError without fonts,
+    ValueError for voices that say something else by now."""
     storage, inputs = Storage(plan.out), plan.inputs()
     asked = {"first_seed": plan.first_seed, "held_out": plan.held_out, "kinds": sorted(plan.kinds), "inputs": inputs}
-    if not storage.create_json(storage.path("corpus.json"), asked):
+    if storage.read_json(storage.path("corpus.json")) not in (None, asked):
         raise InterlaceError(
             f"{plan.out} holds a corpus of another seed, of other kinds or made with other fonts, texts or voices; "
             "name another --out"
@@ -43,6 +45,8 @@ def write_corpus(plan: CorpusPlan, samples: int, cluster: ClusterConfig | None =
     blocks = [{"first": first, "last": last} for first, last in missing(storage, samples)]
     if not blocks:
         return made
+    Drawing(plan)(blocks[0]["first"])  # what is wrong is said before anything starts
+    storage.write_json(storage.path("corpus.json"), asked)
     import ray
 
     with ray_session(cluster or ClusterConfig()):
@@ -50,8 +54,11 @@ def write_corpus(plan: CorpusPlan, samples: int, cluster: ClusterConfig | None =
             write_block, batch_size=1, batch_format="pyarrow", fn_args=(plan, inputs), num_cpus=1
         )
         told = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-        for row in track(_rows(told), f"{plan.out}: blocks of {BLOCK} samples", total=len(blocks)):
-            made = {name: total + row[name] for name, total in made.items()}
+        try:
+            for row in track(_rows(told), f"{plan.out}: blocks of {BLOCK} samples", total=len(blocks)):
+                made = {name: total + row[name] for name, total in made.items()}
+        except ray.exceptions.RayError as error:
+            raise store_failure(error) or error from None
     return made
 
 
@@ -111,7 +118,7 @@ def main() -> None:
     )
     try:
         made = write_corpus(plan, given.samples, ClusterConfig(num_cpus=given.cpus))
-    except (InterlaceError, FileNotFoundError) as error:
+    except (InterlaceError, FileNotFoundError, ValueError) as error:
         raise SystemExit(f"corpus: {error}") from error
     there = given.samples - made["samples"]
     print(f"{made['samples']} samples, {made['assets']} assets, {made['bytes'] >> 20} MiB made; {there} were there")
