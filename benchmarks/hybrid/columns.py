@@ -13,6 +13,7 @@ from encoders.adapters.base import Adapter
 from encoders.adapters.checkpoint import load_adapter
 from encoders.adapters.geometry import geometry_of
 from encoders.adapters.soft import SoftTokens
+from encoders.adapters.words import texts_of
 
 Mode = Literal["text", "soft", "both"]
 MODES: tuple[Mode, ...] = ("text", "soft", "both")
@@ -70,7 +71,9 @@ class Softener:
         rate = rate if rate in adapter.config.rates else None
         if (item.key, rate) not in self._made:
             geometry = geometry_of(perception)
-            self._made[item.key, rate] = adapter.adapt(perception.features, perception.spans, geometry, rate)
+            self._made[item.key, rate] = adapter.adapt(
+                perception.features, perception.spans, geometry, rate, texts_of(perception)
+            )
         return self._made[item.key, rate]
 
     def precontext(self, inputs: Sequence[Input], mode: Mode, rate: int | None = None) -> tuple[Precontext, ...]:

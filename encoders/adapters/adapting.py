@@ -51,10 +51,13 @@ class Adapting:
         """The soft tokens of a perception: none when it has no features, as a text layer. A failing adapter is a
         failure of the perception."""
         from encoders.adapters.geometry import geometry_of
+        from encoders.adapters.words import texts_of
 
         try:
             if perception.spans:
-                made: SoftTokens = self._adapter.adapt(perception.features, perception.spans, geometry_of(perception))
+                made: SoftTokens = self._adapter.adapt(
+                    perception.features, perception.spans, geometry_of(perception), texts=texts_of(perception)
+                )
                 perception.networks = frozenset({*perception.networks, self.name})
                 return made
         except RuntimeError as error:  # features of another width than it was made for, say
@@ -64,4 +67,5 @@ class Adapting:
 
     def parameters(self) -> dict[str, int]:
         """Its parameter count, by name."""
-        return {self.name: sum(p.numel() for p in self._adapter.parameters())}
+        table = self._adapter.reader.table.numel() if self._adapter.reader else 0
+        return {self.name: sum(p.numel() for p in self._adapter.parameters()) + table}

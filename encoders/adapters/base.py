@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from encoders.adapters.soft import SoftTokens
+from encoders.adapters.words import Words, embedded, laid
 from encoders.base import FeatureSpan
 
 GEOMETRY = 6  # numbers per item, see encoders.adapters.geometry
@@ -37,6 +38,8 @@ class AdapterConfig(BaseModel):
     widths: tuple[int, ...] = Field((192, 256, 384, 576), description="width before the first level and of each level")
     rates: tuple[int, ...] = Field((8,), description="feature rows a soft token that this adapter can emit")
     steps_per_token: int = Field(8, ge=1, description="which of the rates it emits")
+    slots: int = Field(0, ge=0, description="tokens of the text read that a soft token takes up; 0: features alone")
+    words: str = Field("decoder:torch", description="the decoder's checkpoint whose tokens those are")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -76,23 +79,50 @@ class Adapter(nn.Module):
             {str(rate): nn.Sequential(nn.LayerNorm(w), nn.Linear(w, config.d_model)) for rate, w in ways.items()}
         )
         places = GEOMETRY + 1 + 2 * _OCTAVES * (len(_PLACED) + 1)
+        if config.slots:
+            self.words = nn.Linear(config.slots * config.d_model, config.d_model, bias=False)
+            self._begin_with_words()
+        self.reader: Words | None = None  # which `adapt` needs where there are slots
         self.place = nn.Sequential(nn.Linear(places, 128), nn.GELU(), nn.Linear(128, config.d_model))
         self.task = nn.Parameter(torch.zeros(config.d_model))
         last = cast(nn.Linear, self.place[-1])
         nn.init.zeros_(last.weight)  # what was read comes first: places, louder at the start, would drown it
         nn.init.zeros_(last.bias)
 
+    @torch.no_grad()
+    def _begin_with_words(self) -> None:
+        """At first a soft token is the first token under it, as the decoder knows it, with an echo of the others."""
+        d = self.config.d_model
+        blocks = [torch.eye(d)]
+        for _ in range(1, self.config.slots):
+            turned = torch.empty(d, d)
+            nn.init.orthogonal_(turned)
+            blocks.append(0.5 * turned)
+        self.words.weight.copy_(torch.cat(blocks, dim=1))
+        for leave in self.leave.values():
+            linear = cast(nn.Linear, cast(nn.Sequential, leave)[1])
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
     def forward(
-        self, rows: torch.Tensor, lengths: torch.Tensor, geometry: torch.Tensor, rate: int | None = None
+        self,
+        rows: torch.Tensor,
+        lengths: torch.Tensor,
+        geometry: torch.Tensor,
+        rate: int | None = None,
+        said: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Rows [n, t, d_encoder] of n items, of which the first ``lengths`` [n] count, and geometry [n, 6] to soft
-        tokens [n, ceil(t / rate), d_model]; of those of an item the first ceil(length / rate) count."""
+        tokens [n, ceil(t / rate), d_model]; of those of an item the first ceil(length / rate) count. ``said``
+        [n, ceil(t / rate), slots * d_model]: the words under each, see `encoders.adapters.words`."""
         config = self.config
         rate = rate or config.steps_per_token
         rows = functional.pad(rows, (0, 0, 0, -rows.shape[1] % rate))
         hidden = self.levels(rows, lengths, config.level(rate))[-1]
         counts = -(-lengths // rate)
         tokens = self.leave[str(rate)](hidden) + self.place(_places(geometry, counts, hidden.shape[1])) + self.task
+        if said is not None:
+            tokens = tokens + self.words(said)
         scale = tokens.float().square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt() * config.embedding_scale
         return cast(torch.Tensor, tokens * scale)
 
@@ -113,8 +143,10 @@ class Adapter(nn.Module):
         spans: Sequence[FeatureSpan],
         geometry: NDArray[np.float32],
         rate: int | None = None,
+        texts: Sequence[str] = (),
     ) -> SoftTokens:
-        """Features [n, d_encoder], the span of each item and its geometry [len(spans), 6] to soft tokens for travel."""
+        """Features [n, d_encoder], the span of each item, its geometry [len(spans), 6] and what was read in it to soft
+        tokens for travel. Texts are not looked at by an adapter of features alone."""
         device = self.task.device
         rate = rate or self.config.steps_per_token
         given: dict[int, NDArray[np.float16]] = {}
@@ -124,7 +156,12 @@ class Adapter(nn.Module):
                 row[: spans[index].stop - spans[index].start] = features[spans[index].start : spans[index].stop]
             lengths = torch.tensor([spans[index].stop - spans[index].start for index in chosen], device=device)
             places = torch.tensor(geometry[chosen], dtype=torch.float32, device=device)
-            tokens = self(torch.from_numpy(rows).to(device), lengths, places, rate).cpu().numpy().astype(np.float16)
+            said = None
+            if self.reader:
+                counts = [-(-count // rate) for count in lengths.tolist()]
+                said = self._said([texts[index] for index in chosen], counts, -(-length // rate))
+            made = self(torch.from_numpy(rows).to(device), lengths, places, rate, said)
+            tokens = made.cpu().numpy().astype(np.float16)
             for index, one, length_of in zip(chosen, tokens, lengths.tolist()):
                 given[index] = one[: -(-length_of // rate)]
         found: list[FeatureSpan] = []
@@ -136,6 +173,14 @@ class Adapter(nn.Module):
         pieces = [given[index] for index in sorted(given)]
         vectors = np.concatenate(pieces) if pieces else np.zeros((0, self.config.d_model), np.float16)
         return SoftTokens(vectors, tuple(found))
+
+    def _said(self, texts: Sequence[str], counts: Sequence[int], places: int) -> torch.Tensor:
+        """The words under ``counts`` soft tokens of some items, filled up to ``places``, as `forward` takes them."""
+        assert self.reader is not None
+        words = np.full((len(texts), places, self.config.slots), -1, np.int32)
+        for under, text, count in zip(words, texts, counts, strict=True):
+            under[:count] = laid(self.reader.tokens(text), count, self.config.slots)
+        return embedded(torch.from_numpy(words).to(self.task.device), self.reader.table.to(self.task))
 
 
 def _together(lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

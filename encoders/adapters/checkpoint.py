@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.words import Words
 from encoders.checkpoints import CheckpointError, resolve
 from encoders.checkpoints.eight_bit import packed, unpacked
 
@@ -38,4 +39,7 @@ def load_adapter(ref: str, device: str = "cpu") -> Adapter:
     except Exception as error:  # safetensors and torch have errors of their own for a damaged file and other shapes
         raise CheckpointError(f"the adapter {ref} cannot be loaded: {error}") from error
     adapter.to(device).eval()
+    if adapter.config.slots:
+        adapter.reader = Words(adapter.config.words)
+        adapter.reader.table = adapter.reader.table.to(device)
     return adapter

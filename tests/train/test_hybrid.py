@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,13 +19,14 @@ from decoder.sequence import SoftSegment, TextSegment
 from encoders.adapters.base import Adapter, AdapterConfig
 from encoders.adapters.checkpoint import load_adapter
 from encoders.adapters.geometry import geometry_of
+from encoders.adapters.words import embedded, laid, texts_of
 from encoders.base import FeatureSpan, Perception
 from encoders.checkpoints.conversions.low_rank import merged
 from encoders.checkpoints.eight_bit import packed, unpacked
-from encoders.results import Chunk, DocumentResult, Line, Page, Role, Speech, Word, quad
+from encoders.results import Chunk, DocumentResult, Line, Page, Role, Speech, quad
 from pipelines.train.hybrid.batches import batch_of, rows_of
-from pipelines.train.hybrid.copying import Placing, under
 from pipelines.train.hybrid.export import difference, export
+from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.model import Hybrid
 from pipelines.train.hybrid.perceived import Perceived, load, stored
@@ -46,7 +48,8 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe_of(decoder: Path, rank: int = 4) -> Recipe:
-    shape = {"d_model": 64, "embedding_scale": 0.3}
+    shape: dict[str, Any] = {"d_model": 64, "embedding_scale": 0.3}
+    shape |= {"slots": 2, "words": str(decoder)}
     ocr = AdapterConfig(
         task="ocr", d_encoder=12, strides=(2, 2), widths=(16, 24, 24), rates=(2, 4), steps_per_token=4, **shape
     )
@@ -55,6 +58,10 @@ def recipe_of(decoder: Path, rank: int = 4) -> Recipe:
     )
     adapters = {"ocr": ocr, "speech_to_text": speech}
     return Recipe(decoder=str(decoder), rank=rank, prompt_tokens=300, adapters=adapters, stages=())
+
+
+def saying(recipe: Recipe) -> Saying:
+    return Saying(Prompter(recipe.decoder, 300, recipe.speech_rates).tokens, recipe.slots)
 
 
 def hybrid(recipe: Recipe) -> Hybrid:
@@ -95,14 +102,14 @@ def test_a_packed_branch_is_learnt_as_if_it_stood_alone(decoder: Path, mode: str
     examples = [prompter.example([page()], TASKS, mode, 2), prompter.example([page(), page()], TASKS[:1], mode, 2)]
     rows, over = rows_of(examples, 480)
     assert not over
-    batch = batch_of(rows, 480, 2, recipe.speech_rates, {"field": 0.5})
+    batch = batch_of(rows, 480, 2, recipe.speech_rates, {"field": 0.5}, saying(recipe))
     with torch.no_grad():
         together = model.losses(batch, model.given(batch, None))
         alone = []
         for example in (example for row in rows for example in row):
             for branch in example.branches:
                 example_of_one = type(example)(example.inputs, example.prefix, example.soft, [branch])
-                single = batch_of([[example_of_one]], len(example_of_one), 2, recipe.speech_rates, {})
+                single = batch_of([[example_of_one]], len(example_of_one), 2, recipe.speech_rates, {}, saying(recipe))
                 alone.append(model.losses(single, model.given(single, None)))
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-4)
     assert set(batch.weight.tolist()) == {0.5}
@@ -118,11 +125,11 @@ def test_training_reads_what_production_asks(decoder: Path, mode: str, tmp_path:
     adapter = load_adapter(str(tmp_path / "ocr"))
     model.adapters["ocr"].load_state_dict(adapter.state_dict())
     one = page()
-    batch = batch_of([[prompter.example([one], TASKS[:1], mode, 2)]], 400, 2, recipe.speech_rates, {})
+    batch = batch_of([[prompter.example([one], TASKS[:1], mode, 2)]], 400, 2, recipe.speech_rates, {}, saying(recipe))
     with torch.no_grad():
         trained = model.embedded(batch, model.given(batch, None))[0]
     fusion = Fusion(DecoderConfig(checkpoint=str(decoder), mode=mode, prompt_tokens=300))  # type: ignore[arg-type]
-    soft = adapter.adapt(one.features, one.spans, geometry_of(one), rate=2)
+    soft = adapter.adapt(one.features, one.spans, geometry_of(one), rate=2, texts=texts_of(one))
     assert one.result is not None
     prompt = fusion.prompt(TASKS[0].question, None, [Precontext("ocr", one.result, "p", soft)])
     embed = model.decoder.model.embed_tokens
@@ -143,7 +150,7 @@ def test_a_page_and_a_recording_in_one_prompt(decoder: Path) -> None:
     model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
     example = prompter.example([page(), recording()], TASKS[:2], "both", 4)
     assert {number for number, _, _ in example.soft} == {0, 1}
-    batch = batch_of([[example]], 480, 4, recipe.speech_rates, {})
+    batch = batch_of([[example]], 480, 4, recipe.speech_rates, {}, saying(recipe))
     assert batch.audio is not None and len(batch.audio) == 2
     chunks = batch.items["speech_to_text"][0]
     assert chunks.rows[: chunks.count].tolist() == [[0, 10], [1, 30]]  # window, first frame
@@ -180,29 +187,28 @@ def test_what_is_exported_answers_as_what_was_trained(decoder: Path, tmp_path: P
         merged({"model.embed_tokens.weight": torch.zeros(3, 3)}, unpacked(stored))
 
 
-def test_soft_tokens_know_the_text_under_them(decoder: Path) -> None:
+def test_a_text_is_spread_over_its_soft_tokens() -> None:
+    assert laid([5, 6], 3, 2).tolist() == [[5, -1], [6, -1], [-1, -1]]
+    assert laid([1, 2, 3, 4, 5], 3, 2).tolist() == [[1, 2], [3, 4], [5, -1]]
+    assert laid([1, 2, 3, 4, 5], 2, 2).tolist() == [[1, 2], [4, 5]]  # no place for the third
+    assert laid([], 2, 1).tolist() == [[-1], [-1]] and laid([1], 0, 1).shape == (0, 1)
+    table = torch.arange(8.0).reshape(4, 2)
+    assert embedded(torch.tensor([[3, -1]]), table).tolist() == [[6.0, 7.0, 0.0, 0.0]]
+
+
+def test_an_untrained_soft_token_is_the_first_word_under_it(decoder: Path) -> None:
     recipe = recipe_of(decoder)
-    prompter = Prompter(recipe.decoder, 300, recipe.speech_rates)
-    words = (Word("Sea", quad(0, 0, 60, 20), 0.9), Word("Ltd", quad(80, 0, 140, 20), 0.9))
-    line = Line("Sea Ltd", quad(0, 0, 140, 20), 0.9, words)
-    characters = lambda text: (list(range(len(text))), [(k, k + 1) for k in range(len(text))])  # noqa: E731
-    placed = Placing(characters)(line)
-    found, shares = under([placed, placed], [14, 14], 2)  # a soft token for 20 of 140 pixels: a letter
-    assert found.tolist() == [[number, k, k] for number in (0, 1) for k in range(7)] and (shares == 1).all()
-    halves, shares = under([placed], [14], 4)
-    assert halves.tolist() == [[0, k // 2, k] for k in range(7)] and shares.tolist() == [0.5] * 6 + [1]
-    example = prompter.example([page()], TASKS[:1], "soft", 2)
-    batch = batch_of([[example]], 400, 2, recipe.speech_rates, {}, Placing(prompter.offsets))
-    model = hybrid(recipe)
-    optimiser = torch.optim.AdamW(model.adapters["ocr"].parameters(), lr=1e-2)
-    seen = []
-    for _ in range(60):
-        loss = model.copied(batch, model.given(batch, None))
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-        seen.append(float(loss.detach()))
-    assert seen[-1] < 0.6 * seen[0]
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    one = page()
+    batch = batch_of([[prompter.example([one], TASKS[:1], "soft", 4)]], 400, 4, recipe.speech_rates, {}, saying(recipe))
+    (made,), (group,) = model.given(batch, None)["ocr"], batch.items["ocr"]
+    assert group.words is not None and isinstance(one.result, DocumentResult)
+    first = group.words.flatten(0, 1)[:, 0]
+    alone = (first >= 0) & (group.words.flatten(0, 1)[:, 1] < 0)
+    assert alone.any()
+    wanted = model.decoder.get_input_embeddings().weight[first[alone].long()]
+    likeness = torch.nn.functional.cosine_similarity(made[alone], wanted)
+    torch.testing.assert_close(likeness, torch.ones_like(likeness), rtol=1e-4, atol=1e-4)
 
 
 def test_perceived_samples_come_back_and_other_pickles_do_not(tmp_path: Path) -> None:
@@ -230,7 +236,7 @@ def test_eight_bits_are_near_and_come_back_the_same() -> None:
 def test_a_step_of_training_lowers_the_loss_of_its_batch(decoder: Path) -> None:
     recipe = recipe_of(decoder)
     model, prompter = hybrid(recipe).train(), Prompter(recipe.decoder, 300, recipe.speech_rates)
-    batch = batch_of([[prompter.example([page()], TASKS, "soft", 4)]], 400, 4, recipe.speech_rates, {})
+    batch = batch_of([[prompter.example([page()], TASKS, "soft", 4)]], 400, 4, recipe.speech_rates, {}, saying(recipe))
     learns = [p for p in model.parameters() if p.requires_grad]
     assert not any(p.requires_grad for n, p in model.named_parameters() if n.endswith(".weight") and ".layers." in n)
     optimiser = torch.optim.AdamW(learns, lr=3e-3)

@@ -19,9 +19,9 @@ from decoder.sequence import TextSegment
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
 from pipelines.train.hybrid.batches import batch_of
-from pipelines.train.hybrid.copying import Placing
 from pipelines.train.hybrid.cuts import cut
 from pipelines.train.hybrid.evidence import answered
+from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.perceived import Perceived
 from pipelines.train.hybrid.prompts import Prompter
@@ -117,7 +117,7 @@ def test_a_batch_arrives_as_it_was_packed(tokenizer: PreTrainedTokenizerFast) ->
     """Through another process, in one stretch of memory; filled up with rows and items that change nothing."""
     prompter = Prompter(tokenizer.name_or_path, 300, {"ocr": 2, "speech_to_text": 5})
     example = prompter.example([page(), recording()], [Task("field", "Who?", None, "12.50")], "both", 4)
-    batch = batch_of(filled([[example]], 3), 480, 4, prompter.rates, {}, Placing(prompter.offsets))
+    batch = batch_of(filled([[example]], 3), 480, 4, prompter.rates, {}, Saying(prompter.tokens, {"ocr": 2}))
     assert batch.tokens.shape == (3, 480) and (batch.example[1:] == -1).all()
     (parcel,) = DataLoader([batch], collate_fn=collate, num_workers=1, multiprocessing_context="fork")
     arrived = parcel.to(torch.device("cpu"))
@@ -128,7 +128,8 @@ def test_a_batch_arrives_as_it_was_packed(tokenizer: PreTrainedTokenizerFast) ->
     assert not seen
     lines = arrived.items["ocr"][0]
     assert lines.count == 4 and len(lines.lengths) == 64 and not lines.lengths[4:].any()
-    assert lines.shares is not None and int((lines.shares > 0).sum()) < len(lines.shares) == 512
+    assert lines.words is not None and lines.words.shape == (64, 8, 2)  # of lines of up to 32 steps
+    assert (lines.words[:4] >= 0).any(dim=(1, 2)).all() and (lines.words[4:] == -1).all()
 
 
 def test_a_bent_page_keeps_its_middle_and_its_columns() -> None:

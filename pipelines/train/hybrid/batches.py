@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.train.hybrid.copying import Placing, ranges
-from pipelines.train.hybrid.items import Gathered, Items
+from pipelines.train.hybrid.items import Gathered, Items, Saying, ranges
 from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.prompts import Example
 
@@ -78,10 +77,10 @@ def batch_of(
     rate: int,
     rates: dict[str, int],
     weights: dict[str, float],
-    placing: Placing | None = None,
+    saying: Saying | None = None,
 ) -> Batch:
-    """The tensors of packed rows. ``weights``: of an answer's tokens, by kind; 1 where none is given. With ``placing``
-    lines know the text tokens under their soft tokens."""
+    """The tensors of packed rows. ``weights``: of an answer's tokens, by kind; 1 where none is given. With ``saying``
+    items know the words under their soft tokens."""
     pieces = [piece for r, row in enumerate(rows) for piece in _pieces(row, r * length)]
     names = sorted({piece.kind for piece in pieces if piece.kind})
     counts = np.array([len(piece.tokens) for piece in pieces], np.int64)
@@ -98,7 +97,7 @@ def batch_of(
     lengths = np.array([len(piece.tokens) - piece.question for piece in answered], np.int64)
     # the place before a token learns it
     learns = ranges(np.array([piece.at + piece.question - 1 for piece in answered], np.int64), lengths)
-    gathered = Gathered(rate, rates, placing)
+    gathered = Gathered(rate, rates, saying)
     stop = np.cumsum(counts)
     for begin, end, one in _examples(rows):
         if one.soft:

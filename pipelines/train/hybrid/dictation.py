@@ -25,6 +25,7 @@ from transformers import AutoTokenizer
 from encoders.adapters.base import Adapter
 from encoders.checkpoints.resolve import resolve
 from pipelines.train.hybrid.batches import batch_of
+from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.listening import Listening
 from pipelines.train.hybrid.model import Hybrid
 from pipelines.train.hybrid.perceived import load, stored
@@ -65,7 +66,9 @@ class Dictation:
     def _together(self, examples: Sequence[Example], rate: int) -> list[str]:
         single = [replace(one, branches=one.branches[:1]) for one in examples]
         length = max(map(len, single))
-        batch = batch_of([[one] for one in single], length, rate, self._recipe.speech_rates, {}).to(self._device)
+        saying = Saying(self.prompter.tokens, self._recipe.slots)
+        rows = [[one] for one in single]
+        batch = batch_of(rows, length, rate, self._recipe.speech_rates, {}, saying).to(self._device)
         taken_away(batch, self._conditions)
         begins = [len(one.prefix) + len(one.branches[0].question) for one in single]
         most = max(len(one.branches[0].answer) for one in single)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from encoders.adapters.words import laid
 from encoders.base import Perception
 from encoders.results import DocumentResult, Speech
-from pipelines.train.hybrid.copying import Numbers, Placed, Placing, under
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
 
 _LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500)}
 _TOGETHER, _STEPS = 64, 6400  # items are filled up to a multiple of so many, or of as many as have so many steps
-_COPIES = 512
+Numbers = NDArray[np.int64]
 WINDOW, FRAMES = 480_000, 1500  # samples and frames of whisper's window
 
 
@@ -27,7 +27,7 @@ class Items:
     """Lines or chunks of one padded length t, for one adapter: ``count`` of them, then empty ones, of length 0, for few
     shapes. ``rows`` [n]: where a line's begin in the batch's features; of chunks [n, 2]: window and
     first frame in its recordings. ``letters`` [count, longest] is what is said in chunks, as `spelled` writes it.
-    ``copies`` [k, 2]: a soft token, counted over all of the items, and a text token under it, with ``shares`` [k]."""
+    ``words`` [n, soft tokens, slots] are the text's tokens under each soft token, as `laid` lays them."""
 
     rows: torch.Tensor
     lengths: torch.Tensor
@@ -36,8 +36,7 @@ class Items:
     count: int
     letters: torch.Tensor | None = None
     letter_counts: torch.Tensor | None = None
-    copies: torch.Tensor | None = None
-    shares: torch.Tensor | None = None
+    words: torch.Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -47,19 +46,27 @@ class _Task:
     rows: list[tuple[int, ...]]
     lengths: list[int]
     geometry: list[NDArray[np.float32]]
+    tokens: list[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How the text of an item becomes tokens, and how many a soft token takes up, by task."""
+
+    tokens: Callable[[str], Sequence[int]]
+    slots: Mapping[str, int]
 
 
 class Gathered:
-    """Gathers the items of a batch and where their soft tokens go. ``placing``: lines know the text tokens under their
-    soft tokens."""
+    """Gathers the items of a batch and where their soft tokens go. ``saying``: items know the text's
+    tokens under their soft tokens."""
 
-    def __init__(self, rate: int, rates: dict[str, int], placing: Placing | None) -> None:
-        self._placing = placing
+    def __init__(self, rate: int, rates: dict[str, int], saying: Saying | None) -> None:
+        self._saying = saying
         self._rates = {**rates, "ocr": rate}
-        self._tasks = {task: _Task([], [], []) for task in _LENGTHS}
+        self._tasks = {task: _Task([], [], [], []) for task in _LENGTHS}
         self._features: list[NDArray[np.float16]] = []
         self._steps = 0
-        self._placed: list[Placed] = []  # of the lines
         self._letters: list[list[int]] = []  # of the chunks
         self._audio: list[NDArray[np.int16]] = []
         self._kept: list[NDArray[np.float16]] = []
@@ -94,6 +101,7 @@ class Gathered:
                     self._tasks[task].rows.append((windows[number] + window, first))
                     self._tasks[task].lengths.append(count)
                     self._letters.append(spelled(chunk.text))
+                    self._say(task, chunk.text)
                 self._tasks[task].geometry.append(shapes[number][item])
                 found = known[number, item] = self._soft[task], len(self._tasks[task].rows) - 1
             found[0].append((found[1], k, place))
@@ -104,9 +112,12 @@ class Gathered:
         self._tasks["ocr"].lengths.append(span.stop - span.start)
         self._features.append(one.features[span.start : span.stop])
         self._steps += span.stop - span.start
-        if self._placing is not None and isinstance(one.result, DocumentResult):
+        if isinstance(one.result, DocumentResult):
             page = next(page for page in one.result.pages if page.page == span.page)
-            self._placed.append(self._placing(page.lines[span.item]))
+            self._say("ocr", page.lines[span.item].text)
+
+    def _say(self, task: str, text: str) -> None:
+        self._tasks[task].tokens.append(self._saying.tokens(text) if self._saying is not None else ())
 
     def _kept_chunk(self, one: Perception, speech: Speech, item: int) -> None:
         """A chunk with features of its own, that a run has kept: a window alone, counted from the end."""
@@ -116,6 +127,7 @@ class Gathered:
         self._tasks["speech_to_text"].rows.append((-len(self._kept), 0))
         self._tasks["speech_to_text"].lengths.append(len(features))
         self._letters.append(spelled(speech.chunks[span.item].text))
+        self._say("speech_to_text", speech.chunks[span.item].text)
 
     def tensors(self) -> dict[str, Any]:
         """What `Batch` keeps of it."""
@@ -125,15 +137,14 @@ class Gathered:
         for task, gathered in self._tasks.items():
             first = np.zeros(len(gathered.rows), np.int64)  # where an item's tokens begin among all of its adapter
             items[task], given = [], 0
-            copies = self._copies() if task == "ocr" and self._placed else None
             for length, chosen in _buckets(np.array(gathered.lengths, np.int64), _LENGTHS[task]):
                 each = -(-length // self._rates[task])
                 first[chosen] = given + each * np.arange(len(chosen))
                 made = _filled(gathered, chosen, length)
                 if task == "speech_to_text":
                     made.letters, made.letter_counts = _letters([self._letters[index] for index in chosen])
-                if copies is not None:
-                    made.copies, made.shares = _chosen(*copies, chosen, each)
+                if self._saying is not None and self._saying.slots.get(task):
+                    made.words = self._words(gathered, chosen, len(made.lengths), each, task)
                 items[task].append(made)
                 given += each * len(made.lengths)
             soft = np.array(self._soft[task], np.int64).reshape(-1, 3)
@@ -150,8 +161,20 @@ class Gathered:
             "kept": _frames(self._kept[::-1]) if self._kept else None,
         }
 
-    def _copies(self) -> tuple[Numbers, NDArray[np.float64]]:
-        return under(self._placed, self._tasks["ocr"].lengths, self._rates["ocr"])
+    def _words(self, gathered: _Task, chosen: Numbers, whole: int, each: int, task: str) -> torch.Tensor:
+        assert self._saying is not None
+        slots = self._saying.slots[task]
+        words = np.full((whole, each, slots), -1, np.int32)
+        for under, index in zip(words, chosen):
+            count = -(-gathered.lengths[index] // self._rates[task])
+            under[:count] = laid(gathered.tokens[index], count, slots)
+        return torch.from_numpy(words)
+
+
+def ranges(firsts: Numbers, counts: Numbers) -> Numbers:
+    """first, first + 1, ... of each of ``firsts`` [n], as many as ``counts`` [n] says, one behind another."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(firsts - before, counts) + np.arange(int(counts.sum()))
 
 
 def _filled(gathered: _Task, chosen: Numbers, length: int) -> Items:
@@ -166,22 +189,6 @@ def _filled(gathered: _Task, chosen: Numbers, length: int) -> Items:
     shapes[:count] = [gathered.geometry[index] for index in chosen]
     placed = torch.from_numpy(rows if rows.shape[1] > 1 else rows[:, 0])
     return Items(placed, torch.from_numpy(lengths), torch.from_numpy(shapes), length, count)
-
-
-def _chosen(
-    pairs: Numbers, shares: NDArray[np.float64], chosen: Numbers, each: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The copies of some lines, counted among themselves, and their shares; those that fill up have none. An item has
-    ``each`` soft tokens, padding included."""
-    number = np.full(int(pairs[:, 0].max(initial=0)) + 1 + int(chosen.max()), -1)
-    number[chosen] = np.arange(len(chosen))
-    kept = np.flatnonzero(number[pairs[:, 0]] >= 0)
-    whole = -(-len(kept) // _COPIES) * _COPIES
-    copies, parts = np.zeros((whole, 2), np.int64), np.zeros(whole, np.float32)
-    copies[: len(kept), 0] = number[pairs[kept, 0]] * each + pairs[kept, 1]
-    copies[: len(kept), 1] = pairs[kept, 2]
-    parts[: len(kept)] = shares[kept]
-    return torch.from_numpy(copies), torch.from_numpy(parts)
 
 
 def _letters(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,9 +10,9 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from encoders.adapters.base import Adapter
+from encoders.adapters.words import embedded
 from encoders.checkpoints.resolve import resolve
 from pipelines.train.hybrid.batches import Batch
-from pipelines.train.hybrid.copying import likeness_loss
 from pipelines.train.hybrid.items import Items
 from pipelines.train.hybrid.spelling import Spelling
 
@@ -83,7 +83,11 @@ class Hybrid(nn.Module):
                 adapter = cast(Adapter, self.adapters[task])
                 rows = lines(batch.features, group) if task == "ocr" else chunks(cast(torch.Tensor, speech), group)
                 rate = batch.rate if task == "ocr" else None
-                found[task].append(adapter(rows.float(), group.lengths, group.geometry.float(), rate).flatten(0, 1))
+                said = (
+                    None if group.words is None else embedded(group.words, self.decoder.get_input_embeddings().weight)
+                )
+                made = adapter(rows.float(), group.lengths, group.geometry.float(), rate, said)
+                found[task].append(made.flatten(0, 1))
         return found
 
     def embedded(self, batch: Batch, given: Given) -> torch.Tensor:
@@ -100,19 +104,6 @@ class Hybrid(nn.Module):
         assert self.spelling is not None
         groups = [(chunks(speech, group), group) for group in batch.items["speech_to_text"]]
         return self.spelling.loss(cast(Adapter, self.adapters["speech_to_text"]), groups)
-
-    def copied(self, batch: Batch, given: Given) -> torch.Tensor:
-        """How far the lines' soft tokens are from the text tokens under them: `likeness_loss`."""
-        vectors, tokens, shares = [], [], []
-        for group, made in zip(batch.items["ocr"], given["ocr"]):
-            if group.copies is not None and group.shares is not None:
-                vectors.append(made[group.copies[:, 0]])
-                tokens.append(group.copies[:, 1])
-                shares.append(group.shares)
-        if not vectors:
-            return torch.zeros((), device=batch.tokens.device)
-        table = self.decoder.model.embed_tokens.weight
-        return likeness_loss(torch.cat(vectors), torch.cat(tokens), torch.cat(shares), table)
 
     def hidden(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The decoder's last hidden rows [r, l, d_model]."""

@@ -72,7 +72,7 @@ class Prompter:
         self._fusions = {mode: Fusion(config) for mode, config in configs.items()}
         self.rates = rates
         tokenizer = QuickTokenizer(self._fusions["text"].tokenizer)
-        self.tokens, self.offsets = tokenizer.encode, tokenizer.offsets
+        self.tokens = tokenizer.encode
         self._end = [tokenizer.convert_tokens_to_ids("<|im_end|>")]
         for fusion in self._fusions.values():
             fusion._tokenizer = tokenizer

@@ -37,7 +37,6 @@ class Stage(_Part):
     tasks: int = Field(6, ge=1, description="most questions about one input")
     weights: dict[str, float] = Field(default_factory=dict, description="of an answer's tokens in the loss, by kind")
     ctc: float = Field(0.0, ge=0, description="weight of the characters that speech frames must spell")
-    copy_text: float = Field(0.0, ge=0, description="weight of lying near the text that a soft token stands for")
 
 
 class Recipe(_Part):
@@ -50,6 +49,11 @@ class Recipe(_Part):
     fold: str | None = Field(None, description="voices that are left out, A or B; None: all are trained on")
     adapters: dict[str, AdapterConfig]
     stages: tuple[Stage, ...]
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Tokens of the text read that a soft token takes up, by task."""
+        return {task: config.slots for task, config in self.adapters.items()}
 
     @property
     def speech_rates(self) -> dict[str, int]:

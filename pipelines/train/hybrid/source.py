@@ -11,8 +11,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from encoders.base import Perception
 from pipelines.train.hybrid.batches import Batch, batch_of, rows_of
-from pipelines.train.hybrid.copying import Placing
 from pipelines.train.hybrid.examples import Examples, fitting
+from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.parcels import Parcel
 from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
@@ -51,7 +51,7 @@ class Source(IterableDataset[Batch]):
         recipe, stage = self._recipe, self._stage
         prompter = Prompter(recipe.decoder, recipe.prompt_tokens, recipe.speech_rates)
         examples = Examples(recipe, stage, prompter, self._folder, self._speech, self._chats, rng)
-        placing = Placing(prompter.offsets) if stage.copy_text else None
+        saying = Saying(prompter.tokens, recipe.slots)
         spare: dict[int, list[Example]] = {rate: [] for rate in stage.rates}
         while True:
             rate = rng.choice(list(stage.rates))
@@ -63,7 +63,7 @@ class Source(IterableDataset[Batch]):
             rows = sorted(rows_of(gathered, stage.row_tokens)[0], key=lambda row: -sum(map(len, row)))
             spare[rate] = [example for row in rows[stage.rows :] for example in row]
             whole = filled(rows[: stage.rows], stage.rows)
-            yield batch_of(whole, stage.row_tokens, rate, recipe.speech_rates, stage.weights, placing)
+            yield batch_of(whole, stage.row_tokens, rate, recipe.speech_rates, stage.weights, saying)
 
 
 def held(folder: Path, recipe: Recipe, stage: Stage, mode: str, rate: int, count: int) -> Iterator[Batch]:
@@ -82,7 +82,7 @@ def held(folder: Path, recipe: Recipe, stage: Stage, mode: str, rate: int, count
     rows, _ = rows_of(gathered, stage.row_tokens)
     for start in range(0, len(rows), stage.rows):
         part = filled(rows[start : start + stage.rows], stage.rows)
-        yield batch_of(part, stage.row_tokens, rate, recipe.speech_rates, {})
+        yield batch_of(part, stage.row_tokens, rate, recipe.speech_rates, {}, Saying(prompter.tokens, recipe.slots))
 
 
 def filled(rows: Sequence[Sequence[Example]], count: int) -> list[Sequence[Example]]:

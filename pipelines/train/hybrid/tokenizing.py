@@ -26,11 +26,6 @@ class QuickTokenizer:
         assert not add_special_tokens
         return self._encode(text)
 
-    def offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """A text's tokens, and the characters [start, stop) of each."""
-        found = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
-        return found.ids, found.offsets
-
     def apply_chat_template(
         self, turns: Sequence[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool
     ) -> str:

@@ -169,10 +169,6 @@ def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter:
             spelled = model.spelled(batch, speech)
             meter.add("ctc", spelled.detach())
             loss = loss + stage.ctc * spelled
-        if stage.copy_text:
-            copied = model.copied(batch, given)
-            meter.add("copy", copied.detach())
-            loss = loss + stage.copy_text * copied
     loss.backward()
     meter.add_kinds(batch, losses.detach())
 
