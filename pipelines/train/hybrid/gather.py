@@ -48,11 +48,11 @@ class Gathered:
 
     def told(self) -> str:
         """As a sentence."""
-        lines = max(1, self.lines)
-        return (
-            f"{self.samples} samples, {self.left_out} left out because an asset was not read; of {self.lines} "
-            f"printed lines {100 * self.found / lines:.1f} % were found, {100 * self.exact / lines:.1f} % read exactly"
-        )
+        told = f"{self.samples} samples, {self.left_out} left out because an asset was not read"
+        if self.lines:
+            found, exact = 100 * self.found / self.lines, 100 * self.exact / self.lines
+            told += f"; of {self.lines} printed lines {found:.1f} % were found, {exact:.1f} % read exactly"
+        return told
 
 
 @dataclass(slots=True)
