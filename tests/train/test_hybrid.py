@@ -253,6 +253,6 @@ def test_a_step_of_training_lowers_the_loss_of_its_batch(decoder: Path) -> None:
 def test_the_recipe_that_ships_is_sound() -> None:
     recipe = read_recipe(Path("pipelines/train/hybrid/recipe.toml"))
     assert set(recipe.adapters) == {"ocr", "speech_to_text"}
-    assert recipe.stages[0].decoder_rate == 0  # the decoder stays as it is while adapters learn to be read
+    assert all(slots > 0 for slots in recipe.slots.values())
     assert recipe.adapters["speech_to_text"].steps_per_token >= 25  # at most two tokens a second
     assert json.loads(Stage(name="x", seconds=1).model_dump_json())["rates"] == [8, 16]
