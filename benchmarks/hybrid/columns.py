@@ -54,8 +54,11 @@ def columns(baseline: str, checkpoint: str | None, modes: Sequence[str]) -> list
 class Softener:
     """Makes soft tokens of inputs with the adapters of their tasks, once for each input and rate."""
 
-    def __init__(self, adapters: Mapping[str, str], device: str = "cpu") -> None:
-        self._adapters: dict[str, Adapter] = {task: load_adapter(ref, device) for task, ref in adapters.items()}
+    def __init__(self, adapters: Mapping[str, str], device: str = "cpu", decoder: str | None = None) -> None:
+        """``decoder``: whose words the adapters use, in place of the one that they name."""
+        self._adapters: dict[str, Adapter] = {
+            task: load_adapter(ref, device, decoder) for task, ref in adapters.items()
+        }
         self._made: dict[tuple[str, int | None], SoftTokens] = {}
 
     def rates(self, task: str) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ class Setting:
     def of(cls, options: Namespace, device: str) -> Self:
         """As the command's options say, in a process on a device."""
         workers = options.workers or (2 if device == "cpu" else 1)
-        panel = Panel(options.columns, Softener(options.adapters, device), device, workers)
+        panel = Panel(options.columns, Softener(options.adapters, device, options.checkpoint), device, workers)
         return cls(
             panel,
             options.receipts,

@@ -39,7 +39,7 @@ class AdapterConfig(BaseModel):
     rates: tuple[int, ...] = Field((8,), description="feature rows a soft token that this adapter can emit")
     steps_per_token: int = Field(8, ge=1, description="which of the rates it emits")
     slots: int = Field(0, ge=0, description="tokens of the text read that a soft token takes up; 0: features alone")
-    words: str = Field("decoder:torch", description="the decoder's checkpoint whose tokens those are")
+    words: str = Field("decoder", description="a checkpoint with the tokens and embeddings that those are in")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -31,8 +31,9 @@ def adapter_config(ref: str) -> AdapterConfig:
         raise CheckpointError(f"{ref} holds no adapter: {path.name} cannot be read: {error}") from error
 
 
-def load_adapter(ref: str, device: str = "cpu") -> Adapter:
-    """The adapter of a checkpoint on ``cpu`` or ``cuda[:n]``, ready to use. Raises `CheckpointError`."""
+def load_adapter(ref: str, device: str = "cpu", words: str | None = None) -> Adapter:
+    """The adapter of a checkpoint on ``cpu`` or ``cuda[:n]``, ready to use. ``words``: a decoder's checkpoint in place
+    of the one that it names, which has the same embeddings. Raises `CheckpointError`."""
     adapter = Adapter(adapter_config(ref))
     try:
         adapter.load_state_dict(unpacked(load_file(resolve(ref) / _WEIGHTS)))
@@ -40,6 +41,6 @@ def load_adapter(ref: str, device: str = "cpu") -> Adapter:
         raise CheckpointError(f"the adapter {ref} cannot be loaded: {error}") from error
     adapter.to(device).eval()
     if adapter.config.slots:
-        adapter.reader = Words(adapter.config.words)
+        adapter.reader = Words(words or adapter.config.words)
         adapter.reader.table = adapter.reader.table.to(device)
     return adapter

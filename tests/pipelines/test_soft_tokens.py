@@ -37,9 +37,10 @@ FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 WIDTH = 64  # of the tiny decoder
 
 
-def saved(folder: Path, d_encoder: int = 120, d_model: int = WIDTH) -> str:
+def saved(folder: Path, d_encoder: int = 120, d_model: int = WIDTH, words: str = "") -> str:
     torch.manual_seed(0)
-    config = AdapterConfig(task="ocr", d_encoder=d_encoder, d_model=d_model, embedding_scale=0.02)
+    slots = {"slots": 2, "words": words} if words else {}
+    config = AdapterConfig(task="ocr", d_encoder=d_encoder, d_model=d_model, embedding_scale=0.02, **slots)  # type: ignore[arg-type]
     save_adapter(Adapter(config), folder)
     return str(folder)
 
@@ -144,9 +145,10 @@ def test_ask_reads_what_a_run_would_have_read(tmp_path: Path) -> None:
     page("The total is 12.50").save(archive / "photo.png")
     page("The ship left").save(archive / "scan.pdf", save_all=True, append_images=[page("at noon")])
     (archive / "plain.txt").write_text("nothing was drawn here\n")
-    adapter = {"adapters": {"ocr": saved(tmp_path / "adapter")}, "run__pages_per_part": 1}
+    tiny = str(save_tiny(tmp_path / "decoder", "llama"))
+    adapter = {"adapters": {"ocr": saved(tmp_path / "adapter", words=tiny)}, "run__pages_per_part": 1}
     kept = {**adapter, "run__keep_soft_tokens": True}
-    decoder = {"decoder__checkpoint": str(save_tiny(tmp_path / "decoder", "llama")), "decoder__dtype": "float32"}
+    decoder = {"decoder__checkpoint": tiny, "decoder__dtype": "float32"}
     decoder |= {"decoder__max_new_tokens": 12, "decoder__prompt_tokens": 300, "cluster__num_cpus": 2}
     asked = {"run__prompt": "What is the total?", **decoder}
 
