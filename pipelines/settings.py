@@ -99,7 +99,8 @@ class SettingsTree(BaseModel):
     serve: ServeConfig = Field(default_factory=ServeConfig)
     trace: TraceConfig = Field(default_factory=TraceConfig)
     adapters: dict[str, str] = Field(
-        {}, description="task to the checkpoint of its adapter, whose soft tokens decoder.mode reads; empty: none"
+        {"ocr": "ocr_adapter", "speech_to_text": "speech_adapter"},
+        description="task to the checkpoint of its adapter, whose soft tokens decoder.mode reads; empty: none",
     )
 
     @field_validator("adapters")

@@ -17,7 +17,6 @@ CONVERSIONS: dict[str, str] = {
     "ctranslate2_whisper_to_torch": "encoders.checkpoints.conversions.whisper:whisper_to_torch",
     "gguf_llama_to_torch": "encoders.checkpoints.conversions.gguf_llama:llama_to_torch",
     "add_difference": "encoders.checkpoints.conversions.low_rank:add_difference",
-    "add_moderated_difference": "encoders.checkpoints.conversions.low_rank:add_moderated_difference",
     "resemblyzer_to_safetensors": "encoders.checkpoints.conversions.resemblyzer:speaker_encoder_to_safetensors",
 }
 

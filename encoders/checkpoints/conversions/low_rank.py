@@ -13,29 +13,16 @@ from encoders.checkpoints.conversions.files import write_weights
 from encoders.checkpoints.eight_bit import unpacked
 
 DIFFERENCE = Path(__file__).parents[2] / "hybrid" / "difference.safetensors"
-MODERATION = 0.7
-"""Of the difference, in the default decoder. With all of it the model refuses what is not about a document; with half
-of it, it refuses a quarter of what a document does not say, where 0.7 refuses 83 % (docs/hybrid.md)."""
 _WEIGHTS = "model.safetensors"
 _A, _B = ".a", ".b"
 
 
 def add_difference(base: Path, target: Path) -> None:
     """The files of a transformers folder, its weights with the shipped difference added."""
-    _add(base, target, 1.0)
-
-
-def add_moderated_difference(base: Path, target: Path) -> None:
-    """The same with a part of it: as good about most of a document, and still a model to chat with."""
-    _add(base, target, MODERATION)
-
-
-def _add(base: Path, target: Path, share: float) -> None:
     for path in sorted(base.iterdir()):
         if path.name != _WEIGHTS:
             shutil.copyfile(path, target / path.name)
-    difference = {n: v * share if n.endswith(_B) else v for n, v in unpacked(load_file(DIFFERENCE)).items()}
-    write_weights(merged(load_file(base / _WEIGHTS), difference), target)
+    write_weights(merged(load_file(base / _WEIGHTS), unpacked(load_file(DIFFERENCE))), target)
 
 
 def merged(base: Mapping[str, torch.Tensor], difference: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
