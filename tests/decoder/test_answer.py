@@ -86,7 +86,7 @@ def test_a_cut_document_says_so(answerer: Answerer) -> None:
     assert prepared.truncated and len(prepared.request) <= 256
     answer = answerer.finish(prepared, Generation("Ann Lee.", (5, 6), (-0.1, -0.2), Finish.STOP, 200, -0.3))
     assert answer.truncated and answer.note.startswith("read ") and "of 81 passages" in answer.note
-    assert answer.evidence[0].value == "Ann Lee." and answer.confidence == pytest.approx(0.6654, abs=1e-3)
+    assert answer.evidence[0].value == "Ann Lee." and answer.confidence == pytest.approx(0.5265, abs=1e-3)
     assert not answerer.finish(prepared, Generation("", (), (), Finish.CANCELLED, 9)).text
 
 
@@ -131,14 +131,14 @@ def test_confidence_follows_the_grounds_of_a_value() -> None:
         assert 0 < unlikely < likely < 1
         assert calibration.confidence(Signals(-0.05, Grounds.UNSEEN)) < likely
         assert calibration.confidence(Signals(-0.05, Grounds.SEEN, read=0.5)) == pytest.approx(likely / 2)
-        assert 0 < calibration.confidence(Signals(float("-inf"), Grounds.CONCLUSION)) < 0.01
+        assert 0 < calibration.confidence(Signals(float("-inf"), Grounds.CONCLUSION)) < 0.2
 
 
 def test_a_value_that_the_input_lacks_is_marked_and_has_no_evidence(answerer: Answerer) -> None:
     task = AnswerTask("letter.pdf", None, SCHEMA, (Precontext("ocr", LETTER, "part-1"),))
     text = '{"total": 99.5, "date": "2021-03-14"}'
     tokens = tuple(answerer.fusion.tokenizer.encode(text))
-    written = Generation(text, tokens, (-0.1,) * len(tokens), Finish.STOP, 50)
+    written = Generation(text, tokens, (-0.05,) * len(tokens), Finish.STOP, 50)
     answer = answerer.finish(answerer.prepare(task), written)
     total, day = answer.leaves
     assert not total.seen and day.seen and total.confidence < day.confidence

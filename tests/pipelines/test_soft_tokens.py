@@ -82,15 +82,16 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
         return Run(settings(**given), [str(tmp_path)], str(tmp_path / "out"), Progress(Console(quiet=True)))
 
     name = saved(tmp_path / "fits")
+    none = {"ocr": "", "speech_to_text": ""}
     with pytest.raises(UsageError, match="no adapter makes any"):
-        made(run__keep_soft_tokens=True)
+        made(adapters=none, run__keep_soft_tokens=True)
     with pytest.raises(UsageError, match=r"say --set adapters\.ocr or adapters\.speech_to_text=CHECKPOINT"):
-        made(adapters={"gui_detection": name}, run__keep_soft_tokens=True)
+        made(adapters=none | {"gui_detection": name}, run__keep_soft_tokens=True)
     with pytest.raises(UsageError, match="no task orc"):
         made(adapters={"orc": name})
     with pytest.raises(UsageError, match="120 or 384 numbers, not of 121"):
         made(adapters={"ocr": saved(tmp_path / "wide", 121)}, run__keep_soft_tokens=True)
-    kept = made(adapters={"ocr": name}, run__keep_soft_tokens=True)
+    kept = made(adapters=none | {"ocr": name}, run__keep_soft_tokens=True)
     assert kept.configs["ocr"].features == "neck"
     plain = made()
     assert kept.fingerprints()["image"] != plain.fingerprints()["image"]
