@@ -56,7 +56,7 @@ UNCALIBRATED = Calibration(
 """The tokens' own probability, with less odds for what the input does not contain."""
 
 _FITTED = {
-    # On 263 values of answers about 40 generated documents of held-out layouts and languages, bfloat16. `make eval` fits.
+    # On 263 values of answers about 40 generated documents of held-out layouts and languages, bfloat16 (`make eval`).
     "decoder": Calibration(
         {
             Grounds.SEEN: (-0.23, 0.87),
