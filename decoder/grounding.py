@@ -41,8 +41,8 @@ def ground(
     is_json: bool,
     calibration: Calibration = UNCALIBRATED,
 ) -> Grounding:
-    """Confidence and evidence of what was generated. The whole of a JSON answer, and of a text that the calibration has
-    no curve for, is as sure as its tokens are on average."""
+    """Confidence and evidence of what was generated. A JSON answer is as sure as its least sure value, a text that the
+    calibration has no curve for as its tokens on average."""
     confidence = answer_confidence(generation)
     if not is_json:
         index = EvidenceIndex.of(precontext)
@@ -56,7 +56,8 @@ def ground(
         Leaf(span.path, span.value, calibration.confidence(signals), signals.grounds is Grounds.SEEN)
         for span, signals, _ in found
     )
-    return Grounding(values, tuple(place for _, _, places in found for place in places), confidence)
+    sure = min((leaf.confidence for leaf in values), default=confidence)
+    return Grounding(values, tuple(place for _, _, places in found for place in places), sure)
 
 
 def answer_signals(generation: Generation, index: EvidenceIndex, question: str) -> Signals:

@@ -142,4 +142,5 @@ def test_a_value_that_the_input_lacks_is_marked_and_has_no_evidence(answerer: An
     answer = answerer.finish(answerer.prepare(task), written)
     total, day = answer.leaves
     assert not total.seen and day.seen and total.confidence < day.confidence
+    assert answer.confidence == total.confidence  # the whole is as sure as its least sure value
     assert [(e.path, e.value, e.page) for e in answer.evidence] == [("/date", "14 March 2021", 1)]
