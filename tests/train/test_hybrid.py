@@ -196,6 +196,19 @@ def test_a_text_is_spread_over_its_soft_tokens() -> None:
     assert embedded(torch.tensor([[3, -1]]), table).tolist() == [[6.0, 7.0, 0.0, 0.0]]
 
 
+def test_words_can_be_left_out_in_training(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    prompter = Prompter(recipe.decoder, 300, recipe.speech_rates)
+    examples = [[prompter.example([page()], TASKS[:1], "soft", 2)]]
+    told = [
+        batch_of(examples, 400, 2, recipe.speech_rates, {}, Saying(prompter.tokens, recipe.slots, share, drawn))
+        for share, drawn in ((0.0, np.random.default_rng(0)), (0.5, np.random.default_rng(0)))
+    ]
+    whole, some = (torch.cat([group.words.flatten() for group in one.items["ocr"]]) for one in told)  # type: ignore[union-attr]
+    assert ((some == whole) | (some == -1)).all()
+    assert 0 < int((some >= 0).sum()) < int((whole >= 0).sum())
+
+
 def test_an_untrained_soft_token_is_the_first_word_under_it(decoder: Path) -> None:
     recipe = recipe_of(decoder)
     model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)

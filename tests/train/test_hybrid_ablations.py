@@ -22,7 +22,9 @@ RECIPE = Path("pipelines/train/hybrid/recipe.toml")
 
 
 def test_every_ablation_differs_in_one_thing(tmp_path: Path) -> None:
-    full, geometry, confidence, ctc, *rates = ablations(read_recipe(RECIPE), 60)
+    full, geometry, confidence, ctc, words, guessed, *rates = ablations(read_recipe(RECIPE), 60)
+    assert set(words.recipe.slots.values()) == {0} and full.recipe.slots["ocr"] > 0
+    assert {stage.words_left_out for stage in guessed.recipe.stages} == {0.15}
     assert abs(sum(stage.seconds for stage in full.recipe.stages) - 60) < 1e-6 and full.recipe.fold == "A"
     assert geometry.recipe == confidence.recipe == full.recipe and geometry.flags != confidence.flags != full.flags
     assert [s.model_copy(update={"ctc": 0.0}) for s in full.recipe.stages] == list(ctc.recipe.stages)

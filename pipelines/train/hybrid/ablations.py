@@ -1,5 +1,5 @@
-"""Short trainings side by side, each without one thing or at one rate: what geometry, confidence, the CTC warm-up and
-the number of steps a token are worth. One GPU each, queued over the devices; a line of a table for each.
+"""Short trainings side by side, each without one thing or at one rate: what geometry, confidence, the CTC warm-up,
+the words read and the number of steps a token are worth. One GPU each, queued over the devices; a line of a table each.
 
     python -m pipelines.train.hybrid.ablations RECIPE --corpus CORPUS --held HELD --speech SPEECH --out OUT \\
         --devices cuda:0 cuda:1 cuda:2 cuda:3 --seconds 60
@@ -48,11 +48,15 @@ def ablations(recipe: Recipe, seconds: float) -> list[Ablation]:
     stages = tuple(stage.model_copy(update={"seconds": stage.seconds * share}) for stage in recipe.stages)
     full = recipe.model_copy(update={"stages": stages, "fold": _FOLD})
     silent = tuple(stage.model_copy(update={"ctc": 0.0}) for stage in stages)
+    guessed = tuple(stage.model_copy(update={"words_left_out": 0.15}) for stage in stages)
+    features = {task: config.model_copy(update={"slots": 0}) for task, config in recipe.adapters.items()}
     return [
         Ablation("full", full),
         Ablation("without geometry", full, ("--without-geometry",)),
         Ablation("without confidence", full, ("--without-confidence",)),
         Ablation("without CTC", full.model_copy(update={"stages": silent})),
+        Ablation("without words", full.model_copy(update={"adapters": features})),
+        Ablation("with every seventh word left out", full.model_copy(update={"stages": guessed})),
         *(Ablation(f"{rate} steps a token", at_rate(full, rate)) for rate in RATES),
     ]
 

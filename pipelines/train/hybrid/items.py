@@ -51,10 +51,13 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """How the text of an item becomes tokens, and how many a soft token takes up, by task."""
+    """How the text of an item becomes tokens, and how many a soft token takes up, by task. ``left_out``: the share of
+    them that is not told, so that features have to tell it; drawn from ``rng``."""
 
     tokens: Callable[[str], Sequence[int]]
     slots: Mapping[str, int]
+    left_out: float = 0.0
+    rng: np.random.Generator | None = None
 
 
 class Gathered:
@@ -168,6 +171,8 @@ class Gathered:
         for under, index in zip(words, chosen):
             count = -(-gathered.lengths[index] // self._rates[task])
             under[:count] = laid(gathered.tokens[index], count, slots)
+        if self._saying.left_out and self._saying.rng is not None:
+            words[self._saying.rng.random(words.shape) < self._saying.left_out] = -1
         return torch.from_numpy(words)
 
 

@@ -36,6 +36,9 @@ class Stage(_Part):
     longest_answer: int = Field(1000, ge=1, description="tokens; a question with a longer answer is left out")
     tasks: int = Field(6, ge=1, description="most questions about one input")
     weights: dict[str, float] = Field(default_factory=dict, description="of an answer's tokens in the loss, by kind")
+    words_left_out: float = Field(
+        0.0, ge=0, lt=1, description="share of the words under soft tokens that training does not show"
+    )
     ctc: float = Field(0.0, ge=0, description="weight of the characters that speech frames must spell")
 
 

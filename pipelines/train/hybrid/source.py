@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from encoders.base import Perception
@@ -51,7 +52,8 @@ class Source(IterableDataset[Batch]):
         recipe, stage = self._recipe, self._stage
         prompter = Prompter(recipe.decoder, recipe.prompt_tokens, recipe.speech_rates)
         examples = Examples(recipe, stage, prompter, self._folder, self._speech, self._chats, rng)
-        saying = Saying(prompter.tokens, recipe.slots)
+        drawn = np.random.default_rng(rng.getrandbits(64))
+        saying = Saying(prompter.tokens, recipe.slots, stage.words_left_out, drawn)
         spare: dict[int, list[Example]] = {rate: [] for rate in stage.rates}
         while True:
             rate = rng.choice(list(stage.rates))
