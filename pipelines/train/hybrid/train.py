@@ -34,6 +34,7 @@ from pipelines.train.hybrid.source import Conditions, Source, collate, held, tak
 
 _LOG_EVERY = 20  # steps
 _AGREED_EVERY = 5  # steps: asking the first process for the time waits for the device
+_LOOKS_AHEAD = 0.7  # of a stage: then loaders begin with the next one's batches
 _CLIP = 1.0  # of the gradient's norm
 
 
@@ -82,8 +83,9 @@ def train(run: Run, stages: list[Stage]) -> None:
     ears = _ears(run)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     run.say(event="start", parameters=sum(p.numel() for p in trainable.values()), rank=run.recipe.rank)
-    for stage in stages:
-        _stage(run, stage, model, ears)
+    batches = _batches(run, stages[0])
+    for stage, later in zip(stages, [*stages[1:], None]):
+        batches = _stage(run, stage, model, ears, batches, later)
         if run.rank == 0:
             torch.save({n: p.detach() for n, p in model.named_parameters() if p.requires_grad}, run.out / "state.pt")
         if run.held and (not run.validate_once or stage is stages[-1]):
@@ -109,7 +111,25 @@ def _heard(batch: Batch, ears: Any) -> torch.Tensor | None:
     return torch.cat([heard, batch.kept.to(heard.dtype)])
 
 
-def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
+def _batches(run: Run, stage: Stage) -> Iterator[Parcel[Batch]]:
+    """A stage's batches, whose making begins now."""
+    loader = DataLoader(
+        Source(run.recipe, stage, run.corpus, run.speech, run.chats, run.recipe.seed * 1000 + run.rank),
+        batch_size=1,
+        num_workers=run.loaders,
+        collate_fn=collate,
+        prefetch_factor=3 if run.loaders else None,
+        pin_memory=run.device.type == "cuda",
+        multiprocessing_context="fork" if run.loaders else None,  # they touch no device, and start at once
+    )
+    return iter(loader)
+
+
+def _stage(
+    run: Run, stage: Stage, model: Hybrid, ears: Any, batches: Iterator[Parcel[Batch]], later: Stage | None
+) -> Iterator[Parcel[Batch]]:
+    """Train a stage; returns the batches of the ``later`` one, which are made while this one still goes on: its first
+    steps would wait for them as long as for hundreds of others."""
     learn_decoder = stage.decoder_rate > 0
     low, rest = [], [p for n, p in model.named_parameters() if n.startswith(("adapters.", "spelling."))]
     for name, parameter in model.decoder.named_parameters():
@@ -123,24 +143,17 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
     optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01, fused=run.device.type == "cuda")
     peaks = [group["lr"] for group in optimiser.param_groups]
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    loader = DataLoader(
-        Source(run.recipe, stage, run.corpus, run.speech, run.chats, run.recipe.seed * 1000 + run.rank),
-        batch_size=1,
-        num_workers=run.loaders,
-        collate_fn=collate,
-        prefetch_factor=3 if run.loaders else None,
-        pin_memory=run.device.type == "cuda",
-        multiprocessing_context="fork" if run.loaders else None,  # they touch no device, and start at once
-    )
-    batches: Iterator[Parcel[Batch]] = iter(loader)
     meter = _Meter()
     batch = next(batches).to(run.device)
     begun, step, share = time.monotonic(), 0, 0.0
+    following: Iterator[Parcel[Batch]] | None = None
     while True:
         if step % _AGREED_EVERY == 0:
             share = _agreed((time.monotonic() - begun) / stage.seconds, run)
         if share >= 1:
             break
+        if share > _LOOKS_AHEAD and following is None and later is not None:
+            following = _batches(run, later)
         factor = min(1.0, share / stage.warmup) if stage.warmup else 1.0
         factor *= 0.5 * (1 + math.cos(math.pi * share))
         for group, peak in zip(optimiser.param_groups, peaks):
@@ -155,6 +168,9 @@ def _stage(run: Run, stage: Stage, model: Hybrid, ears: Any) -> None:
         if step % _LOG_EVERY == 0:
             run.say(stage=stage.name, step=step, share=round(share, 4), norm=round(float(norm), 3), **meter.read())
     run.say(stage=stage.name, event="end", steps=step, seconds=round(time.monotonic() - begun, 1))
+    if following is None:
+        following = _batches(run, later) if later is not None else iter(())
+    return following
 
 
 def _step(run: Run, stage: Stage, model: Hybrid, ears: Any, batch: Batch, meter: _Meter) -> None:
@@ -285,6 +301,11 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
     changed = {"rank": arguments.rank} if arguments.rank is not None else {}
     recipe = recipe.model_copy(update=changed)
     stages = [stage for stage in recipe.stages if arguments.stages is None or stage.name in arguments.stages]
+    if not stages:
+        names = ", ".join(stage.name for stage in recipe.stages)
+        raise SystemExit(
+            f"{arguments.recipe} has no stage {' or '.join(arguments.stages or ())}; it has {names or 'none'}"
+        )
     if arguments.seconds:
         stages = [stage.model_copy(update={"seconds": arguments.seconds}) for stage in stages]
     if arguments.decoder_rate:
