@@ -180,7 +180,7 @@ class Adapter(nn.Module):
         words = np.full((len(texts), places, self.config.slots), -1, np.int32)
         for under, text, count in zip(words, texts, counts, strict=True):
             under[:count] = laid(self.reader.tokens(text), count, self.config.slots)
-        return embedded(torch.from_numpy(words).to(self.task.device), self.reader.table.to(self.task))
+        return embedded(torch.from_numpy(words).to(self.task.device), self.reader.table).to(self.task)
 
 
 def _together(lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

@@ -45,7 +45,7 @@ class Words:
 
 
 def texts_of(perception: Perception) -> list[str]:
-    """What was read in the items of a perception's spans; of detections their labels."""
+    """What was read in the items of a perception's spans; nothing in detections."""
     result = perception.result
     if isinstance(result, DocumentResult):
         pages = {page.page: page for page in result.pages}

@@ -196,6 +196,16 @@ def test_a_text_is_spread_over_its_soft_tokens() -> None:
     assert embedded(torch.tensor([[3, -1]]), table).tolist() == [[6.0, 7.0, 0.0, 0.0]]
 
 
+def test_a_difference_is_taken_in_once(decoder: Path) -> None:
+    (layer, *_) = hybrid(recipe_of(decoder)).layers.values()
+    rows = torch.randn(3, layer.weight.shape[1])
+    before = layer(rows)
+    layer.settle()
+    torch.testing.assert_close(layer(rows), before, rtol=1e-4, atol=1e-4)
+    layer.settle()
+    torch.testing.assert_close(layer(rows), before, rtol=1e-4, atol=1e-4)
+
+
 def test_words_can_be_left_out_in_training(decoder: Path) -> None:
     recipe = recipe_of(decoder)
     prompter = Prompter(recipe.decoder, 300, recipe.speech_rates)

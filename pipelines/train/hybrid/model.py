@@ -47,7 +47,7 @@ class LowRankLinear(nn.Module):
         """Take the difference into the weight, for a model that learns no more."""
         if self.rank:
             self.weight += (self.b @ self.a).to(self.weight.dtype)
-            self.on = False
+            self.rank = 0
 
 
 class Hybrid(nn.Module):
