@@ -111,4 +111,5 @@ def cap_allocator(device: str, share: float | None = None) -> None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(device).total_memory / GIB
-        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), device)
+        index = torch.device(device).index or 0  # torch asks for a number; an actor knows its card as plain "cuda"
+        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), index)
