@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,25 @@ def test_a_page_and_a_recording_in_one_prompt(decoder: Path) -> None:
         assert all(g is None or torch.isfinite(g).all() for g in gradients)
         assert sum(float(g.abs().sum()) for g in gradients if g is not None) > 0
     assert spelled("Ship 7, at noon!") == spelled("ship 7 at noon")
+
+
+def test_of_a_transcript_alone_words_become_soft_tokens(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    unheard = replace(recording(), windows=(), starts=())
+    alone, heard = (prompter.example([one], TASKS[:1], "soft", 4) for one in (unheard, recording()))
+    batch = batch_of([[alone, heard, heard]], 900, 4, recipe.speech_rates, {}, saying(recipe))
+    chunks = batch.items["speech_to_text"][0]
+    assert batch.audio is not None and len(batch.audio) == 2, "a window that is heard twice travels once"
+    assert chunks.rows[: chunks.count].tolist() == [[0, 10], [1, 30]] * 2 + [[0, -1]] * 2
+    assert chunks.letters is not None and len(chunks.letters) == 4, "what is not heard is not spelled"
+    made = model.given(batch, torch.randn(2, 1500, 10))["speech_to_text"][0]
+    told = batch_of([[alone]], 480, 4, recipe.speech_rates, {}, saying(recipe))
+    assert told.audio is None
+    wanted = model.given(told, None)["speech_to_text"][0][told.soft_from["speech_to_text"]]
+    found = made[batch.soft_from["speech_to_text"]]
+    torch.testing.assert_close(found[: len(wanted)], wanted)
+    torch.testing.assert_close(found[len(wanted) : 2 * len(wanted)], found[2 * len(wanted) :])
 
 
 def test_what_is_exported_answers_as_what_was_trained(decoder: Path, tmp_path: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gzip
+import json
+import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +28,12 @@ from pipelines.train.hybrid.evidence import answered
 from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.perceived import Perceived
-from pipelines.train.hybrid.prompts import Prompter
-from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample, Task
+from pipelines.train.hybrid.prompts import Heard, Prompter
+from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample, Task, Turn
 from pipelines.train.hybrid.source import collate, filled
+from pipelines.train.hybrid.speech.utterances import TRAINING
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
+from pipelines.train.hybrid.transcripts import Transcripts, some_of, timed, transcript
 from pipelines.train.hybrid.warp import Warp
 from pipelines.train.script.render import Face
 from tests.decoder.tiny import save_tokenizer
@@ -153,3 +159,31 @@ def test_what_was_misread_is_not_asked_for() -> None:
         Task("json", None, "{}", '{"total": "12.58", "rows": [{"name": "tea"}]}'),
     ]
     assert answered(asked, [page()]) == [asked[0], *asked[2:6]]
+
+
+def test_a_transcript_is_cut_as_production_cuts_speech() -> None:
+    rng = random.Random(3)
+    said = "Good morning. You have reached Diamond Motors, my name is Ann."
+    turns = timed([Turn("SPEAKER_01", said), Turn("SPEAKER_00", "I need three desks.")], rng)
+    speech = transcript(turns, rng)
+    assert [chunk.text for chunk in speech.chunks] == ["Good morning.", said[14:], "I need three desks."]
+    assert [chunk.speaker for chunk in speech.chunks] == ["SPEAKER_00", "SPEAKER_00", "SPEAKER_01"]
+    assert speech.chunks[0].end == speech.chunks[1].start < speech.chunks[1].end <= speech.chunks[2].start
+    cut_out, task = some_of(Heard((), (), speech), 1, rng)
+    assert (task.answer,) == tuple(chunk.text for chunk in cut_out.speech.chunks)
+    assert cut_out.speech.chunks[0].speaker == "SPEAKER_00"
+
+
+def test_transcripts_need_no_sound(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / TRAINING, "wt", encoding="utf-8") as stream:
+        for number, text in enumerate(("The ship left at noon.", "He sold a harp.")):
+            line = {"key": f"read/{number}", "turn": 0, "speaker": "", "text": text, "phonemes": []}
+            stream.write(json.dumps(line) + "\n")
+    made = list(islice(Transcripts(tmp_path).alone(random.Random(1)), 40))
+    read = [heard.speech.text for (heard,), tasks in made if len(tasks) == 1]
+    assert any("The ship left at noon." in text for text in read) and len(read) < len(made)
+    for (heard,), tasks in made:
+        assert not heard.windows and heard.speech.chunks and all(task.answer for task in tasks)
+        assert heard.speech.duration < 60 and heard.speech.text.split() == [
+            word for chunk in heard.speech.chunks for word in chunk.text.split()
+        ]

@@ -17,6 +17,7 @@ from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import Task
+from pipelines.train.hybrid.transcripts import Transcripts, some_of
 
 if TYPE_CHECKING:
     from pipelines.train.hybrid.listening import Listening
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 _USES, _HELD = 3, 192
 """How often a perceived sample is used while it is in memory, in other modes, with other questions; among how many."""
 _HEARINGS, _RECORDINGS = 4, 32
-"""The same of recordings: to mix one costs as much as forty prompts, to keep one takes a megabyte for each window."""
+"""The same of recordings: to mix one costs as much as forty prompts, to keep one takes a megabyte for each window.
+Where they are cut into sentences, they are used twice as often."""
 
 Asked = tuple[Sequence[Perception | Heard], Sequence[Task]]
 
@@ -48,8 +50,11 @@ class Examples:
             from pipelines.train.hybrid.listening import Listening
 
             listening = Listening(speech, recipe.fold)
+        self._transcripts = Transcripts(speech)
         self._documents = again(self._perceived(listening), _USES, _HELD, rng)
-        self._recordings = again(listening.alone(rng), _HEARINGS, _RECORDINGS, rng) if listening else None
+        uses = _HEARINGS if stage.lines_at_once is None else 2 * _HEARINGS
+        self._unheard = again(self._transcripts.alone(rng), uses, _RECORDINGS, rng)
+        self._recordings = again(listening.alone(rng), uses, _RECORDINGS, rng) if listening else None
         self._chats = self._answered(chats) if stage.chats and chats is not None else None
 
     def next(self, rate: int) -> Example:
@@ -64,14 +69,28 @@ class Examples:
         if self._chats is not None and rng.random() < stage.chats:
             chat = next(self._chats)
             return self._prompter.chat(chat.turns, chat.answer)
-        spoken = self._recordings is not None and rng.random() < stage.speech
-        inputs, tasks = next(self._recordings if spoken and self._recordings is not None else self._documents)
         mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
+        if rng.random() < stage.speech:
+            inputs, tasks = self._spoken(mode)
+        else:
+            inputs, tasks = next(self._documents)
         picked = [task for task in chosen(tasks, stage.tasks, rng) if self._short(task)]
         try:
             return fitting(self._prompter.example(inputs, picked, mode, rate), stage.row_tokens) if picked else None
         except DecoderError:  # a schema so long that it leaves no room for the input
             return None
+
+    def _spoken(self, mode: str) -> Asked:
+        """A recording; the sound of one whose text alone is read is not mixed."""
+        stage, rng = self._stage, self._rng
+        unheard = self._recordings is None or mode == "text" or rng.random() < stage.unheard
+        inputs, tasks = next(self._unheard if unheard or self._recordings is None else self._recordings)
+        if stage.lines_at_once is None:
+            return inputs, tasks
+        (whole,) = inputs
+        assert isinstance(whole, Heard)
+        heard, task = some_of(whole, stage.lines_at_once, rng)
+        return [heard], [task]
 
     def _short(self, task: Task) -> bool:
         return len(self._prompter.tokens(task.answer)) < self._stage.longest_answer
@@ -90,10 +109,9 @@ class Examples:
                 if kept and len(inputs) == 2 and self._rng.random() < 0.5:
                     inputs.reverse()
                 elif one.sample.recordings and not kept:
-                    heard = listening.of(one.sample, self._rng) if listening is not None else None
-                    if heard is None:
-                        continue
-                    inputs.insert(self._rng.randint(0, 1), heard)
+                    sounds = listening is not None and self._rng.random() >= self._stage.unheard
+                    heard = listening.of(one.sample, self._rng) if sounds and listening is not None else None
+                    inputs.insert(self._rng.randint(0, 1), heard or self._transcripts.of(one.sample, self._rng))
                 certain = one.sample.recordings and not kept  # what was synthesised, not what was heard
                 yield inputs, one.sample.tasks if certain else answered(one.sample.tasks, one.documents)
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from encoders.adapters.words import laid
 from encoders.base import Perception
-from encoders.results import DocumentResult, Speech
+from encoders.results import Chunk, DocumentResult, Speech
 from pipelines.train.hybrid.letters import spelled
-from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, geometry
+from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, Heard, geometry
 
 _LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500)}
 _TOGETHER, _STEPS = 64, 6400  # items are filled up to a multiple of so many, or of as many as have so many steps
@@ -25,8 +25,9 @@ WINDOW, FRAMES = 480_000, 1500  # samples and frames of whisper's window
 @dataclass(slots=True)
 class Items:
     """Lines or chunks of one padded length t, for one adapter: ``count`` of them, then empty ones, of length 0, for few
-    shapes. ``rows`` [n]: where a line's begin in the batch's features; of chunks [n, 2]: window and
-    first frame in its recordings. ``letters`` [count, longest] is what is said in chunks, as `spelled` writes it.
+    shapes. ``rows`` [n]: where a line's begin in the batch's features; of chunks [n, 2]: window and first frame in its
+    recordings, -1 for one of which only the words are known; those stand behind the others. ``letters`` [heard,
+    longest] is what is said in the chunks that are heard, as `spelled` writes it.
     ``words`` [n, soft tokens, slots] are the text's tokens under each soft token, as `laid` lays them."""
 
     rows: torch.Tensor
@@ -72,6 +73,7 @@ class Gathered:
         self._steps = 0
         self._letters: list[list[int]] = []  # of the chunks
         self._audio: list[NDArray[np.int16]] = []
+        self._windows: dict[int, int] = {}  # by the samples' identity: parts of one recording share its window
         self._kept: list[NDArray[np.float16]] = []
         self._soft: dict[str, list[tuple[int, int, int]]] = {task: [] for task in _LENGTHS}
 
@@ -80,7 +82,6 @@ class Gathered:
         if not example.soft:
             return
         shapes = [geometry(one) for one in example.inputs]
-        windows: dict[int, int] = {}
         known: dict[tuple[int, int], tuple[list[tuple[int, int, int]], int]] = {}
         for (number, item, k), place in zip(example.soft, places):
             found = known.get((number, item))
@@ -94,20 +95,27 @@ class Gathered:
                     self._line(one, item)
                 else:
                     task = "speech_to_text"
-                    if number not in windows:
-                        windows[number] = len(self._audio)
-                        self._audio += one.windows
-                    chunk = one.speech.chunks[item]
-                    window = one.window(chunk)
-                    first = round((chunk.start - one.starts[window]) * FRAMES_PER_SECOND)
-                    count = max(1, round((chunk.end - chunk.start) * FRAMES_PER_SECOND))
-                    self._tasks[task].rows.append((windows[number] + window, first))
-                    self._tasks[task].lengths.append(count)
-                    self._letters.append(spelled(chunk.text))
-                    self._say(task, chunk.text)
+                    self._spoken_chunk(one, one.speech.chunks[item])
                 self._tasks[task].geometry.append(shapes[number][item])
                 found = known[number, item] = self._soft[task], len(self._tasks[task].rows) - 1
             found[0].append((found[1], k, place))
+
+    def _spoken_chunk(self, one: Heard, chunk: Chunk) -> None:
+        """A chunk of a synthesised recording, or of a transcript alone."""
+        task = self._tasks["speech_to_text"]
+        window, first = 0, -1
+        if one.windows:
+            number = one.window(chunk)
+            samples = one.windows[number]
+            if id(samples) not in self._windows:
+                self._windows[id(samples)] = len(self._audio)
+                self._audio.append(samples)
+            window = self._windows[id(samples)]
+            first = max(0, round((chunk.start - one.starts[number]) * FRAMES_PER_SECOND))
+        task.rows.append((window, first))
+        task.lengths.append(max(1, round((chunk.end - chunk.start) * FRAMES_PER_SECOND)))
+        self._letters.append(spelled(chunk.text))
+        self._say("speech_to_text", chunk.text)
 
     def _line(self, one: Perception, item: int) -> None:
         span = one.spans[item]
@@ -142,10 +150,14 @@ class Gathered:
             items[task], given = [], 0
             for length, chosen in _buckets(np.array(gathered.lengths, np.int64), _LENGTHS[task]):
                 each = -(-length // self._rates[task])
+                if task == "speech_to_text":
+                    silent = np.array([gathered.rows[index][1] < 0 for index in chosen])
+                    chosen = chosen[np.argsort(silent, kind="stable")]
                 first[chosen] = given + each * np.arange(len(chosen))
                 made = _filled(gathered, chosen, length)
                 if task == "speech_to_text":
-                    made.letters, made.letter_counts = _letters([self._letters[index] for index in chosen])
+                    heard = chosen[: len(chosen) - int(silent.sum())]
+                    made.letters, made.letter_counts = _letters([self._letters[index] for index in heard])
                 if self._saying is not None and self._saying.slots.get(task):
                     made.words = self._words(gathered, chosen, len(made.lengths), each, task)
                 items[task].append(made)
@@ -199,10 +211,10 @@ def _filled(gathered: _Task, chosen: Numbers, length: int) -> Items:
 def _letters(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     """[n, longest] padded with blanks, and how many count."""
     counts = [len(text) for text in texts]
-    padded = np.zeros((len(texts), max(1, *counts)), np.int64)
+    padded = np.zeros((len(texts), max([1, *counts])), np.int64)
     for place, text in zip(padded, texts):
         place[: len(text)] = text
-    return torch.from_numpy(padded), torch.tensor(counts)
+    return torch.from_numpy(padded), torch.tensor(counts, dtype=torch.long)
 
 
 def _windows(audio: Sequence[NDArray[np.int16]]) -> torch.Tensor:

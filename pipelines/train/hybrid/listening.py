@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from encoders.results import Chunk, Speech
 from pipelines.train.hybrid.prompts import Heard
-from pipelines.train.hybrid.samples import READ_ALOUD, Sample, Task
+from pipelines.train.hybrid.samples import Sample, Task
 from pipelines.train.hybrid.speech.recordings import Recordings, Window, sample_of
 from pipelines.train.hybrid.speech.voices import RATE
-
-_SURE = (0.75, 0.99)  # what whisper says of words that it reads right
-_READ = 0.45  # share of read sentences among recordings; their only task is to be written down
+from pipelines.train.hybrid.transcripts import READ, read_aloud, transcript
 
 
 class Listening:
@@ -30,16 +28,14 @@ class Listening:
         """Read sentences and calls without end."""
         while True:
             seed = rng.randrange(1 << 30)
-            if not self._calls or (self._recordings.reads and rng.random() < _READ):
-                window = self._recordings.reading(seed)
-                heard = heard_of([window], [0.0], rng)
-                yield [heard], (Task("hear", rng.choice(READ_ALOUD), None, heard.speech.text),)
+            if not self._calls or (self._recordings.reads and rng.random() < READ):
+                heard = heard_of([self._recordings.reading(seed)], [0.0], rng)
+                yield [heard], (read_aloud(heard, rng),)
                 continue
             key = rng.choice(self._calls)
             call = self._recordings.call(key, seed, sample_of(key))
             heard = heard_of(call.windows, call.starts, rng)
-            read = Task("hear", rng.choice(READ_ALOUD), None, heard.speech.text)
-            yield [heard], (*call.sample.tasks, *([read] if rng.random() < 0.3 else []))
+            yield [heard], (*call.sample.tasks, *([read_aloud(heard, rng)] if rng.random() < 0.3 else []))
 
     def of(self, sample: Sample, rng: random.Random) -> Heard | None:
         """The recording of a pair; None when it is not synthesised."""
@@ -50,17 +46,13 @@ class Listening:
         return heard_of(call.windows, call.starts, rng)
 
 
-def heard_of(
-    windows: list[Window] | tuple[Window, ...], starts: list[float] | tuple[float, ...], rng: random.Random
-) -> Heard:
-    """Windows with their turns as a recording with its transcript; speakers are numbered in order of first word."""
-    chunks: list[Chunk] = []
-    names: dict[str, str] = {}
-    for window, start in zip(windows, starts):
-        for turn in window.turns:
-            name = names.setdefault(turn.speaker, f"SPEAKER_{len(names):02d}")
-            chunks.append(Chunk(turn.text, turn.start + start, turn.end + start, rng.uniform(*_SURE), name))
-    speech = Speech(" ".join(c.text for c in chunks), "en", 1.0, starts[-1] + windows[-1].seconds, tuple(chunks))
+def heard_of(windows: Sequence[Window], starts: Sequence[float], rng: random.Random) -> Heard:
+    """Windows with their turns as a recording with its transcript."""
+    turns = [
+        replace(turn, start=turn.start + start, end=turn.end + start)
+        for window, start in zip(windows, starts, strict=True)
+        for turn in window.turns
+    ]
     samples = [window.samples[: round(window.seconds * RATE)] for window in windows]
     stored = tuple(np.clip(one * 32767, -32768, 32767).astype(np.int16) for one in samples)
-    return Heard(stored, tuple(starts), speech)
+    return Heard(stored, tuple(starts), transcript(turns, rng))

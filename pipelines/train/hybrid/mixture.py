@@ -11,11 +11,12 @@ from pipelines.train.hybrid.reading import LATIN, Vocabulary, lines
 from pipelines.train.hybrid.samples import Sample
 from pipelines.train.hybrid.speech.pairs import pair
 
-LINES, CALLS = 0.45, 0.06
+LINES, CALLS = 0.45, 0.08
 """Shares of samples that are lines alone (they are short: of all printed lines they are about a tenth), and pages that
 belong to a call."""
 PAIRS = 2000
-"""Calls with a page that there are, see `speech.prepare`."""
+"""Calls with a page that may be spoken, see `speech.prepare`; of others only the transcript is read."""
+_OTHERS = 1 << 18
 
 
 def sample_maker(
@@ -29,7 +30,7 @@ def sample_maker(
         rng = random.Random(f"mixture-{seed}")
         drawn = rng.random()
         if drawn < CALLS:
-            number = rng.randrange(PAIRS)
+            number = rng.randrange(PAIRS if rng.random() < 0.3 else _OTHERS)
             return pair(number, faces.of(LATIN, ("sans", "serif", "mono"), held_out=held_out))
         if drawn < CALLS + LINES:
             return lines(seed, faces, vocabulary=vocabulary, held_out=held_out)

@@ -81,7 +81,10 @@ class Hybrid(nn.Module):
             found[task] = []
             for group in items:
                 adapter = cast(Adapter, self.adapters[task])
-                rows = lines(batch.features, group) if task == "ocr" else chunks(cast(torch.Tensor, speech), group)
+                if task == "ocr":
+                    rows = lines(batch.features, group)
+                else:
+                    rows = chunks(speech, group, adapter.config.d_encoder)
                 rate = batch.rate if task == "ocr" else None
                 said = (
                     None if group.words is None else embedded(group.words, self.decoder.get_input_embeddings().weight)
@@ -102,8 +105,9 @@ class Hybrid(nn.Module):
     def spelled(self, batch: Batch, speech: torch.Tensor) -> torch.Tensor:
         """The loss of `Spelling` on all chunks of a batch."""
         assert self.spelling is not None
-        groups = [(chunks(speech, group), group) for group in batch.items["speech_to_text"]]
-        return self.spelling.loss(cast(Adapter, self.adapters["speech_to_text"]), groups)
+        adapter = cast(Adapter, self.adapters["speech_to_text"])
+        groups = [(chunks(speech, group, adapter.config.d_encoder), group) for group in batch.items["speech_to_text"]]
+        return self.spelling.loss(adapter, groups)
 
     def hidden(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The decoder's last hidden rows [r, l, d_model]."""
@@ -128,10 +132,14 @@ def lines(features: torch.Tensor, group: Items) -> torch.Tensor:
     return features[steps.clamp(max=len(features) - 1)]
 
 
-def chunks(speech: torch.Tensor, group: Items) -> torch.Tensor:
-    """The frames [n, t, d] of chunks out of the windows' features [windows, frames, d]."""
-    frames = group.rows[:, 1:2] + torch.arange(group.padded, device=speech.device)
-    return speech[group.rows[:, :1], frames.clamp(max=speech.shape[1] - 1)]
+def chunks(speech: torch.Tensor | None, group: Items, width: int) -> torch.Tensor:
+    """The frames [n, t, width] of chunks out of the windows' features [windows, frames, width]; zeros for chunks of
+    which only the words are known."""
+    if speech is None:
+        return torch.zeros(len(group.rows), group.padded, width, device=group.rows.device)
+    frames = group.rows[:, 1:2].clamp(min=0) + torch.arange(group.padded, device=speech.device)
+    found = speech[group.rows[:, :1], frames.clamp(max=speech.shape[1] - 1)]
+    return found * (group.rows[:, 1:2, None] >= 0).to(found.dtype)
 
 
 def seen(batch: Batch) -> torch.Tensor:

@@ -27,15 +27,16 @@ from pipelines.train.hybrid.tokenizing import QuickTokenizer
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A recording of an example: windows of at most 30 s, [n] int16 at 16 kHz, where each starts in seconds, and the
-    transcript with its chunks' times."""
+    transcript with its chunks' times. Without windows it is a transcript alone, whose soft tokens are its words."""
 
     windows: tuple[NDArray[np.int16], ...]
     starts: tuple[float, ...]
     speech: Speech
 
     def window(self, chunk: Chunk) -> int:
-        """The one that a chunk begins in."""
-        return max(index for index, start in enumerate(self.starts) if start <= chunk.start or index == 0)
+        """The one that a chunk is in; chunks reach a little beyond their words."""
+        middle = (chunk.start + chunk.end) / 2
+        return max(index for index, start in enumerate(self.starts) if start <= middle or index == 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class Stage(_Part):
     modes: dict[str, float] = Field(default_factory=lambda: {"text": 1.0, "soft": 1.0, "both": 1.0})
     rates: tuple[int, ...] = (8, 16)
     speech: float = Field(0.0, ge=0, le=1, description="share of recordings among the examples")
+    unheard: float = Field(
+        0.5, ge=0, le=1, description="share of soft recordings of which the adapter gets the words alone, without sound"
+    )
     chats: float = Field(0.0, ge=0, le=1, description="share of chats without a document among the examples")
     longest_answer: int = Field(1000, ge=1, description="tokens; a question with a longer answer is left out")
     tasks: int = Field(6, ge=1, description="most questions about one input")

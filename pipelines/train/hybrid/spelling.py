@@ -28,9 +28,12 @@ class Spelling(nn.Module):
         total = letters = torch.zeros((), device=groups[0][0].device)
         for rows, group in groups:
             assert group.letters is not None and group.letter_counts is not None
+            count = len(group.letters)
+            if not count:  # of transcripts alone
+                continue
             hidden = adapter.levels(rows.float(), group.lengths, 0)[0]
-            scores = functional.log_softmax(self.classify(hidden[: group.count]).float(), dim=-1).transpose(0, 1)
-            lengths = group.lengths[: group.count]
+            scores = functional.log_softmax(self.classify(hidden[:count]).float(), dim=-1).transpose(0, 1)
+            lengths = group.lengths[:count]
             total = total + functional.ctc_loss(
                 scores, group.letters, lengths, group.letter_counts, reduction="sum", zero_infinity=True
             )

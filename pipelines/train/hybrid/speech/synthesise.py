@@ -13,6 +13,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.train.hybrid.speech.utterances import Item, plan
+from pipelines.train.hybrid.speech.utterances import TRAINING, Item, plan
 from pipelines.train.hybrid.speech.voices import RATE, VOICES, Speaker, unpack
 
 SHARD_SECONDS = 24.0
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     until = time.monotonic() + options.seconds
     options.out.mkdir(parents=True, exist_ok=True)
     unpack(options.folder)
+    shutil.copyfile(options.folder / TRAINING, options.out / TRAINING)  # training reads more of them than are spoken
     items = plan(options.folder, options.seed)
     if options.voices:
         items = [item for item in items if set(item.voices) <= set(options.voices)]
