@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from decoder.config import DecoderConfig
 from decoder.fusion import Fusion
@@ -291,6 +292,35 @@ def test_a_step_of_training_lowers_the_loss_of_its_batch(decoder: Path) -> None:
         optimiser.zero_grad()
         seen.append(float(loss.detach()))
     assert seen[-1] < 0.7 * seen[0]
+
+
+@pytest.mark.parametrize("family", ["gpt_neox", "qwen3"])
+def test_another_decoder_is_trained_by_the_same_recipe(family: str, decoder: Path, tmp_path: Path) -> None:
+    """Of other names, layers with biases and a head of its own; what is exported answers as what was trained."""
+    other = save_tiny(tmp_path / family, family)
+    recipe = recipe_of(decoder).for_decoder(str(other))
+    config = recipe.adapters["ocr"]
+    assert recipe.decoder == config.words == str(other) and config.d_model == 64
+    assert config.embedding_scale != recipe_of(decoder).adapters["ocr"].embedding_scale
+    model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)
+    batch = batch_of([[prompter.example([page()], TASKS, "both", 4)]], 600, 4, recipe.speech_rates, {}, saying(recipe))
+    model.losses(batch, model.given(batch, None)).mean().backward()
+    learns = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in learns.items() if n.endswith(".a"))
+    state = {name: p.detach() for name, p in learns.items()}
+    base = {name: weight.bfloat16().float() for name, weight in load_file(other / "model.safetensors").items()}
+    tuned = merged(base, difference(state))
+    save_file(tuned, other / "model.safetensors", {"format": "pt"})
+    whole = AutoModelForCausalLM.from_pretrained(other, dtype=torch.float32)
+    tokens = torch.tensor([prompter.tokens("The total amount of the invoice")])
+    torch.testing.assert_close(model.decoder(tokens).logits, whole(tokens).logits, rtol=1e-3, atol=1e-3)
+
+
+def test_a_decoder_that_knows_no_chats_is_refused(decoder: Path, tmp_path: Path) -> None:
+    save_tiny(tmp_path, "llama")
+    (tmp_path / "chat_template.jinja").unlink()
+    with pytest.raises(ValueError, match="no chat template"):
+        recipe_of(decoder).for_decoder(str(tmp_path))
 
 
 def test_the_recipe_that_ships_is_sound() -> None:

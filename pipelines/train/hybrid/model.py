@@ -26,10 +26,9 @@ class LowRankLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, rank: int) -> None:
         super().__init__()
-        if linear.bias is not None:
-            raise ValueError("layers with a bias are not supported")
         out, width = linear.weight.shape
         self.weight = nn.Parameter(linear.weight.detach().clone(), requires_grad=rank == 0)
+        self.bias = linear.bias  # stays as it is
         self.rank = rank
         if rank:
             self.a = nn.Parameter(torch.randn(rank, width) / width**0.5)
@@ -37,10 +36,10 @@ class LowRankLinear(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows [..., in] to [..., out]."""
-        if not self.rank:
-            return functional.linear(rows, self.weight.to(rows.dtype))
-        added = self.b.to(rows.dtype) @ self.a.to(rows.dtype)
-        return functional.linear(rows, self.weight.to(rows.dtype) + added)
+        weight = self.weight.to(rows.dtype)
+        if self.rank:
+            weight = weight + self.b.to(rows.dtype) @ self.a.to(rows.dtype)
+        return functional.linear(rows, weight, None if self.bias is None else self.bias.to(rows.dtype))
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -59,19 +58,26 @@ class Hybrid(nn.Module):
         model = AutoModelForCausalLM.from_pretrained(resolve(base), dtype=dtype, attn_implementation="sdpa")
         self.decoder = cast(Any, model.requires_grad_(False))
         layers: dict[str, LowRankLinear] = {}
-        for name, module in list(self.decoder.model.layers.named_modules()):
+        for name, module in list(self._network.layers.named_modules()):
             if isinstance(module, nn.Linear):
                 parent, _, child = name.rpartition(".")
                 layers[name] = LowRankLinear(module, rank)
-                setattr(self.decoder.model.layers.get_submodule(parent), child, layers[name])
+                setattr(self._network.layers.get_submodule(parent), child, layers[name])
+        if not layers:
+            raise ValueError(f"{base} ({type(model).__name__}) has no linear layers of torch that could be trained")
         self.layers = layers
         self.adapters = nn.ModuleDict(adapters)
         self.spelling = Spelling(adapters["speech_to_text"]) if "speech_to_text" in adapters else None
 
+    @property
+    def _network(self) -> Any:
+        """The decoder without its head, which every family names otherwise."""
+        return self.decoder.base_model
+
     def compile(self) -> None:  # type: ignore[override]
         """Compile a layer of the decoder, once for all of them: a small network waits for its launches otherwise, by a
         factor of three on an H100. Batches have to have one shape."""
-        for layer in self.decoder.model.layers:
+        for layer in self._network.layers:
             layer.forward = torch.compile(layer.forward, dynamic=False)
 
     def given(self, batch: Batch, speech: torch.Tensor | None) -> Given:
@@ -95,7 +101,7 @@ class Hybrid(nn.Module):
 
     def embedded(self, batch: Batch, given: Given) -> torch.Tensor:
         """Embeddings [r, l, d_model]: of text, and the soft tokens at their places."""
-        vectors = self.decoder.model.embed_tokens(batch.tokens)
+        vectors = self.decoder.get_input_embeddings()(batch.tokens)
         flat = vectors.flatten(0, 1)
         for task, at in batch.soft_at.items():
             if len(at):
@@ -111,7 +117,7 @@ class Hybrid(nn.Module):
 
     def hidden(self, vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
         """The decoder's last hidden rows [r, l, d_model]."""
-        output = self.decoder.model(
+        output = self._network(
             inputs_embeds=vectors, attention_mask=seen(batch), position_ids=batch.position, use_cache=False
         )
         return cast(torch.Tensor, output.last_hidden_state)
@@ -119,7 +125,7 @@ class Hybrid(nn.Module):
     def scores(self, batch: Batch, given: Given) -> torch.Tensor:
         """Of the places that learn, the likelihood [n, vocabulary] of every token in float32, as logits."""
         hidden = self.hidden(self.embedded(batch, given), batch).flatten(0, 1)
-        return cast(torch.Tensor, self.decoder.lm_head(hidden[batch.learns]).float())
+        return cast(torch.Tensor, self.decoder.get_output_embeddings()(hidden[batch.learns]).float())
 
     def losses(self, batch: Batch, given: Given) -> torch.Tensor:
         """Cross entropy [n] of all places that learn, in natural-log units."""

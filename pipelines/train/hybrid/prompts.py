@@ -74,7 +74,7 @@ class Prompter:
         self.rates = rates
         tokenizer = QuickTokenizer(self._fusions["text"].tokenizer)
         self.tokens = tokenizer.encode
-        self._end = [tokenizer.convert_tokens_to_ids("<|im_end|>")]
+        self._end = [tokenizer.eos_token_id]
         for fusion in self._fusions.values():
             fusion._tokenizer = tokenizer
 

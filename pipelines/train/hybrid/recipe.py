@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from encoders.adapters.base import AdapterConfig
+from encoders.checkpoints.resolve import resolve
 
 
 class _Part(BaseModel):
@@ -55,6 +59,20 @@ class Recipe(_Part):
     fold: str | None = Field(None, description="voices that are left out, A or B; None: all are trained on")
     adapters: dict[str, AdapterConfig]
     stages: tuple[Stage, ...]
+
+    def for_decoder(self, checkpoint: str) -> Self:
+        """The recipe for another decoder: adapters of its width, at the scale of its embeddings, with its words. Raises
+        `CheckpointError` for one that cannot be had, ValueError for one without a chat template or an end of a turn."""
+        folder = resolve(checkpoint)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        if tokenizer.chat_template is None or tokenizer.eos_token_id is None:
+            raise ValueError(f"{checkpoint} has no chat template or no end of a turn: take a decoder made for chats")
+        network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        table = network.get_input_embeddings().weight.detach()
+        seen = {"d_model": table.shape[1], "embedding_scale": round(float(table.square().mean().sqrt()), 4)}
+        changed = {"words": checkpoint, **seen}
+        adapters = {task: config.model_copy(update=changed) for task, config in self.adapters.items()}
+        return self.model_copy(update={"decoder": checkpoint, "adapters": adapters})
 
     @property
     def slots(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ class QuickTokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self.chat_template = tokenizer.chat_template
+        self.eos_token_id: int = tokenizer.eos_token_id
         self._tokenizer = tokenizer
         self._encode = lru_cache(_KNOWN)(self._encoded)
         self._template = lru_cache(None)(self._rendered)
@@ -41,11 +42,6 @@ class QuickTokenizer:
     def get_vocab(self) -> dict[str, int]:
         """Every token."""
         found: dict[str, int] = self._tokenizer.get_vocab()
-        return found
-
-    def convert_tokens_to_ids(self, token: str) -> int:
-        """The number of a token."""
-        found: int = self._tokenizer.convert_tokens_to_ids(token)
         return found
 
     def _encoded(self, text: str) -> list[int]:

@@ -1,6 +1,7 @@
 """Train adapters and decoder together: every stage of a recipe on every GPU of this machine.
 
     python -m pipelines.train.hybrid.train recipe.toml --corpus FOLDER --out FOLDER --devices cuda:0 cuda:1
+    python -m pipelines.train.hybrid.train recipe.toml --base HuggingFaceTB/SmolLM2-360M-Instruct --corpus ...
 
 Needs what `pipelines.train.hybrid.perceive` wrote. Goes on from an ended training with --resume and --stages. The
 gradients of all devices are averaged, so each device sees other samples. Writes `log.jsonl`, a line every few steps.
@@ -298,8 +299,12 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
             world_size=world,
         )
     recipe = read_recipe(arguments.recipe)
+    if arguments.base:
+        recipe = recipe.for_decoder(arguments.base)
     changed = {"rank": arguments.rank} if arguments.rank is not None else {}
     recipe = recipe.model_copy(update=changed)
+    if rank == 0:  # what export wants to know, whatever the options were
+        (arguments.out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
     stages = [stage for stage in recipe.stages if arguments.stages is None or stage.name in arguments.stages]
     if not stages:
         names = ", ".join(stage.name for stage in recipe.stages)
@@ -345,6 +350,7 @@ def main() -> None:
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--loaders", type=int, default=2, help="processes that make batches, for each device")
     parser.add_argument("--stages", nargs="+", help="only these of the recipe")
+    parser.add_argument("--base", help="another decoder in place of the recipe's: a folder, or an id of the hub")
     parser.add_argument("--seconds", type=float, help="of every stage, in place of the recipe's")
     parser.add_argument("--rank", type=int, help="of the difference, in place of the recipe's")
     parser.add_argument("--decoder-rate", type=float, help="learning rate of the difference, in place of the recipe's")

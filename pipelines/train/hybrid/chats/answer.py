@@ -35,7 +35,7 @@ class Answering:
         self._fusion = Fusion(DecoderConfig(checkpoint=checkpoint))
         self._tokenizer = self._fusion.tokenizer
         self._device, self._batch, self._most = torch.device(device), batch, most
-        self._end = int(self._tokenizer.convert_tokens_to_ids("<|im_end|>"))
+        self._end = int(self._tokenizer.eos_token_id)
         dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
         model: Any = AutoModelForCausalLM.from_pretrained(resolve(checkpoint), dtype=dtype, attn_implementation="sdpa")
         self._model = model.to(self._device).eval()
