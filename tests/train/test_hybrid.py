@@ -316,6 +316,18 @@ def test_another_decoder_is_trained_by_the_same_recipe(family: str, decoder: Pat
     torch.testing.assert_close(model.decoder(tokens).logits, whole(tokens).logits, rtol=1e-3, atol=1e-3)
 
 
+def test_a_training_goes_on_although_one_adapter_has_changed(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    first, state = hybrid(recipe), {n: p.detach() for n, p in hybrid(recipe).named_parameters() if p.requires_grad}
+    assert first.resume(state) == []
+    wider = recipe.adapters["speech_to_text"].model_copy(update={"widths": (16, 32)})
+    torch.manual_seed(2)
+    adapters = {task: Adapter(c) for task, c in (recipe.adapters | {"speech_to_text": wider}).items()}
+    second = Hybrid(recipe.decoder, recipe.rank, adapters).float()
+    assert second.resume(state) == ["adapters.speech_to_text"]
+    torch.testing.assert_close(second.adapters["ocr"].enter.weight, first.adapters["ocr"].enter.weight)
+
+
 def test_a_decoder_that_knows_no_chats_is_refused(decoder: Path, tmp_path: Path) -> None:
     save_tiny(tmp_path, "llama")
     (tmp_path / "chat_template.jinja").unlink()

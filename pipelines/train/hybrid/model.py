@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -68,6 +69,14 @@ class Hybrid(nn.Module):
         self.layers = layers
         self.adapters = nn.ModuleDict(adapters)
         self.spelling = Spelling(adapters["speech_to_text"]) if "speech_to_text" in adapters else None
+
+    def resume(self, state: Mapping[str, torch.Tensor]) -> list[str]:
+        """Take over what an ended training left, and return the parts whose shape has changed since or that it did not
+        have: they begin anew."""
+        own = {name: p for name, p in self.named_parameters() if p.requires_grad}
+        known = {name: v for name, v in state.items() if name in own and own[name].shape == v.shape}
+        self.load_state_dict(known, strict=False)
+        return sorted({".".join(name.split(".")[:2]) for name in own.keys() - known.keys()})
 
     @property
     def _network(self) -> Any:

@@ -77,8 +77,8 @@ def train(run: Run, stages: list[Stage]) -> None:
     adapters = {task: Adapter(config) for task, config in run.recipe.adapters.items()}
     model = Hybrid(run.recipe.decoder, run.recipe.rank, adapters).to(run.device)
     if run.resume:
-        state = torch.load(run.resume / "state.pt", map_location=run.device, weights_only=True)
-        model.load_state_dict(state, strict=False)
+        left = model.resume(torch.load(run.resume / "state.pt", map_location=run.device, weights_only=True))
+        run.say(event="resumed", anew=left)
     if run.device.type == "cuda":
         model.compile()
     ears = _ears(run)
