@@ -16,7 +16,7 @@ from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
-PROMPT_VERSION = 5
+PROMPT_VERSION = 6
 """Part of every answer fingerprint: raise it with any change to the texts or the cutting below."""
 
 SYSTEM = "You answer questions about a document. Answer briefly, with the words of the document."

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from decoder.headings import headings, place_of
 from decoder.precontext import Precontext
 from encoders.adapters.soft import SoftTokens
+from encoders.layout.joining import ends_in_hyphen
 from encoders.layout.page_text import MARGINS, TextBlock, table_rows, text_blocks
+from encoders.layout.printed import PrintedRows
 from encoders.results import Chunk, Detection, DocumentResult, Line, Page, Role, Speech, Table, extent
 
 _TURN_WORDS = 60  # longest turn that is one passage
@@ -93,6 +95,7 @@ def _page(page: Page, place: str, items: _Items, task: str) -> Iterator[Passage]
     if not page.lines:
         yield from (Passage((Row(text.strip()),), place, task) for text in page.text.split("\n\n") if text.strip())
         return
+    printed = PrintedRows(page.lines)
     item = 0
     for block in text_blocks(page):
         numbers = range(item, item + len(block.lines))
@@ -100,40 +103,66 @@ def _page(page: Page, place: str, items: _Items, task: str) -> Iterator[Passage]
         if block.role in MARGINS or not block.text.strip():
             continue
         if block.role is Role.TABLE and block.table is not None:
-            yield Passage(tuple(_table_rows(page, block, block.table, numbers, items)), place, task)
+            yield Passage(tuple(_table_rows(page, block, block.table, numbers, items, printed)), place, task)
         else:
-            text = block.text.replace("\t", " | ") if block.role is Role.TABLE else block.text
-            yield Passage((Row(text, cells=_joined(items, page.page, numbers)),), place, task)
+            yield Passage(tuple(_rows(page, block, numbers, items, printed)), place, task)
 
 
-def _table_rows(page: Page, block: TextBlock, table: Table, numbers: Sequence[int], items: _Items) -> Iterator[Row]:
-    """The rows of a table's text, each with what its cells have of soft tokens."""
-    inside: dict[tuple[int, int], list[int]] = {}
-    if any((page.page, number) in items for number in numbers):
-        boxes = [extent(cell.quad) for cell in table.cells]
-        for number, line in zip(numbers, block.lines, strict=True):
-            cell = table.cells[_cell_of(line, boxes)]
-            inside.setdefault((cell.row, cell.column), []).append(number)
-    for number, texts in table_rows(table):
+def _rows(page: Page, block: TextBlock, numbers: Sequence[int], items: _Items, printed: PrintedRows) -> Iterator[Row]:
+    """A paragraph's rows as they are printed: what is joined into one line no longer shows where a name, an address or
+    a label ends. Running text stays in one piece, words that were parted at the end of a row are whole again."""
+    rows = printed.of(numbers)
+    if printed.running(rows) or any(len(row) == 1 and ends_in_hyphen(page.lines[row[0]].text) for row in rows[:-1]):
+        yield Row(block.text, cells=_joined(items, page.page, numbers))
+        return
+    for row in rows:
+        yield _row(page, [[number] for number in row], items)
+
+
+def _row(page: Page, cells: Sequence[Sequence[int]], items: _Items) -> Row:
+    """A printed row of cells, each some lines or, between others, none."""
+    texts = [" ".join(page.lines[number].text for number in cell) for cell in cells]
+    soft: list[Vectors | str] = []
+    for cell, text in zip(cells, texts, strict=True):
+        soft += _joined(items, page.page, cell) or (text,)
+    return Row(" | ".join(texts), cells=tuple(soft) if any(not isinstance(cell, str) for cell in soft) else ())
+
+
+def _table_rows(
+    page: Page, block: TextBlock, table: Table, numbers: Sequence[int], items: _Items, printed: PrintedRows
+) -> Iterator[Row]:
+    """The rows of a table's text, each with what its cells have of soft tokens. Where several cells of a row hold
+    several printed rows, these come apart: an amount is told by the label that stands next to it."""
+    inside: dict[int, dict[int, list[int]]] = {}
+    boxes = np.array([extent(cell.quad) for cell in table.cells])
+    for number, place in zip(numbers, _cells_of(block.lines, boxes), strict=True):
+        cell = table.cells[place]
+        inside.setdefault(cell.row, {}).setdefault(cell.column, []).append(number)
+    for row, texts in table_rows(table):
+        cells = inside.get(row, {})
+        if sum(len(printed.of(found)) > 1 for found in cells.values()) > 1:
+            column_of = {number: column for column, found in cells.items() for number in found}
+            for together in printed.of(list(column_of)):
+                last = max(column_of[number] for number in together)
+                columns = [[n for n in together if column_of[n] == column] for column in range(last + 1)]
+                yield _row(page, columns if table.columns > 2 else [c for c in columns if c], items)
+            continue
         soft: list[Vectors | str] = []
         for column, text in texts:
-            soft += _joined(items, page.page, inside.get((number, column), ())) or (text,)
+            soft += _joined(items, page.page, cells.get(column, ())) or (text,)
         has_soft = any(not isinstance(cell, str) for cell in soft)
-        text = (" " if table.columns <= 2 else " | ").join(text for _, text in texts)
-        yield Row(text, cells=tuple(soft) if has_soft else ())
+        yield Row(" | ".join(text for _, text in texts), cells=tuple(soft) if has_soft else ())
 
 
-def _cell_of(line: Line, boxes: Sequence[tuple[float, float, float, float]]) -> int:
-    """The cell that a line of a table stands in: the one around its middle, else the nearest."""
-    left, top, right, bottom = extent(line.quad)
-    x, y = (left + right) / 2, (top + bottom) / 2
-
-    def distance(number: int) -> tuple[float, float]:
-        x0, y0, x1, y1 = boxes[number]
-        outside = max(x0 - x, 0, x - x1) + max(y0 - y, 0, y - y1)
-        return outside, abs((y0 + y1) / 2 - y) + abs((x0 + x1) / 2 - x)
-
-    return min(range(len(boxes)), key=distance)
+def _cells_of(lines: Sequence[Line], boxes: NDArray[np.float64]) -> list[int]:
+    """The cell that each line of a table stands in, of boxes [n, 4]: the one around its middle, else the nearest."""
+    found = np.array([extent(line.quad) for line in lines])
+    middles = ((found[:, :2] + found[:, 2:]) / 2)[:, None]
+    outside = np.maximum(np.maximum(boxes[:, :2] - middles, middles - boxes[:, 2:]), 0).sum(axis=2)
+    apart = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - middles).sum(axis=2)
+    nearest = outside <= outside.min(axis=1, keepdims=True)
+    chosen: list[int] = np.where(nearest, apart, np.inf).argmin(axis=1).tolist()
+    return chosen
 
 
 def _turns(speech: Speech, place: str, items: _Items, task: str) -> Iterator[Passage]:

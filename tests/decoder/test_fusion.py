@@ -18,7 +18,7 @@ from decoder.sequence import DecoderError, TextSegment
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan
 from encoders.registry import ENCODERS
-from encoders.results import Cell, Detection, DocumentResult, Page, Role, Table, quad
+from encoders.results import Cell, Detection, DocumentResult, Line, Page, Role, Table, quad
 from tests.decoder.pages import document, line, speech
 
 FILLER = [
@@ -167,6 +167,27 @@ def test_rows_of_a_table_stay_apart_without_their_text(fusion: Fusion) -> None:
     assert in_mode(fusion, "soft", replace(entry, soft=some)) == reads
 
 
+def test_a_paragraph_is_read_as_it_is_printed(fusion: Fusion) -> None:
+    def read(*lines: Line) -> str:
+        return in_mode(fusion, "text", Precontext("ocr", DocumentResult((Page(1, 800, 1100, "ocr", "", lines),))))
+
+    head = line("Sea Ltd", 0, 0), line("3 Quay Road", 30, 0), line("Date:", 60, 0), line("4.5.2020", 62, 0, left=400)
+    assert read(*head) == "Sea Ltd\n3 Quay Road\nDate: | 4.5.2020\n"  # the name ends where its row does
+    first = "A text that runs on until its row is full and must be"
+    assert read(line(first, 0, 0), line("broken there.", 30, 0)) == f"{first} broken there.\n"
+    assert read(line("A short ro-", 0, 0), line("pe.", 30, 0)) == "A short rope.\n"
+
+
+def test_rows_that_a_table_holds_in_one_come_apart(fusion: Fusion) -> None:
+    texts = (("Tax", 0, 60), ("0.69", 2, 60), ("Total", 0, 85), ("12.15", 2, 85), ("Bye", 0, 125))
+    lines = tuple(replace(line(text, y, 1, left=50 + 200 * c), role=Role.TABLE) for text, c, y in texts)
+    cells = {(0, 0): "Tax Total", (0, 1): "", (0, 2): "0.69 12.15", (1, 0): "Bye"}
+    page = Page(1, 800, 1100, "ocr", "", lines, (grid(2, 3, cells, 60),))
+    entry = Precontext("ocr", DocumentResult((page,)), soft=soft(1, 1, 1, 1, 1))
+    assert in_mode(fusion, "text", entry) == "Tax |  | 0.69\nTotal |  | 12.15\nBye\n"
+    assert in_mode(fusion, "soft", entry) == "<1 soft> | |<1 soft>\n<1 soft> | |<1 soft>\n<1 soft>\n"
+
+
 def test_a_long_table_is_cut_between_rows_in_every_mode(fusion: Fusion) -> None:
     texts = {(i, c): text for i in range(200) for c, text in enumerate((f"Rope {i} of the best hemp", f"{i}.50"))}
     lines = [replace(line(text, 40 + 40 * i, 0, left=60 + 200 * c), role=Role.TABLE) for (i, c), text in texts.items()]
@@ -174,7 +195,7 @@ def test_a_long_table_is_cut_between_rows_in_every_mode(fusion: Fusion) -> None:
     entry = Precontext("ocr", DocumentResult((page,)), soft=soft(*(3, 2) * 200))
     config = DecoderConfig.model_validate(fusion.config.model_dump() | {"mode": "both"})
     prompt = Fusion(config).prompt("What does rope 150 cost?", None, [entry])
-    assert "<3 soft><2 soft>Rope 150 of the best hemp 150.50\n" in text_of(fusion, prompt)
+    assert "<3 soft><2 soft>Rope 150 of the best hemp | 150.50\n" in text_of(fusion, prompt)
     assert prompt.truncated and len(prompt) <= config.prompt_tokens
     rows = {mode: in_mode(fusion, mode, entry).count("\n") for mode in ("text", "soft")}
     assert rows["soft"] > 1.5 * rows["text"]  # the soft form lets more fit
