@@ -29,7 +29,7 @@ _LETTERS = {
 
 _PERSONS = ("driver", "waiter", "landlord", "courier", "accountant", "doctor", "guarantor", "spouse", "lawyer",
             "teacher", "inspector", "insurer", "dentist", "sponsor", "mechanic", "notary", "interpreter", "trainer",
-            "neighbour", "parent", "caretaker", "witness")  # fmt: skip
+            "neighbour", "parent", "caretaker", "witness", "guest", "tenant", "passenger")  # fmt: skip
 _PLACES = ("hotel", "hospital", "airline", "garage", "warehouse", "embassy", "clinic", "insurance")
 _OWNED = {"phone": "phone number|telephone number|phone", "email": "e-mail address|email", "address": "address",
           "date": "date of birth|birthday"}  # fmt: skip
@@ -148,6 +148,8 @@ def absent(draft: Draft, present: set[str]) -> str:
     types = sorted({_TYPES[key] for key in present if key in _TYPES})
     if types and draft.rng.random() < 0.6:
         of = draft.rng.choice(types)
+        if "phone" in types and draft.rng.random() < 0.3:  # the number most often given for another's
+            of = "phone"
         able = [key for key in able if extras()[key].value == of] or able
     return draft.rng.choice(able)
 

@@ -83,8 +83,13 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, 
     receipt_clutter.above(draft, lambda text: _flow(sheet, text, style, align))
     bracketed = registration.startswith("(") or not draft.held_out
     joined = registration and rng.random() < 0.4 and bracketed
-    lines = _flow(sheet, f"{name} {registration}" if joined else name, big, align)
+    lines = [
+        index
+        for text in receipt_clutter.parted(draft, f"{name} {registration}" if joined else name)
+        for index in _flow(sheet, text, big, align)
+    ]
     draft.note("company", name, lines)
+    receipt_clutter.behind(draft, capitals, lambda text: _flow(sheet, text, style, align))
     if registration and not joined:
         sheet.line(registration, style, align)
     placed = [index for row in rows for index in _flow(sheet, row, style, align)]
@@ -139,9 +144,10 @@ def _details(draft: Draft, sheet: Sheet, style: Style, capitals: bool) -> None:
             extra = "," * rng.randint(0, 1) + extra
         if key == "date" and joined:
             draft.note("time", extra.strip(" ,"), [len(sheet.lines)])
-        texts.append(
-            (key, value, value + extra if bare else f"{_cased(draft.label(key), capitals)}{mark} {value}{extra}")
-        )
+        shown = value + extra
+        if extra and not draft.held_out and rng.random() < 0.3:  # the hour first, perhaps a till's number between
+            shown = f"{extra.strip(' ,')} {words.code(rng, '999999 ') if rng.random() < 0.3 else ''}{value}"
+        texts.append((key, value, shown if bare else f"{_cased(draft.label(key), capitals)}{mark} {shown}"))
     if mode == "columns":
         plain = [(key, draft.label(key), [value]) for key, value, _ in texts]
         draft.facts = [fact for fact in draft.facts if fact.key != "time" or not joined]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pipelines.train.hybrid.documents import words
 from pipelines.train.hybrid.documents.draft import Draft
+from pipelines.train.hybrid.documents.kinds import malaysia
 from pipelines.train.hybrid.documents.kinds.goods import Basket
 
 Print = Callable[[str], object]
@@ -47,6 +48,25 @@ def above(draft: Draft, put: Print) -> None:
         return
     for text in rng.sample(_GREETINGS if draft.lang.code == "en" else ("{x}", "{x}.com"), rng.choice((1, 1, 2))):
         put(text.format(x=words.made_up(rng, False, 2).capitalize()))
+
+
+def parted(draft: Draft, name: str) -> list[str]:
+    """A company's name in one row, now and then in two."""
+    if draft.held_out or draft.lang.wide or " " not in name or draft.rng.random() > 0.15:
+        return [name]
+    parts = name.split(" ")
+    at = draft.rng.randint(1, len(parts) - 1)
+    return [" ".join(parts[:at]), " ".join(parts[at:])]
+
+
+def behind(draft: Draft, capitals: bool, put: Print) -> None:
+    """The firm behind a shop, right under the shop's name, with nothing that says so."""
+    if draft.held_out or draft.lang.wide or draft.rng.random() > 0.12:
+        return
+    local = "malaysia" in draft.lang.data and draft.rng.random() < 0.65
+    name = malaysia.company(draft)[0] if local else words.company(draft.rng, draft.lang, False)
+    name = name.upper() if capitals else name
+    put(draft.rng.choice(("({x})", "({x})", "{x}", "By {x}", "- {x} -")).format(x=name))
 
 
 def below(draft: Draft, put: Print) -> None:
