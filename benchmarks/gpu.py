@@ -112,7 +112,7 @@ def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> Non
     paths = sorted((folder / "in").glob("*.pdf"))
     for count in map(int, chosen.processes.split(",")):
         some = paths[: max(count, len(paths) * count // max(map(int, chosen.processes.split(","))))]
-        result = gpu_ocr.bare_processes(some, count, folder / "bare", chosen.device)
+        result = gpu_ocr.bare_processes(some, count, folder / "bare", chosen.device, chosen.bare_seconds)
         lines = result.pop("lines")
         result["character_error"] = gpu_ocr.error_of(lines, found["truths"], 4)
         found[f"ocr_bare_{count}"] = result
@@ -264,6 +264,7 @@ def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> 
 
 PARTS = {
     "networks": networks,
+    "parity": parity,
     "speech_processes": speech_processes,
     "answers": answers,
     "ocr": ocr,
@@ -292,6 +293,7 @@ def main() -> None:
     options.add_argument("--documents", type=int, default=60, help="PDFs of eight pages")
     options.add_argument("--unique", type=int, default=48, help="different pages among them")
     options.add_argument("--processes", default=f"1,{max(2, available_cpus() - 2)}")
+    options.add_argument("--bare-seconds", type=float, default=30, help="for the encoder in processes, start-up apart")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
     options.add_argument("--reference", type=Path, help="transcripts of CTranslate2, from gpu_speech.save_reference")
     options.add_argument("--sequences", default="1,16,64,256", help="of the decoder's engines")

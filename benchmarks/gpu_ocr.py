@@ -225,8 +225,9 @@ def card_seconds(recorded: Recorded, images: Sequence[NDArray[np.uint8]]) -> dic
     return {"all": sum(spent.values()) / 1e6 / pages} | {name[:90]: spent[name] / 1e6 / pages for name in most}
 
 
-def encoder_worker(paths: list[str], device: str, share: float, ready: str, go: str) -> None:
-    """The OCR encoder in this process over these files; prints when each was done and what it took."""
+def encoder_worker(paths: list[str], device: str, share: float, seconds: float, ready: str, go: str) -> None:
+    """The OCR encoder in this process over these files, for about ``seconds``; prints when each was done and what it
+    took."""
     if device != "cpu":
         torch.cuda.set_per_process_memory_fraction(share)
     from encoders.base import MediaInput
@@ -236,38 +237,45 @@ def encoder_worker(paths: list[str], device: str, share: float, ready: str, go: 
     encoder = OcrEncoder(config.model_copy(update={"opening": config.opening.model_copy(update={"ocr": "always"})}))
     encoder.load(device)
     inputs = [MediaInput(Path(path).name, path, "application/pdf", path=Path(path)) for path in paths]
-    for at in range(0, min(len(inputs), 2 * PARTS_A_CALL), PARTS_A_CALL):  # meets the shapes of batches
-        encoder(inputs[at : at + PARTS_A_CALL])
+    encoder(inputs[:PARTS_A_CALL])  # meets the shapes of batches
     Path(ready).touch()
     while not Path(go).exists():
         time.sleep(0.01)
     stages: dict[str, float] = {}
     done, lines, failures = [], {}, 0
-    cpu = time.process_time()
+    began, cpu = time.time(), time.process_time()
     for at in range(0, len(inputs), PARTS_A_CALL):
+        if time.time() - began > seconds:
+            break
         some = inputs[at : at + PARTS_A_CALL]
         for item, perception in zip(some, encoder(some)):
             pages = getattr(perception.result, "pages", ())
             lines[item.part_id] = [[(line.text, list(line.quad)) for line in page.lines] for page in pages]
             failures += len(perception.failures)
             done.append((time.time(), len(pages)))
-            for stage, seconds in perception.seconds.items():
-                stages[stage] = stages.get(stage, 0.0) + seconds
+            for stage, spent in perception.seconds.items():
+                stages[stage] = stages.get(stage, 0.0) + spent
     cpu = time.process_time() - cpu
     encoder.close()
     print(json.dumps({"done": done, "lines": lines, "stages": stages, "cpu": cpu, "failures": failures}))
 
 
-def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str) -> dict[str, Any]:
-    """Pages per second of the encoder in ``count`` processes without Ray; starting and warming up are not counted."""
+def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str, seconds: float) -> dict[str, Any]:
+    """Pages per second of the encoder in ``count`` processes without Ray; starting and warming up are not counted.
+
+    No process begins another call after ``seconds``, and each has a rate over the time that it took itself: calls are
+    long, so that one common end would cut many of them off.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     go = folder / "go"
     go.unlink(missing_ok=True)
-    workers = []
+    begun, workers = time.time(), []
     for index in range(count):
         ready = folder / f"ready-{index}"
         ready.unlink(missing_ok=True)
-        share = json.dumps(["ocr", list(map(str, paths[index::count])), device, 0.94 / count, str(ready), str(go)])
+        share = json.dumps(
+            ["ocr", list(map(str, paths[index::count])), device, 0.94 / count, seconds, str(ready), str(go)]
+        )
         command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", share]
         workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
     while not all(ready.exists() or process.poll() is not None for process, ready in workers):
@@ -275,9 +283,9 @@ def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str)
     started = time.time()
     go.touch()
     found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
-    events = [event for worker in found for event in worker["done"]]
-    pages = sum(count for _, count in events)
-    wall = max(at for at, _ in events) - started
+    read = [sum(pages for _, pages in worker["done"]) for worker in found]
+    took = [worker["done"][-1][0] - started for worker in found]
+    pages = sum(read)
     stages: dict[str, float] = {}
     for worker in found:
         for stage, seconds in worker["stages"].items():
@@ -285,11 +293,13 @@ def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str)
     return {
         "processes": count,
         "pages": pages,
-        "pages_per_second": pages / wall,
+        "start_seconds": started - begun,
+        "seconds": [min(took), max(took)],
+        "pages_per_second": sum(of / seconds for of, seconds in zip(read, took, strict=True)),
         "seconds_per_page_by_stage": stages,
         "cpu_seconds_per_page": sum(worker["cpu"] for worker in found) / pages,
         "failures": sum(worker["failures"] for worker in found),
-        "lines": {name: read for worker in found for name, read in worker["lines"].items()},
+        "lines": {name: lines for worker in found for name, lines in worker["lines"].items()},
     }
 
 

@@ -21,7 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +36,7 @@ from benchmarks.stub import STUB
 from benchmarks.stub.config import StubConfig
 from cluster.service_times import DEFAULTS
 from encoders.media.opener import Probe
+from pipelines.batches import form_batches
 from pipelines.changes import KNOWN
 from pipelines.manifest import build_manifest
 from pipelines.progress import Progress
@@ -41,10 +44,27 @@ from pipelines.run import Run
 from pipelines.settings import RunConfig, load_settings
 from pipelines.sources import Asset
 
-ACTORS = 14  # of one card: OCR on 80 GiB with 16 cores
+ACTORS = 15  # of one card: OCR on 80 GiB with 16 cores
 BATCH_SECONDS, SPREAD = 25.0, 0.2  # service time of a batch, and how far it may be off
 GPU_PRICE = 2.5  # an hour of a card with its cores, as in run.price_per_gpu_hour
 SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRun:
+    """A run on one card, to check the simulation against (docs/gpu.md)."""
+
+    actors: int
+    parts: int
+    pages_a_part: int
+    budget: float  # pages of a full batch
+    seconds_a_page: float  # of an actor, all stages, as the run's report sums them; planning of new shapes included
+    start: float  # seconds until actors work: the first commit less the first batch
+    steady: float  # pages a second between the first and the last commit
+    whole: float  # with start-up
+
+
+MEASURED = MeasuredRun(15, 300, 8, 40 / 0.83, 913.1 / 2400, 39.1 - 8 * 913.1 / 2400, 44.6, 25.3)
 
 
 def driver_seconds(batches: int, actors: int) -> float:
@@ -74,37 +94,52 @@ def calibrated(actors: int, sizes: tuple[int, int] = (200, 1000)) -> float:
     return (spent[1] - spent[0]) / (sizes[1] - sizes[0])
 
 
-def simulated(actors: int, driver: float, batches: int = 100) -> float:
-    """Batches a second of so many actors and a driver that spends ``driver`` seconds on each; ``batches`` per actor."""
-    rng = random.Random(actors)
-    left = actors * batches
-    in_hand = [0] * actors
+def finished(actors: int, driver: float, batches: Sequence[float]) -> list[float]:
+    """When each batch is done, in order: so many actors, a driver that spends ``driver`` seconds on each, and the
+    seconds that each takes an actor."""
+    waiting = deque(batches)
+    in_hand: list[deque[float]] = [deque() for _ in range(actors)]
     working = [False] * actors
-    events: list[tuple[float, int, int]] = []  # when, 0 the driver has handed out or 1 the actor is done, actor
+    events: list[tuple[float, int, int, float]] = []  # when, 0 the driver has handed out or 1 the actor is done, actor
+    done: list[float] = []
     free = now = 0.0
 
     def hand_out(actor: int) -> None:
-        nonlocal free, left
-        if left:
-            left -= 1
+        nonlocal free
+        if waiting:
             free = max(free, now) + driver
-            heapq.heappush(events, (free, 0, actor))
+            heapq.heappush(events, (free, 0, actor, waiting.popleft()))
 
     for _ in range(2):
         for actor in range(actors):
             hand_out(actor)
     while events:
-        now, kind, actor = heapq.heappop(events)
+        now, kind, actor, seconds = heapq.heappop(events)
         if kind:
+            done.append(now)
             working[actor] = False
             hand_out(actor)
         else:
-            in_hand[actor] += 1
+            in_hand[actor].append(seconds)
         if in_hand[actor] and not working[actor]:
-            in_hand[actor] -= 1
             working[actor] = True
-            heapq.heappush(events, (now + BATCH_SECONDS * rng.uniform(1 - SPREAD, 1 + SPREAD), 1, actor))
-    return actors * batches / now
+            heapq.heappush(events, (now + in_hand[actor].popleft(), 1, actor, 0.0))
+    return done
+
+
+def simulated(actors: int, driver: float, batches: int = 100) -> float:
+    """Batches a second of so many actors, ``batches`` per actor."""
+    rng = random.Random(actors)
+    sizes = [BATCH_SECONDS * rng.uniform(1 - SPREAD, 1 + SPREAD) for _ in range(actors * batches)]
+    return len(sizes) / finished(actors, driver, sizes)[-1]
+
+
+def one_card(driver: float) -> tuple[float, float]:
+    """Pages a second of the run that was measured on one card, as simulated: steady and with its start-up."""
+    numbers = form_batches([MEASURED.pages_a_part] * MEASURED.parts, MEASURED.budget, MEASURED.actors)
+    pages = [MEASURED.pages_a_part * count for count in Counter(numbers).values()]
+    done = finished(MEASURED.actors, driver, [count * MEASURED.seconds_a_page for count in pages])
+    return (sum(pages) - pages[0]) / (done[-1] - done[0]), sum(pages) / (MEASURED.start + done[-1])
 
 
 def listing_bytes(assets: int) -> float:
@@ -143,9 +178,12 @@ def main() -> None:
     for actors, seconds in measured.items():
         print(f"driver, for each batch, with {actors} actors: {seconds * 1000:.1f} ms of CPU", flush=True)
     driver = max(measured.values())
+    steady, whole = one_card(driver)
+    print(f"one H100, pages/s, simulated: steady {steady:.1f}, with start-up {whole:.1f}", flush=True)
+    print(f"one H100, pages/s, measured:  steady {MEASURED.steady:.1f}, with start-up {MEASURED.whole:.1f}", flush=True)
     print(f"one card: {ACTORS} actors, {BATCH_SECONDS:g} s a batch, {GPU_PRICE} an hour")
     print(f"{'GPUs':>6}{'actors':>8}{'batches/s':>11}{'efficiency':>12}{'a million pages':>17}")
-    pages = BATCH_SECONDS / DEFAULTS["ocr", "cuda"].seconds  # of one batch, as each of 15 actors read on one H200
+    pages = BATCH_SECONDS / DEFAULTS["ocr", "cuda"].seconds  # of one batch
     one = simulated(ACTORS, driver)
     for gpus in SIZES:
         rate = simulated(ACTORS * gpus, driver)

@@ -14,8 +14,8 @@ from encoders.failures import InterlaceError
 from encoders.registry import EncoderEntry
 
 GIB = 2**30
-CONTEXT_GIB = 0.75
-"""What CUDA itself takes for each process that uses a card (context, kernels, libraries); an estimate, not measured. No
+CONTEXT_GIB = 0.77
+"""What CUDA itself takes for each process that uses a card (context, kernels, libraries): 0.76 read on an H100. No
 allocator counts it, so it is added to what an actor needs and taken off its allocator's bound."""
 _OWN = {"default": "detection_network"}  # names of settings for checkpoints of the lock file
 
@@ -99,6 +99,12 @@ def allocator_fraction(share: float, card: float) -> float:
     return max(0.01, min(1.0, share - CONTEXT_GIB / card))
 
 
+def card_index(device: str) -> int:
+    """The number of a card that PyTorch's allocator asks for. An actor knows its only card as plain ``cuda``, which
+    most of PyTorch takes and the allocator's bound refuses."""
+    return int(device.partition(":")[2] or 0)
+
+
 def cap_allocator(device: str, share: float | None = None) -> None:
     """Bound PyTorch's allocator to this actor's share of its card, so that who wants too much runs out of its own,
     halves its batch, and takes nothing from others. ``share``: what Ray gave when None. Nothing happens on a CPU."""
@@ -111,5 +117,4 @@ def cap_allocator(device: str, share: float | None = None) -> None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(device).total_memory / GIB
-        index = torch.device(device).index or 0  # torch asks for a number; an actor knows its card as plain "cuda"
-        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), index)
+        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), card_index(device))

@@ -20,11 +20,12 @@ class ServiceTime:
     gpu_seconds: float | None = None
 
 
-# CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one H200 beside 16 cores, see docs/gpu.md: OCR as each of 15
-# actors took (scan-like A4 pages of 50 lines), speech with speakers in one process; answers are a guess.
+# CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one card beside 16 cores, see docs/gpu.md: OCR as each of 15
+# actors took on an H100 (scan-like A4 pages of 45 long lines), speech with speakers in one process on an H200; answers
+# are a guess.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
-    ("ocr", "cuda"): ServiceTime(0.83, "one H200", 0.02),
+    ("ocr", "cuda"): ServiceTime(0.34, "one H100", 0.0124),
     ("object_detection", "cpu"): ServiceTime(1.0, "default"),
     ("object_detection", "cuda"): ServiceTime(0.3, "default"),
     ("gui_detection", "cpu"): ServiceTime(1.0, "default"),
