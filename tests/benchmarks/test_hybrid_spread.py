@@ -48,7 +48,7 @@ def test_a_kit_gives_back_what_was_read(tmp_path: Path) -> None:
     assert (seen.name, heard.name) == ("ocr", "speech_to_text")
     assert seen.perception.result == was.perception.result and seen.perception.spans == was.perception.spans
     gap = np.abs(seen.perception.features.astype(np.float32) - was.perception.features.astype(np.float32))
-    assert gap.max() < 0.02 and not len(heard.perception.features)
+    assert gap.max() < 0.05 and not len(heard.perception.features)
     assert len(material.load(tmp_path, "pairs", 1)) == 1
 
 

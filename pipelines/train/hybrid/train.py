@@ -88,11 +88,19 @@ def train(run: Run, stages: list[Stage]) -> None:
     for stage, later in zip(stages, [*stages[1:], None]):
         batches = _stage(run, stage, model, ears, batches, later)
         if run.rank == 0:
-            torch.save({n: p.detach() for n, p in model.named_parameters() if p.requires_grad}, run.out / "state.pt")
+            _keep({n: p.detach() for n, p in model.named_parameters() if p.requires_grad}, run.out, stage.name)
         if run.held and (not run.validate_once or stage is stages[-1]):
             validate(run, stage, model, run.validated)
     if run.world > 1:
         distributed.barrier()
+
+
+def _keep(state: dict[str, torch.Tensor], out: Path, stage: str) -> None:
+    """The state after a stage under the stage's name, to go on from there another way, and as the newest."""
+    (out / stage).mkdir(exist_ok=True)
+    torch.save(state, out / stage / "state.pt")
+    (out / "state.pt").unlink(missing_ok=True)
+    (out / "state.pt").symlink_to(Path(stage) / "state.pt")
 
 
 def _ears(run: Run) -> Any:
