@@ -91,12 +91,13 @@ class Adapter(nn.Module):
 
     @torch.no_grad()
     def _begin_with_words(self) -> None:
-        """At first a soft token is the first token under it, as the decoder knows it, with an echo of the others."""
+        """At first a soft token is the first token under it, as the decoder knows it, with an echo of the others, which
+        is the same in all adapters: the decoder has one code to learn, not one for each."""
         d = self.config.d_model
         blocks = [torch.eye(d)]
-        for _ in range(1, self.config.slots):
+        for slot in range(1, self.config.slots):
             turned = torch.empty(d, d)
-            nn.init.orthogonal_(turned)
+            nn.init.orthogonal_(turned, generator=torch.Generator().manual_seed(slot))
             blocks.append(0.5 * turned)
         self.words.weight.copy_(torch.cat(blocks, dim=1))
         for leave in self.leave.values():

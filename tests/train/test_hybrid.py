@@ -253,6 +253,8 @@ def test_an_untrained_soft_token_is_the_first_word_under_it(decoder: Path) -> No
     wanted = model.decoder.get_input_embeddings().weight[first[alone].long()]
     likeness = torch.nn.functional.cosine_similarity(made[alone], wanted)
     torch.testing.assert_close(likeness, torch.ones_like(likeness), rtol=1e-4, atol=1e-4)
+    codes = [model.adapters[task].words.weight for task in ("ocr", "speech_to_text")]
+    assert torch.equal(*codes), "all adapters begin with one code"
 
 
 def test_perceived_samples_come_back_and_other_pickles_do_not(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@
 
 Needs numpy, scipy and onnxruntime. Each process speaks every so-many-th item of a seeded plan, stops by the clock and
 leaves whole items: shard-PP-NNN.npy (16 kHz, int16) with index-PP.jsonl beside them, one line for each utterance.
-Shares of sentences, calls and voices hold wherever the clock stops it. Run again, it goes on with other items.
+First come the sentences of the voice that is a hundred times as fast as the others (a sixth of all sentences, hours of
+audio in seconds of each process); of the rest shares of sentences, calls and voices hold wherever the clock stops it.
+Run again, it goes on with other items.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.train.hybrid.speech.utterances import TRAINING, Item, plan
-from pipelines.train.hybrid.speech.voices import RATE, VOICES, Speaker, unpack
+from pipelines.train.hybrid.speech.voices import FAST, RATE, VOICES, Speaker, unpack
 
 SHARD_SECONDS = 24.0
 
@@ -48,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         items = [item for item in items if set(item.voices) <= set(options.voices)]
     done = {key for entry in read_index(options.out) for key in [entry["item"]]}
     items = [item for item in items if item.number not in done]
+    items.sort(key=lambda item: set(item.voices) != {FAST})
     context = multiprocessing.get_context("spawn")
     workers = []
     for number in range(options.processes):

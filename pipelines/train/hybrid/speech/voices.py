@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Fold A leaves group A out of training and evaluates on it, fold B group B."""
 MALE = ("jm_kumo",)
+FAST = "heart"
 VOICES = GROUPS["A"] + GROUPS["B"]
 _NATIVE = 24_000
 _SILENCE = 0.01  # of full scale
