@@ -18,7 +18,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.gpu_memory import card_gib, gpu_needs
 from cluster.session import available_cpus
+from encoders.registry import ENCODERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +39,24 @@ def parts(chosen: argparse.Namespace) -> list[Part]:
     )  # fmt: skip
     clips = ("--clips", *map(str, chosen.clips)) if chosen.clips else ()
     work = ("--folder", str(folder), "--device", device, "--documents", str(documents))
-    fit = f"cluster.gpu_gib.ocr={75 / processes - 0.7:.2f}"
+    need = gpu_needs(ENCODERS, {task: entry.config_type()() for task, entry in ENCODERS.items()})["speech_to_text"].gib
+    speakers = (
+        min(processes, int((card_gib() or 80) / need)) if device != "cpu" else processes
+    )  # as many as the card holds
 
     def gpu(name: str, seconds: float, *more: str) -> Part:
         words = ("benchmarks.gpu", "--parts", name, *work, "--json", str(out / f"{name}.json"), *more)
         return Part(name, seconds, words)
 
-    # Batches are formed by the time that a page is believed to take: enough pages for full batches of lines.
-    settings = ["cluster.batch_seconds=40", *([fit] if device != "cpu" else [])]
-    ray, beside = (
-        [word for setting in (f"cluster.actors.ocr={count}", *settings) for word in ("--set", setting)]
-        for count in (processes, max(1, processes - 2))  # the decoder has a share of the card, too
-    )
     return [
         Part("memory", 60, ("benchmarks.gpu_memory_measured", "--json", str(out / "memory.json"))),
         *([gpu("parity", 40, "--ocr-reference", str(chosen.ocr_reference))] if chosen.ocr_reference else ()),
         gpu("networks", 60, "--pages", "64"),
-        gpu("bare", 90, "--processes", str(processes)),
-        gpu("ray", 120, *ray),
+        gpu("bare", 110, "--processes", str(processes), "--bare-seconds", "20"),
+        gpu("ray", 120),
         gpu("decoder", 60, "--sequences", "256", "--generate", ""),
-        gpu("speech_processes", 80, "--processes", str(processes), "--minutes", "10", *clips),
-        gpu("answers", 120, *beside),
+        gpu("speech_processes", 80, "--processes", str(speakers), "--minutes", "10", *clips),
+        gpu("answers", 120),
     ]
 
 

@@ -30,6 +30,7 @@ from benchmarks.bulk_ocr import character_error
 from benchmarks.ocr_pages import KnownPage, dense_pages, prose_pages
 from benchmarks.ocr_parity import compare
 from benchmarks.ocr_readers import page_reader
+from cluster.gpu_memory import allocator_fraction, card_gib
 from encoders.ocr.config import OcrConfig
 
 PAGES_PER_FILE = 8
@@ -270,13 +271,12 @@ def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str,
     go = folder / "go"
     go.unlink(missing_ok=True)
     begun, workers = time.time(), []
+    share = allocator_fraction(1 / count, card_gib() or 80.0)
     for index in range(count):
         ready = folder / f"ready-{index}"
         ready.unlink(missing_ok=True)
-        share = json.dumps(
-            ["ocr", list(map(str, paths[index::count])), device, 0.94 / count, seconds, str(ready), str(go)]
-        )
-        command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", share]
+        work = json.dumps(["ocr", list(map(str, paths[index::count])), device, share, seconds, str(ready), str(go)])
+        command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", work]
         workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
     while not all(ready.exists() or process.poll() is not None for process, ready in workers):
         time.sleep(0.05)
