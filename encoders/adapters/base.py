@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from operator import mul
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class AdapterConfig(BaseModel):
     d_model: int = Field(ge=1)
     embedding_scale: float = Field(gt=0)
     strides: tuple[int, ...] = Field((2, 2, 2), description="how many rows become one, level by level")
+    reach: Literal[1, 3, 5] = Field(5, description="rows that the first level looks at; 1: an item is a row by itself")
     widths: tuple[int, ...] = Field((192, 256, 384, 576), description="width before the first level and of each level")
     rates: tuple[int, ...] = Field((8,), description="feature rows a soft token that this adapter can emit")
     steps_per_token: int = Field(8, ge=1, description="which of the rates it emits")
@@ -68,8 +69,8 @@ class Adapter(nn.Module):
         super().__init__()
         self.config = config
         self.norm = nn.LayerNorm(config.d_encoder)
-        self.enter = nn.Conv1d(config.d_encoder, config.widths[0], kernel_size=5, padding=2)
-        self.rest = nn.ModuleList(_Residual(width) for width in config.widths)
+        self.enter = nn.Conv1d(config.d_encoder, config.widths[0], kernel_size=config.reach)
+        self.rest = nn.ModuleList(_Residual(width, min(3, config.reach)) for width in config.widths)
         self.fold = nn.ModuleList(
             nn.Conv1d(before, after, kernel_size=stride, stride=stride)
             for before, after, stride in zip(config.widths, config.widths[1:], config.strides)
@@ -187,21 +188,22 @@ class Adapter(nn.Module):
 def _together(lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
     """Groups of items that have rows and go through the adapter together: those of one length, rounded up."""
     found: dict[int, list[int]] = {}
+    step = min(_ROUND, max(lengths, default=1))  # objects have one row each
     for index, length in enumerate(lengths):
         if length > 0:
-            found.setdefault(-(-length // _ROUND) * _ROUND, []).append(index)
+            found.setdefault(-(-length // step) * step, []).append(index)
     for length, chosen in found.items():
         for start in range(0, len(chosen), _MOST):
             yield length, chosen[start : start + _MOST]
 
 
 class _Residual(nn.Module):
-    """Rows that look at their neighbours: [n, t, width] to the same."""
+    """Rows that look at their neighbours, ``reach`` in all: [n, t, width] to the same."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, reach: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.mix = nn.Conv1d(width, width, kernel_size=3, padding=1)
+        self.mix = nn.Conv1d(width, width, kernel_size=reach)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """``mask`` [n, t, 1] is 1 inside the items: what lies behind an item stays zero, as at a sequence's end."""

@@ -17,7 +17,7 @@ from safetensors import safe_open
 
 from encoders.base import Perception
 from encoders.checkpoints import CheckpointError, resolve
-from encoders.results import DocumentResult, Speech
+from encoders.results import Detection, DocumentResult, Speech
 
 _TABLES = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight")
 
@@ -45,14 +45,17 @@ class Words:
 
 
 def texts_of(perception: Perception) -> list[str]:
-    """What was read in the items of a perception's spans; nothing in detections."""
+    """What was read in the items of a perception's spans: of lines and chunks their text, of detections their label."""
     result = perception.result
     if isinstance(result, DocumentResult):
         pages = {page.page: page for page in result.pages}
         return [pages[span.page].lines[span.item].text for span in perception.spans]
     if isinstance(result, Speech):
         return [result.chunks[span.item].text for span in perception.spans]
-    return ["" for _ in perception.spans]
+    on_page: dict[int, list[Detection]] = {}
+    for found in result or ():
+        on_page.setdefault(found.page, []).append(found)
+    return [on_page[span.page][span.item].label for span in perception.spans]
 
 
 def laid(tokens: Sequence[int], places: int, slots: int) -> NDArray[np.int32]:

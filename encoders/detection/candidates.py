@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+GEOMETRY = 6  # numbers of a feature row that say where: see `features_of`
 Image = NDArray[np.uint8]
 """[height, width, 3] RGB."""
 
@@ -52,6 +53,20 @@ def nothing() -> Candidates:
         np.zeros((0, 4), np.float32),
         np.zeros((0, 0), np.float32),
     )
+
+
+def features_of(found: Candidates, width: int, height: int) -> NDArray[np.float16]:
+    """[n, d + 6]: what each detection shows (nothing for detectors that give no vectors), and its geometry: middle,
+    width and height as shares of the page, the root of its area, the confidence."""
+    size = np.array([width, height], np.float32)
+    low, high = found.boxes[:, :2] / size, found.boxes[:, 2:] / size
+    sides = high - low
+    geometry = np.concatenate(
+        ((low + high) / 2, sides, np.sqrt(sides.prod(1, keepdims=True)), found.scores[:, None]), 1
+    )
+    parts = [found.vectors, geometry] if len(found.vectors) else [geometry]
+    out: NDArray[np.float16] = np.concatenate(parts, 1).astype(np.float16)
+    return out
 
 
 class Detector(Protocol):

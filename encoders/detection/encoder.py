@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import FeatureSpan, MediaInput, Perception
+from encoders.detection.candidates import Candidates, Detector, Image, features_of
 from encoders.detection.config import DetectionConfig, GuiConfig, ObjectConfig
 from encoders.failures import Failure, FailureCategory, InterlaceError, MediaError
 from encoders.media.opened import OpenedPage
@@ -21,11 +22,9 @@ from encoders.media.opener import MediaOpener
 from encoders.results import Detection, Line, Page, extent, quad
 
 if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
-    from encoders.detection.candidates import Candidates, Detector, Image
     from encoders.detection.grounding import Wanted
     from encoders.ocr.page_reader import PageReader
 
-GEOMETRY = 6  # of a feature row: x, y, width and height as shares of the page, area's root, confidence
 LEAST = 1_000_000  # pixels that an image counts for: the detectors' processors make as many of smaller ones
 SURE = 0.45  # a phrase's best match below this is no match
 
@@ -201,7 +200,7 @@ class _DetectionEncoder:
             state.detections.append(detection)
         state.pages.append(Page(page.page, page.width, page.height, "image"))
         if self.config.features and len(found):
-            state.features.append(_features(found, page.width, page.height))
+            state.features.append(features_of(found, page.width, page.height))
 
     def _perception(self, state: _Part) -> Perception:
         """The part's detections. A part of which no page could be looked at has no result."""
@@ -257,7 +256,6 @@ class GuiEncoder(_DetectionEncoder):
     def point(self, image: Image, queries: Sequence[str], *, text_encoder: bool = True) -> Candidates:
         """For each phrase the element it means: kind, text and drawing weighed together. Phrases that mean a kind
         ("all buttons") get all of that kind. ``text_encoder`` False is for measuring what it brings."""
-        from encoders.detection.candidates import Candidates
         from encoders.detection.default import DefaultDetector
         from encoders.detection.grounding import around_text, element_texts, ground, parse
 
@@ -360,19 +358,6 @@ def _with_texts(found: Candidates, lines: Sequence[Line]) -> Candidates:
         np.concatenate((found.pointers, boxes)),
         vectors,
     )
-
-
-def _features(found: Candidates, width: int, height: int) -> NDArray[np.float16]:
-    """[n, d + 6]: what each detection shows (nothing for detectors that give no vectors), and its geometry."""
-    size = np.array([width, height], np.float32)
-    low, high = found.boxes[:, :2] / size, found.boxes[:, 2:] / size
-    sides = high - low
-    geometry = np.concatenate(
-        ((low + high) / 2, sides, np.sqrt(sides.prod(1, keepdims=True)), found.scores[:, None]), 1
-    )
-    parts = [found.vectors, geometry] if len(found.vectors) else [geometry]
-    out: NDArray[np.float16] = np.concatenate(parts, 1).astype(np.float16)
-    return out
 
 
 def _failure(error: Exception, task: str, page: int) -> Failure:

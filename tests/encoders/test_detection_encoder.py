@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from encoders.base import MediaInput, Perception
+from encoders.detection.candidates import GEOMETRY
 from encoders.detection.config import GuiConfig, ObjectConfig
-from encoders.detection.encoder import GEOMETRY, GuiEncoder, ObjectEncoder
+from encoders.detection.encoder import GuiEncoder, ObjectEncoder
 from encoders.failures import FailureCategory
 from encoders.results import extent
 

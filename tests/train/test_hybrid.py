@@ -339,7 +339,7 @@ def test_a_decoder_that_knows_no_chats_is_refused(decoder: Path, tmp_path: Path)
 
 def test_the_recipe_that_ships_is_sound() -> None:
     recipe = read_recipe(Path("pipelines/train/hybrid/recipe.toml"))
-    assert set(recipe.adapters) == {"ocr", "speech_to_text"}
+    assert set(recipe.adapters) == {"ocr", "speech_to_text", "gui_detection"}
     assert all(slots > 0 for slots in recipe.slots.values())
     assert recipe.adapters["speech_to_text"].steps_per_token >= 25  # at most two tokens a second
     assert json.loads(Stage(name="x", seconds=1).model_dump_json())["rates"] == [8, 16]

@@ -22,7 +22,7 @@ class Batch:
     ``example`` and ``branch`` say who sees whom: a place sees what stands before it in its example's branch 0 and its
     own. ``soft_at`` are places (row * l + column) of soft tokens, ``soft_from`` rows of what the adapters give.
     ``features`` [steps, d_encoder] float16 are those of all lines, ``kept`` [chunks, 1500, d_encoder] float16 those of
-    chunks that came with theirs."""
+    chunks that came with theirs, ``things`` [things, d_encoder] float16 those of what was detected."""
 
     tokens: torch.Tensor
     position: torch.Tensor
@@ -40,6 +40,7 @@ class Batch:
     audio: torch.Tensor | None = None
     audio_samples: torch.Tensor | None = None
     kept: torch.Tensor | None = None
+    things: torch.Tensor | None = None
     kinds: tuple[str, ...] = field(default=())
 
     def to(self, device: torch.device) -> Self:

@@ -17,6 +17,7 @@ from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
 from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import Task
+from pipelines.train.hybrid.screens.source import Screens
 from pipelines.train.hybrid.transcripts import Transcripts, some_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Examples:
         speech: Path | None,
         chats: Path | None,
         rng: random.Random,
+        screens: Path | None = None,
     ) -> None:
         self._stage, self._prompter, self._folder, self._rng = stage, prompter, folder, rng
         listening = None
@@ -56,6 +58,7 @@ class Examples:
         self._unheard = again(self._transcripts.alone(rng), uses, _RECORDINGS, rng)
         self._recordings = again(listening.alone(rng), uses, _RECORDINGS, rng) if listening else None
         self._chats = self._answered(chats) if stage.chats and chats is not None else None
+        self._screens = Screens(screens, rng) if stage.screens and screens is not None else None
 
     def next(self, rate: int) -> Example:
         """One more, with a soft token for ``rate`` feature rows of a line."""
@@ -70,7 +73,12 @@ class Examples:
             chat = next(self._chats)
             return self._prompter.chat(chat.turns, chat.answer)
         mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
-        if rng.random() < stage.speech:
+        inputs: Sequence[Perception | Heard]
+        tasks: Sequence[Task]
+        if self._screens is not None and rng.random() < stage.screens:
+            looked, tasks = self._screens.next(mode)
+            inputs = [looked]
+        elif rng.random() < stage.speech:
             inputs, tasks = self._spoken(mode)
         else:
             inputs, tasks = next(self._documents)

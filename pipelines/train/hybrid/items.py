@@ -1,4 +1,4 @@
-"""The lines and chunks of a batch, for the adapters."""
+"""The lines, chunks and detected things of a batch, for the adapters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from encoders.base import Perception
 from encoders.results import Chunk, DocumentResult, Speech
 from pipelines.train.hybrid.letters import spelled
 from pipelines.train.hybrid.prompts import FRAMES_PER_SECOND, Example, Heard, geometry
+from pipelines.train.hybrid.screens.views import Detected
 
-_LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500)}
+_LENGTHS = {"ocr": (32, 64, 96, 160, 400), "speech_to_text": (250, 500, 1000, 1500), "gui_detection": (1,)}
 _TOGETHER, _STEPS = 64, 6400  # items are filled up to a multiple of so many, or of as many as have so many steps
 Numbers = NDArray[np.int64]
 WINDOW, FRAMES = 480_000, 1500  # samples and frames of whisper's window
@@ -24,11 +25,11 @@ WINDOW, FRAMES = 480_000, 1500  # samples and frames of whisper's window
 
 @dataclass(slots=True)
 class Items:
-    """Lines or chunks of one padded length t, for one adapter: ``count`` of them, then empty ones, of length 0, for few
-    shapes. ``rows`` [n]: where a line's begin in the batch's features; of chunks [n, 2]: window and first frame in its
-    recordings, -1 for one of which only the words are known; those stand behind the others. ``letters`` [heard,
-    longest] is what is said in the chunks that are heard, as `spelled` writes it.
-    ``words`` [n, soft tokens, slots] are the text's tokens under each soft token, as `laid` lays them."""
+    """Lines, chunks or things of one padded length t, for one adapter: ``count`` of them, then empty ones, of length 0,
+    for few shapes. ``rows`` [n]: where a line's begin in the batch's features, or which of its ``things`` it is; of
+    chunks [n, 2]: window and first frame in its recordings, -1 for one of which only the words are known; those stand
+    behind the others. ``letters`` [heard, longest] is what is said in the chunks that are heard, as `spelled` writes
+    it. ``words`` [n, soft tokens, slots] are the text's tokens under each soft token, as `laid` lays them."""
 
     rows: torch.Tensor
     lengths: torch.Tensor
@@ -71,6 +72,7 @@ class Gathered:
         self._tasks = {task: _Task([], [], [], []) for task in _LENGTHS}
         self._features: list[NDArray[np.float16]] = []
         self._steps = 0
+        self._things: list[NDArray[np.float16]] = []
         self._letters: list[list[int]] = []  # of the chunks
         self._audio: list[NDArray[np.int16]] = []
         self._windows: dict[int, int] = {}  # by the samples' identity: parts of one recording share its window
@@ -87,7 +89,10 @@ class Gathered:
             found = known.get((number, item))
             if found is None:
                 one = example.inputs[number]
-                if isinstance(one, Perception) and isinstance(one.result, Speech):
+                if isinstance(one, Detected):
+                    task = "gui_detection"
+                    self._thing(one, item)
+                elif isinstance(one, Perception) and isinstance(one.result, Speech):
                     task = "speech_to_text"
                     self._kept_chunk(one, one.result, item)
                 elif isinstance(one, Perception):
@@ -126,6 +131,13 @@ class Gathered:
         if isinstance(one.result, DocumentResult):
             page = next(page for page in one.result.pages if page.page == span.page)
             self._say("ocr", page.lines[span.item].text)
+
+    def _thing(self, one: Detected, item: int) -> None:
+        assert isinstance(one.result, tuple)
+        self._tasks["gui_detection"].rows.append((len(self._things),))
+        self._tasks["gui_detection"].lengths.append(1)
+        self._things.append(one.features[one.spans[item].start])
+        self._say("gui_detection", one.result[item].label)
 
     def _say(self, task: str, text: str) -> None:
         self._tasks[task].tokens.append(self._saying.tokens(text) if self._saying is not None else ())
@@ -168,6 +180,7 @@ class Gathered:
         features = np.concatenate(self._features) if self._features else np.zeros((0, 0), np.float16)
         return {
             "features": torch.from_numpy(features),
+            "things": torch.from_numpy(np.stack(self._things)) if self._things else None,
             "items": items,
             "soft_at": at,
             "soft_from": source,

@@ -98,6 +98,8 @@ class Hybrid(nn.Module):
                 adapter = cast(Adapter, self.adapters[task])
                 if task == "ocr":
                     rows = lines(batch.features, group)
+                elif task == "gui_detection":
+                    rows = lines(cast(torch.Tensor, batch.things), group)
                 else:
                     rows = chunks(speech, group, adapter.config.d_encoder)
                 rate = batch.rate if task == "ocr" else None

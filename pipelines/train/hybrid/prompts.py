@@ -21,6 +21,7 @@ from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan, Perception
 from encoders.results import Chunk, Speech
 from pipelines.train.hybrid.samples import Task
+from pipelines.train.hybrid.screens.views import Detected
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
 
 
@@ -116,6 +117,9 @@ class Prompter:
             soft = self._places(number, spans, self.rates["speech_to_text"], places)
             return Precontext("speech_to_text", one.speech, str(number), soft)
         assert one.result is not None
+        if isinstance(one, Detected):
+            soft = self._places(number, one.spans, self.rates["gui_detection"], places)
+            return Precontext(one.task, one.result, str(number), soft)
         task = "speech_to_text" if isinstance(one.result, Speech) else "ocr"
         each = self.rates[task] if task != "ocr" or rate is None else rate
         return Precontext(task, one.result, str(number), self._places(number, one.spans, each, places))

@@ -39,6 +39,7 @@ class Stage(_Part):
     unheard: float = Field(
         0.5, ge=0, le=1, description="share of soft recordings of which the adapter gets the words alone, without sound"
     )
+    screens: float = Field(0.0, ge=0, le=1, description="share of detected things among the examples")
     chats: float = Field(0.0, ge=0, le=1, description="share of chats without a document among the examples")
     longest_answer: int = Field(1000, ge=1, description="tokens; a question with a longer answer is left out")
     tasks: int = Field(6, ge=1, description="most questions about one input")

@@ -41,17 +41,24 @@ class Source(IterableDataset[Batch]):
     """Batches of packed rows; ``folder`` may grow while they are made."""
 
     def __init__(
-        self, recipe: Recipe, stage: Stage, folder: Path, speech: Path | None, chats: Path | None, seed: int
+        self,
+        recipe: Recipe,
+        stage: Stage,
+        folder: Path,
+        speech: Path | None,
+        chats: Path | None,
+        seed: int,
+        screens: Path | None = None,
     ) -> None:
         self._recipe, self._stage, self._folder, self._speech, self._seed = recipe, stage, folder, speech, seed
-        self._chats = chats
+        self._chats, self._screens = chats, screens
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         rng = random.Random(f"{self._seed}-{worker.id if worker else 0}-{self._stage.name}")
         recipe, stage = self._recipe, self._stage
         prompter = Prompter(recipe.decoder, recipe.prompt_tokens, recipe.speech_rates)
-        examples = Examples(recipe, stage, prompter, self._folder, self._speech, self._chats, rng)
+        examples = Examples(recipe, stage, prompter, self._folder, self._speech, self._chats, rng, self._screens)
         drawn = np.random.default_rng(rng.getrandbits(64))
         saying = Saying(prompter.tokens, recipe.slots, stage.words_left_out, drawn)
         spare: dict[int, list[Example]] = {rate: [] for rate in stage.rates}

@@ -48,6 +48,7 @@ class Run:
     held: Path | None
     speech: Path | None
     chats: Path | None
+    screens: Path | None
     out: Path
     rank: int
     world: int
@@ -73,6 +74,8 @@ def train(run: Run, stages: list[Stage]) -> None:
     """All stages one after another, a validation after each. Raises ValueError where what a stage wants is missing."""
     if run.chats is None and (wanting := [stage.name for stage in stages if stage.chats]):
         raise ValueError(f"stages {', '.join(wanting)} want chats: name the file that chats.answer wrote by --chats")
+    if run.screens is None and any(stage.screens for stage in stages):
+        run.say(event="without screens: the adapter of detections learns nothing; name their file by --screens")
     torch.manual_seed(run.recipe.seed)
     adapters = {task: Adapter(config) for task, config in run.recipe.adapters.items()}
     model = Hybrid(run.recipe.decoder, run.recipe.rank, adapters).to(run.device)
@@ -123,7 +126,7 @@ def _heard(batch: Batch, ears: Any) -> torch.Tensor | None:
 def _batches(run: Run, stage: Stage) -> Iterator[Parcel[Batch]]:
     """A stage's batches, whose making begins now."""
     loader = DataLoader(
-        Source(run.recipe, stage, run.corpus, run.speech, run.chats, run.recipe.seed * 1000 + run.rank),
+        Source(run.recipe, stage, run.corpus, run.speech, run.chats, run.recipe.seed * 1000 + run.rank, run.screens),
         batch_size=1,
         num_workers=run.loaders,
         collate_fn=collate,
@@ -331,6 +334,7 @@ def _process(rank: int, arguments: argparse.Namespace) -> None:
         arguments.held,
         arguments.speech,
         arguments.chats,
+        arguments.screens,
         arguments.out,
         rank,
         world,
@@ -354,6 +358,7 @@ def main() -> None:
     parser.add_argument("--validate-once", action="store_true", help="after the last stage alone")
     parser.add_argument("--speech", type=Path, help="what speech.synthesise wrote")
     parser.add_argument("--chats", type=Path, help="what chats.answer wrote; stages with a share of chats need it")
+    parser.add_argument("--screens", type=Path, help="what screens.perceive wrote; without it no stage has any")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--loaders", type=int, default=2, help="processes that make batches, for each device")

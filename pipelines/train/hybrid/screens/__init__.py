@@ -1,0 +1,1 @@
+"""Screens and scenes with detected things in them, and what is asked about those."""
