@@ -16,8 +16,11 @@ _SCALES = {"hundred": 100, "thousand": 1000}
 
 
 def normalised(text: str) -> list[str]:
-    """Lower-case words without punctuation; numbers in words become figures, so that 400 is four hundred."""
-    words = re.sub(r"[^a-z0-9' ]", " ", text.lower().replace("-", " ").replace("’", "'")).split()
+    """Lower-case words without punctuation; numbers in words become figures, so that 400 is four hundred, 5,800 is 5800
+    and 1pm is 1 p.m."""
+    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.lower().replace("-", " ").replace("’", "'"))
+    plain = re.sub(r"(?<=\d) ?([ap])\.? ?m\b", r" \1 m", plain)
+    words = re.sub(r"[^a-z0-9' ]", " ", plain).split()
     result: list[str] = []
     number: int | None = None
     for word in words:

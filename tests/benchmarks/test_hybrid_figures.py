@@ -10,6 +10,7 @@ import pytest
 from benchmarks.hybrid.agreement import day, occurs, refused, same_amount, same_company, same_day, same_text, token_f1
 from benchmarks.hybrid.mode_rule import default_mode
 from benchmarks.hybrid.outcomes import Figure, Measure, Outcome, bootstrap, figure, figures, wilson
+from pipelines.train.word_errors import normalised
 
 
 @pytest.mark.parametrize(
@@ -163,3 +164,17 @@ def _rate(value: float, half: float, tokens: float, measure: Measure = Measure.R
 )
 def test_rule_for_the_default_mode(row: dict[str, Figure], mode: str | None) -> None:
     assert default_mode(row) == mode
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "same"),
+    [
+        ("Room 5,800 is free at 1 p.m.", "room 5800 is free at 1pm", True),
+        ("two hundred, at 10 a.m. or so", "200 at 10 am, or so", True),
+        ("I am 12, 34 is he", "I am 12 34 is he", True),
+        ("at 1 p.m.", "at 1 a.m.", False),
+        ("June 15th", "June 15", False),
+    ],
+)
+def test_words_are_compared_by_what_is_said(said: str, heard: str, same: bool) -> None:
+    assert (normalised(said) == normalised(heard)) is same
