@@ -24,7 +24,7 @@ from typing import Any
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
 from pipelines.train.hybrid.speech.voices import GROUPS
 
-_SENTENCES, _WINDOWS = 0.4, 0.6  # shares of the time
+_SENTENCES, _WINDOWS = 0.25, 0.75  # shares of the time
 
 
 def recipe_of(recipe: Recipe, fold: str, seconds: float) -> Recipe:
