@@ -115,8 +115,8 @@ def _rows(page: Page, block: TextBlock, numbers: Sequence[int], items: _Items, p
     if printed.running(rows) or any(len(row) == 1 and ends_in_hyphen(page.lines[row[0]].text) for row in rows[:-1]):
         yield Row(block.text, cells=_joined(items, page.page, numbers))
         return
-    for row in rows:
-        yield _row(page, [[number] for number in row], items)
+    for cells in printed.in_columns(rows):
+        yield _row(page, cells, items)
 
 
 def _row(page: Page, cells: Sequence[Sequence[int]], items: _Items) -> Row:

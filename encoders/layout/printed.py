@@ -49,6 +49,26 @@ class PrintedRows:
         high = min(self._high[number], self._high[nearest])
         return gap > -0.5 * high and abs(self._middle[number] - self._middle[nearest]) < 0.5 * high
 
+    def in_columns(self, rows: Sequence[Sequence[int]]) -> list[list[list[int]]]:
+        """Rows as cells: where gaps run down through all rows of several lines, a cell for each column up to the last
+        that has a line, so that what belongs to a label above stands as far from the row's beginning."""
+        bands: list[list[float]] = []
+        for left, right in sorted((self._left[n], self._right[n]) for row in rows if len(row) > 1 for n in row):
+            if bands and left < bands[-1][1]:
+                bands[-1][1] = max(right, bands[-1][1])
+            else:
+                bands.append([left, right])
+        placed = []
+        for row in rows:
+            columns = [next((k for k, (_, end) in enumerate(bands) if self._left[n] < end), 0) for n in row]
+            if len(set(columns)) < len(row):  # no gap runs through
+                return [[[n] for n in row] for row in rows]
+            cells: list[list[int]] = [[] for _ in range(max(columns) + 1)]
+            for n, column in zip(row, columns, strict=True):
+                cells[column].append(n)
+            placed.append(cells)
+        return placed
+
     def running(self, rows: Sequence[Sequence[int]]) -> bool:
         """Whether rows are a text that was broken where the line was full, which reads best in one piece."""
         if len(rows) < 2 or any(len(row) > 1 for row in rows):

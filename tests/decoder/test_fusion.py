@@ -173,6 +173,8 @@ def test_a_paragraph_is_read_as_it_is_printed(fusion: Fusion) -> None:
 
     head = line("Sea Ltd", 0, 0), line("3 Quay Road", 30, 0), line("Date:", 60, 0), line("4.5.2020", 62, 0, left=400)
     assert read(*head) == "Sea Ltd\n3 Quay Road\nDate: | 4.5.2020\n"  # the name ends where its row does
+    form = line("Name", 0, 0), line("Bank", 2, 0, left=400), line("Ann", 30, 0), line("Born", 60, 0, left=410)
+    assert read(*form) == "Name | Bank\nAnn\n | Born\n"  # under one another in the row's second cell
     first = "A text that runs on until its row is full and must be"
     assert read(line(first, 0, 0), line("broken there.", 30, 0)) == f"{first} broken there.\n"
     assert read(line("A short ro-", 0, 0), line("pe.", 30, 0)) == "A short rope.\n"
