@@ -21,7 +21,7 @@ from pipelines.train.hybrid.samples import REFUSAL
 
 _TIME = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?\s*(?:[ap]\.?m\.?)?", re.IGNORECASE)
 _WEEKDAY = re.compile(r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b\.?,?", re.IGNORECASE)
-_NUMERIC = re.compile(r"(\d{1,4})[./\- ](\d{1,2})[./\- ](\d{1,4})")
+_NUMERIC = re.compile(r"(\d{1,4})[./\-–— ](\d{1,2})[./\-–— ](\d{1,4})")
 _REGISTRATION = re.compile(r"\s*\([^()]*\d[^()]*\)\s*$")
 _MONEY = re.compile(r"[.,]\d{2}\b|[$€£¥₹]")
 _ENDS = " \t\n.,;:!?\"'`()[]{}<>*_-–—/|"

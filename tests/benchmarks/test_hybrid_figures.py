@@ -35,6 +35,7 @@ def test_amounts_are_compared_by_value(answer: str, truth: str, same: bool) -> N
         ("12/02/2018", date(2018, 2, 12)),
         ("12-02-18", date(2018, 2, 12)),
         ("2018-02-12", date(2018, 2, 12)),
+        ("2018–02–12", date(2018, 2, 12)),  # as a recogniser writes hyphens
         ("12 FEB 2018", date(2018, 2, 12)),
         ("February 12, 2018", date(2018, 2, 12)),
         ("02/25/2018", date(2018, 2, 25)),  # no day 2 of month 25
