@@ -22,7 +22,7 @@ GEOMETRY = 6  # numbers per item, see encoders.adapters.geometry
 _OCTAVES = 6  # a place is told apart to 1/64 of the page or minute
 _ROUND = 64  # rows: items of nearly one length are adapted together,
 _MOST = 64  # items at once, so that a long document needs no more memory than a page
-_PLAIN, _TURNED = 0.7, 0.3  # how much of a token that is not the first under a soft token stands as it is, and turned
+_PLAIN, _TURNED = 1.0, 0.4  # how much of a token that is not the first under a soft token stands as it is, and turned
 _PLACED = (1, 2, 3, 4)  # of the six: left, top, right, bottom, or start and end
 
 
@@ -94,7 +94,7 @@ class Adapter(nn.Module):
     @torch.no_grad()
     def _begin_with_words(self) -> None:
         """At first a soft token is the tokens under it on top of each other, as the decoder knows them: it copies each
-        at once (1.1 a token after 30 small steps, where turned echoes of all but the first stood at 1.9). A turned part
+        at once (0.9 a token after 30 small steps, where turned echoes of all but the first stood at 1.9). A turned part
         says which comes first; it is the same in all adapters, so that the decoder learns one code."""
         d = self.config.d_model
         blocks = [torch.eye(d)]
