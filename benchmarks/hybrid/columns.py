@@ -59,6 +59,8 @@ class Softener:
         self._adapters: dict[str, Adapter] = {
             task: load_adapter(ref, device, decoder) for task, ref in adapters.items()
         }
+        if "gui_detection" in self._adapters:  # one for both detectors
+            self._adapters.setdefault("object_detection", self._adapters["gui_detection"])
         self._made: dict[tuple[str, int | None], SoftTokens] = {}
 
     def rates(self, task: str) -> tuple[int, ...]:

@@ -18,12 +18,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as saved
 
 from benchmarks.hybrid.perceived import Input
-from encoders.base import Perception
 from encoders.checkpoints.eight_bit import packed, unpacked
 from encoders.results import Speech
 from pipelines.train.hybrid.perceived import Perceived
 from pipelines.train.hybrid.perceived import load as load_perceived
 from pipelines.train.hybrid.samples import Sample
+from pipelines.train.hybrid.screens.views import Detected
+
+_NONE = np.zeros((0, 0), np.float16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def save(folder: Path, section: str, materials: Sequence[Material]) -> int:
         for place, perception in enumerate(perceptions):
             if len(perception.features):
                 features[f"{number}.{place}"] = torch.from_numpy(perception.features.astype(np.float32)).T
-        stripped = tuple(Perception(own.result, spans=own.spans) for own in perceptions)
+        stripped = tuple(replace(own, features=_NONE, seconds={}, networks=frozenset()) for own in perceptions)
         bare.append(Perceived(one.sample, stripped))
     _features(folder, section).write_bytes(lzma.compress(saved(_coarser(packed(features)))))
     _samples(folder, section).write_bytes(lzma.compress(pickle.dumps(bare, protocol=5)))
@@ -65,6 +67,7 @@ def load(folder: Path, section: str, limit: int | None = None) -> list[Material]
             columns = features.get(f"{number}.{place}")
             rows = perception.features if columns is None else columns.T.contiguous().half().numpy()
             name = "speech_to_text" if isinstance(perception.result, Speech) else "ocr"
+            name = perception.task if isinstance(perception, Detected) else name
             inputs.append(Input(name, f"{section}-{number}-{place}", replace(perception, features=rows)))
         found.append(Material(one.sample, tuple(inputs)))
     return found

@@ -25,7 +25,7 @@ _SPANS: TypeAdapter[tuple[FeatureSpan, ...]] = TypeAdapter(tuple[FeatureSpan, ..
 class Input:
     """One thing that is asked about: what a specialist of that name read in it."""
 
-    name: str  # ocr, speech_to_text
+    name: str  # ocr, speech_to_text, gui_detection, object_detection
     key: str
     perception: Perception = field(compare=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.hybrid import chats, documents, ratios, reading, receipts, speech, speed, sureness
+from benchmarks.hybrid import chats, documents, ratios, reading, receipts, screens, speech, speed, sureness
 from benchmarks.hybrid.material import Material
 from benchmarks.hybrid.setting import Setting
 from benchmarks.hybrid.table import Report
@@ -13,6 +13,7 @@ from benchmarks.hybrid.table import Report
 SECTIONS: dict[str, Callable[[Setting, Report], None]] = {
     "receipts": receipts.run,
     "documents": documents.run,
+    "screens": screens.run,
     "chats": chats.run,
     "ratios": ratios.run,
     "reading": reading.run,
@@ -33,6 +34,7 @@ AFTER = ("calibration", "speed")
 MATERIAL: dict[str, dict[str, Callable[[Setting], list[Material]]]] = {
     "receipts": {"receipts": receipts.material},
     "documents": {"documents": documents.material},
+    "screens": {"screens": screens.material},
     "ratios": {"documents": documents.material},
     "reading": {f"reading-{kind}": partial(reading.material, kind=kind) for kind in reading.KINDS},
     "aloud": {f"voices-{fold}": partial(speech.voices, fold=fold) for fold in speech.FOLDS},

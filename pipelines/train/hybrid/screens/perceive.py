@@ -79,15 +79,23 @@ def looked(task: str, found: Candidates, picture: Picture, most: int, rng: rando
     if len(rows) < 2:
         return None
     found = found.take(rows)
-    names = [""] * len(found)
-    if things:
-        shared = overlaps(found.boxes, np.array([one["box"] for one in things], np.float32))
-        for row, at in enumerate(shared.argmax(1)):
-            alike = task == "object_detection" or found.labels[row] == things[at]["kind"]
-            if shared[row, at] >= _SAME and alike:
-                names[row] = " ".join(things[at]["name"].split())
+    names = names_of(found.labels, found.boxes, things, exact=task == "gui_detection")
     height, width = pixels.shape[:2]
     return Look(task, width, height, tuple(found.labels), tuple(names), found.boxes, found.scores, found.vectors)
+
+
+def names_of(
+    labels: Sequence[str], boxes: NDArray[np.float32], things: Sequence[dict[str, Any]], *, exact: bool
+) -> list[str]:
+    """The names of the drawn things that boxes [n, 4] lie on, "" where there is none. ``exact``: of the same kind."""
+    names = [""] * len(labels)
+    if things:
+        shared = overlaps(boxes, np.array([one["box"] for one in things], np.float32))
+        for row, at in enumerate(shared.argmax(1)):
+            alike = not exact or labels[row] == things[at]["kind"]
+            if shared[row, at] >= _SAME and alike:
+                names[row] = " ".join(things[at]["name"].split())
+    return names
 
 
 def main() -> None:

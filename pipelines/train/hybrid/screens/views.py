@@ -9,7 +9,7 @@ import numpy as np
 
 from encoders.base import FeatureSpan, Perception
 from encoders.detection.candidates import Candidates, features_of
-from encoders.results import Detection, Page, quad
+from encoders.results import Detection, Page, extent, quad
 from pipelines.train.hybrid.screens.looks import Look
 
 _CROPPED, _MIRRORED, _NAMED = 0.4, 0.5, 0.4  # shares of the views
@@ -82,4 +82,16 @@ def detected(look: Look) -> Detected:
         tuple(FeatureSpan(row, row, row + 1) for row in range(len(look))),
         pages=(Page(1, look.width, look.height, "image"),),
         task=look.task,
+    )
+
+
+def look_of(seen: Detected) -> Look:
+    """What was seen on one page as a look without names or vectors, for questions about it."""
+    assert isinstance(seen.result, tuple)
+    (page,) = seen.pages
+    boxes = np.array([extent(one.quad) for one in seen.result], np.float32).reshape(-1, 4)
+    labels, scores = tuple(one.label for one in seen.result), [one.confidence for one in seen.result]
+    nothing = np.zeros((len(labels), 0), np.float32)
+    return Look(
+        seen.task, page.width, page.height, labels, ("",) * len(labels), boxes, np.array(scores, np.float32), nothing
     )
