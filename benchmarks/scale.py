@@ -37,7 +37,6 @@ from benchmarks.stub.config import StubConfig
 from cluster.service_times import DEFAULTS
 from encoders.media.opener import Probe
 from pipelines.batches import form_batches
-from pipelines.changes import KNOWN
 from pipelines.manifest import build_manifest
 from pipelines.progress import Progress
 from pipelines.run import Run
@@ -155,7 +154,7 @@ def listing_bytes(assets: int) -> float:
             yield asset, Probe("application/pdf", "document", pages=1)
 
     before = psutil.Process().memory_info().rss
-    manifest = build_manifest(found(), KNOWN.empty_table(), {"document": "x" * 16}, RunConfig(), prober)
+    manifest = build_manifest(found(), (), {"document": "x" * 16}, RunConfig(), prober)
     assert manifest.parts.num_rows == assets
     return (psutil.Process().memory_info().rss - before) / assets
 

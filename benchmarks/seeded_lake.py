@@ -15,8 +15,6 @@ from benchmarks.stub.encoder import StubEncoder
 from encoders.base import MediaInput
 from encoders.media.opened import Probe
 from pipelines.batches import form_branches
-from pipelines.changes import KNOWN
-from pipelines.fingerprints import perception_fingerprints
 from pipelines.lease import Lease
 from pipelines.manifest import Manifest, build_manifest
 from pipelines.progress import Progress
@@ -40,10 +38,7 @@ def make_texts(folder: Path, count: int) -> None:
 def seed(source: Path, out: Path) -> None:
     """Fill OUT with one-page assets of ``source``."""
     run = Run(load_settings(None, {}, {}).settings, [str(source)], str(out), Progress(Console(file=sys.stderr)))
-    fingerprints = perception_fingerprints(run.entries, run.configs, run.settings.run)
-    manifest = build_manifest(
-        list_assets(run.sources), KNOWN.empty_table(), fingerprints, run.settings.run, _one_page_each
-    )
+    manifest = build_manifest(list_assets(run.sources), (), run.fingerprints(), run.settings.run, _one_page_each)
     branches, parts = form_branches(manifest.parts, run.entries, run.plan(manifest))
     started = datetime.now(UTC)
     files = RunFiles(run.storage, f"{started:%Y%m%dT%H%M%S}-seeded")

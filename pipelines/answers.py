@@ -23,10 +23,11 @@ from encoders.speech.matching import match_speakers
 from encoders.tracing import Trace
 from pipelines.question import Question
 from pipelines.rows import detection_of, page_of, speech_of
+from pipelines.shards import Shards
 from pipelines.soft_tokens import soft_of
 from pipelines.stages import RunContext, pack, unpack
 from pipelines.storage import Storage, told
-from pipelines.tables import ANSWERS, PARTS, read_rows, read_table, rows_to_table
+from pipelines.tables import ANSWERS, ASSETS, PARTS, read_columns, read_table, rows_to_table
 
 CALLS = 4  # batches under way at the decoder: the next is prepared while one is written
 BATCH_ASSETS = 16
@@ -131,13 +132,22 @@ def precontext_of(parts: Sequence[dict[str, Any]], adapters: Mapping[str, str] |
     return tuple(found)
 
 
-def unanswered(storage: Storage, question: Question, listed: set[str]) -> set[str]:
-    """Listed assets that were read and have no answer of this fingerprint to their present version."""
-    read = read_rows(storage, "assets", columns=["uri", "etag"], filter=pc.field("status") != "failed")
-    asked = pc.field("answer_fingerprint") == question.fingerprint
-    have = read_rows(storage, "answers", columns=["uri", "etag"], filter=asked)
-    missing = set(_pairs(read)) - set(_pairs(have))
-    return {uri for uri, _ in missing if uri in listed}
+def unanswered(storage: Storage, question: Question, listed: Iterable[pa.Table]) -> set[str]:
+    """Assets of these tables that were read and have no answer of this fingerprint to their present version."""
+    version = pa.schema([ASSETS.field(name) for name in ("uri", "etag")])
+    shards = Shards({"listed": version.remove(1), "read": version, "answered": version})
+    for rows in listed:
+        shards.add("listed", rows)
+    for rows in read_columns(storage, "assets", ["uri", "etag", "status"]):
+        shards.add("read", rows.filter(pc.not_equal(rows["status"], "failed")).select(version.names))
+    for rows in read_columns(storage, "answers", ["uri", "etag", "answer_fingerprint"]):
+        asked = pc.equal(rows["answer_fingerprint"], question.fingerprint)
+        shards.add("answered", rows.filter(asked).select(version.names))
+    missing: set[str] = set()
+    for shard in shards:
+        read = shard["read"].filter(pc.is_in(shard["read"]["uri"], value_set=shard["listed"]["uri"]))
+        missing |= {uri for uri, _ in set(_pairs(read)) - set(_pairs(shard["answered"]))}
+    return missing
 
 
 def _pairs(table: pa.Table) -> Iterator[tuple[str, str]]:

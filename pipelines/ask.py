@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 
 from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.progress import Progress
+from pipelines.row_file import RowFile
 from pipelines.run import Run
 from pipelines.settings import SettingsTree, UsageError
-from pipelines.tables import ASSETS, read_rows, require_tables
+from pipelines.tables import ASSETS, read_columns, require_tables
 
 
 class Ask(Run):
@@ -29,12 +30,16 @@ class Ask(Run):
     def scan(self, fingerprints: dict[str, str] | None = None) -> Manifest:
         """The assets that were read; nothing is opened."""
         names = [name for name in ASSETS.names if name in LISTING.names]
-        rows = read_rows(self.storage, "assets", columns=names, filter=pc.field("status") != "failed")
-        for name in LISTING.names:
-            if name not in names:
-                value = {"state": "unchanged", "replaces": False}.get(name)
-                rows = rows.append_column(name, pa.repeat(pa.scalar(value, LISTING.field(name).type), rows.num_rows))
-        return Manifest(rows.select(LISTING.names), MANIFEST.empty_table())
+        constant = {"state": "unchanged", "replaces": False}
+        listing = RowFile(LISTING)
+        for rows in read_columns(self.storage, "assets", [*names, "status"]):
+            rows = rows.filter(pc.not_equal(rows["status"], "failed"))
+            for name in LISTING.names:
+                if name not in names:
+                    value = pa.scalar(constant.get(name), LISTING.field(name).type)
+                    rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
+            listing.add(rows.select(LISTING.names))
+        return Manifest(listing, RowFile(MANIFEST))
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
         assert self.question is not None

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +17,7 @@ from cluster.service_times import ServiceTime
 from cluster.session import joins_a_cluster, local_resources, ray_session
 from pipelines.batches import work_of
 from pipelines.progress import Progress
+from pipelines.row_file import RowFile
 from pipelines.run import Run
 from pipelines.settings import SettingsTree
 from pipelines.storage import Storage
@@ -71,17 +71,26 @@ def _resources(config: ClusterConfig) -> Resources:
         return resources
 
 
-def _print_listing(console: Console, listing: pa.Table) -> None:
-    sums = listing.group_by(["state", "modality"]).aggregate([("uri", "count"), ("pages", "sum"), ("seconds", "sum")])
-    rows = sorted(sums.to_pylist(), key=lambda row: (row["state"], row["modality"]))
-    for row in rows:
-        console.print(f"{row['uri_count']:>8} {row['modality'] or 'unreadable'} {row['state']}")
-    new = [row for row in rows if row["state"] == "new"]
-    pages, hours = sum(row["pages_sum"] for row in new), sum(row["seconds_sum"] for row in new) / 3600
+def _print_listing(console: Console, listing: RowFile) -> None:
+    sums: dict[tuple[str, str], list[float]] = {}  # state and modality to assets, pages and seconds
+    categories: Counter[str] = Counter()
+    for rows in listing.tables():
+        grouped = rows.group_by(["state", "modality"]).aggregate(
+            [("uri", "count"), ("pages", "sum"), ("seconds", "sum")]
+        )
+        for row in grouped.to_pylist():
+            found = sums.setdefault((row["state"], row["modality"]), [0, 0, 0.0])
+            for number, name in enumerate(("uri_count", "pages_sum", "seconds_sum")):
+                found[number] += row[name] or 0
+        failed = pc.value_counts(pc.struct_field(rows["failure"], "category").drop_null()).to_pylist()
+        categories.update({item["values"]: item["counts"] for item in failed})
+    for (state, modality), found in sorted(sums.items()):
+        console.print(f"{found[0]:>8} {modality or 'unreadable'} {state}")
+    new = [found for (state, _), found in sums.items() if state == "new"]
+    pages, hours = sum(found[1] for found in new), sum(found[2] for found in new) / 3600
     console.print(f"{pages:>8} pages and {hours:.2f} hours of audio to read")
-    failed = pc.value_counts(pc.struct_field(listing["failure"], "category").drop_null()).to_pylist()
-    if failed:
-        console.print("unreadable: " + ", ".join(f"{item['counts']} {item['values']}" for item in failed))
+    if categories:
+        console.print("unreadable: " + ", ".join(f"{count} {category}" for category, count in categories.items()))
 
 
 def measured_times(storage: Storage, device: str) -> dict[tuple[str, str], ServiceTime]:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,13 +26,13 @@ from encoders.failures import Failure, MediaError
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.media.opened import Probe
 from encoders.media.opener import MediaOpener
-from pipelines.changes import compare
+from pipelines.changes import STATES, Compared, compare_all
 from pipelines.fingerprints import part_id
 from pipelines.passwords import Passwords
+from pipelines.row_file import RowFile
 from pipelines.settings import RunConfig
 from pipelines.sources import Asset
 from pipelines.spool import Spool
-from pipelines.table_builder import TableBuilder
 from pipelines.tables import FAILURE, as_row
 
 LISTING = pa.schema(
@@ -76,17 +77,18 @@ _FOUND = pa.schema([LISTING.field(name) for name in ("uri", "etag", "size", "mod
 class Manifest:
     """The listing and the parts, before they are frozen, with the schemas LISTING and MANIFEST."""
 
-    listing: pa.Table
-    parts: pa.Table
+    listing: RowFile
+    parts: RowFile
 
     @property
     def nothing_new(self) -> bool:
         """Whether every asset is as the tables have it."""
-        return bool(self.count("unchanged") == self.listing.num_rows)
+        return self.count("unchanged") == self.listing.num_rows
 
     def count(self, *states: str) -> int:
         """Assets in these states."""
-        return int(pc.sum(pc.is_in(self.listing["state"], value_set=pa.array(states))).as_py() or 0)
+        chosen = pa.array(states, pa.string())
+        return sum(pc.is_in(rows["state"], value_set=chosen).true_count for rows in self.listing.to_batches())
 
 
 class Prober:
@@ -153,7 +155,7 @@ def select(assets: Iterable[Asset], config: RunConfig) -> Iterator[Asset]:
 
 def build_manifest(
     assets: Iterable[Asset],
-    known: pa.Table,
+    known: Iterable[pa.Table],
     fingerprints: Mapping[str, str],
     config: RunConfig,
     prober: Callable[[Iterable[Asset]], Iterator[tuple[Asset, Probe | Failure]]],
@@ -163,19 +165,21 @@ def build_manifest(
     """List, leave out what is known already, probe the rest, and cut it into parts.
 
     ``known`` has the columns of `pipelines.changes.KNOWN`. ``fresh`` is told, before anything is opened, how many
-    assets are new, changed, or read again because their encoders are other ones.
+    assets are new, changed, or read again because their encoders are other ones. Memory holds some bytes an asset; the
+    rest is in temporary files.
     """
     found = _found(assets, progress)
-    compared = compare(found, known, fingerprints)
-    unchanged = pc.equal(compared["state"], "unchanged")
-    listing, parts = TableBuilder(LISTING), TableBuilder(MANIFEST)
-    listing.add_table(_unchanged(found.filter(unchanged), compared.filter(unchanged)))
-    found, states = found.filter(pc.invert(unchanged)), compared["state"].filter(pc.invert(unchanged))
-    if found.num_rows:
-        fresh(Counter({item["values"]: item["counts"] for item in pc.value_counts(states).to_pylist()}))
-    replaces = (state.as_py() != "new" for state in states)
-    done = compared.num_rows - found.num_rows
-    for (asset, seen), replaced in zip(prober(_assets(found)), replaces, strict=True):
+    compared = compare_all(found, known, fingerprints)
+    listing, parts = RowFile(LISTING), RowFile(MANIFEST)
+    for rows, places in _those(found, compared.state == STATES.index("unchanged")):
+        listing.add(_unchanged(rows, compared, places))
+    states = Counter(compared.counts())
+    done = states.pop("unchanged", 0)
+    if states:
+        fresh(states)
+    others = compared.state != STATES.index("unchanged")
+    probed = prober(_assets(rows for rows, _ in _those(found, others)))
+    for (asset, seen), state in zip(probed, compared.state[others], strict=True):
         own: list[dict[str, Any]] = []
         if isinstance(seen, Failure):
             row = _listed(asset, "failed", fingerprint=fingerprints.get("document", ""), parts=1)
@@ -186,35 +190,44 @@ def build_manifest(
             fingerprint = fingerprints[seen.modality]
             own = _parts(asset, seen, fingerprint, config)
             row = _listed(asset, "new", seen, modality=seen.modality, fingerprint=fingerprint, parts=len(own))
-        listing.append(row | {"replaces": replaced})
+        listing.append(row | {"replaces": STATES[state] != "new"})
         for part in own:
             parts.append(part)
         done += 1
         progress(done)
-    return Manifest(listing.table(), parts.table())
+    return Manifest(listing, parts)
 
 
-def _found(assets: Iterable[Asset], progress: Callable[[int], None]) -> pa.Table:
+def _found(assets: Iterable[Asset], progress: Callable[[int], None]) -> RowFile:
     """The listing as columns, while it comes in."""
-    found = TableBuilder(_FOUND)
+    found = RowFile(_FOUND)
     for count, asset in enumerate(assets, 1):
         found.append({name: getattr(asset, name) for name in _FOUND.names})
         progress(count)
-    return found.table()
+    return found
 
 
-def _assets(found: pa.Table) -> Iterator[Asset]:
-    for batch in found.to_batches(max_chunksize=1024):
+def _those(found: RowFile, chosen: np.ndarray) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+    """Some rows of the listing, with their places in it."""
+    first = 0
+    for batch in found.to_batches():
+        own = chosen[first : first + batch.num_rows]
+        if own.any():
+            yield batch if own.all() else batch.filter(pa.array(own)), first + np.flatnonzero(own)
+        first += batch.num_rows
+
+
+def _assets(batches: Iterable[pa.RecordBatch]) -> Iterator[Asset]:
+    for batch in batches:
         for row in batch.to_pylist():
             yield Asset(**row)
 
 
-def _unchanged(found: pa.Table, compared: pa.Table) -> pa.Table:
+def _unchanged(found: pa.RecordBatch, compared: Compared, places: np.ndarray) -> pa.Table:
     """Rows of the listing for assets that are not opened."""
-    columns = {name: found[name] for name in found.column_names}
-    columns |= {name: compared[name] for name in compared.column_names}
+    columns = {name: found[name] for name in found.schema.names} | compared.known(places)
     constant = {"media_type": "", "pages": 0, "seconds": 0.0, "parts": 0, "replaces": False, "failure": None}
-    for name, value in constant.items():
+    for name, value in (constant | {"state": "unchanged"}).items():
         columns[name] = pa.repeat(pa.scalar(value, LISTING.field(name).type), found.num_rows)
     return pa.table([columns[name] for name in LISTING.names], schema=LISTING)
 
@@ -267,8 +280,16 @@ def _parts(asset: Asset, seen: Probe, fingerprint: str, config: RunConfig) -> li
     ]
 
 
-def failed_row(listed: dict[str, Any], run_id: str, earlier_attempts: int) -> dict[str, Any]:
-    """The row in `parts` of an asset that the probe could not open: it has no pages, but it is a row."""
+def failed_rows(listing: RowFile, run_id: str, earlier: Callable[[str], int]) -> Iterator[list[dict[str, Any]]]:
+    """The rows in `parts` of assets that the probe could not open, some thousands at a time: they have no pages, but
+    they are rows. ``earlier`` tells how often an asset was tried before."""
+    for rows in listing.tables():
+        failed = rows.filter(pc.equal(rows["state"], "failed")).to_pylist()
+        if failed:
+            yield [_failed_row(row, run_id, earlier(row["uri"])) for row in failed]
+
+
+def _failed_row(listed: dict[str, Any], run_id: str, earlier_attempts: int) -> dict[str, Any]:
     return {
         "part_id": part_id(listed["uri"], listed["etag"], 0, 0, listed["perception_fingerprint"]),
         "status": "failed",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from encoders.failures import InterlaceError
 from pipelines.manifest import LISTING
+from pipelines.row_file import RowFile
 from pipelines.settings import RunConfig, UsageError
+from pipelines.shards import Shards
 from pipelines.storage import Storage, local_path
-from pipelines.tables import ASSETS, open_table, read_rows
+from pipelines.tables import ASSETS, read_columns
 
 _GLOB = frozenset("*?[")
 
@@ -30,26 +31,37 @@ def check_prunable(sources: Sequence[str], config: RunConfig) -> None:
         )
 
 
-def deleted_rows(storage: Storage, sources: Sequence[str], listing: pa.Table) -> pa.Table:
+def deleted_rows(storage: Storage, sources: Sequence[str], listing: RowFile) -> RowFile:
     """Rows of the listing, with the state `deleted`, for assets that the tables hold, that lie under the sources, and
     that the listing does not have. Raises InterlaceError when a source that had assets lists nothing at all: a folder
     that is not mounted looks like one whose files were all deleted."""
-    if open_table(storage, "assets") is None:
-        return LISTING.empty_table()
-    known = read_rows(storage, "assets", columns=[name for name in ASSETS.names if name in LISTING.names])
-    gone = known.filter(pc.invert(pc.is_in(known["uri"], value_set=listing["uri"].combine_chunks()))).to_pylist()
-    rows: dict[str, dict[str, Any]] = {}
-    for source in sources:
-        covered = covers(source)
-        own = {row["uri"]: row for row in gone if covered(row["uri"])}
-        if own and not any(map(covered, listing["uri"].to_pylist())):
+    covered = [covers(source) for source in sources]
+    listed, had = [False] * len(sources), [False] * len(sources)
+    names = [name for name in ASSETS.names if name in LISTING.names]
+    schema = pa.schema([ASSETS.field(name) for name in names])
+    shards = Shards({"known": schema, "listed": pa.schema([LISTING.field("uri")])})
+    for known in read_columns(storage, "assets", names):
+        shards.add("known", known.select(names))
+    for rows in listing.tables():
+        shards.add("listed", rows.select(["uri"]))
+        uris = rows["uri"].to_pylist() if not all(listed) else []
+        listed = [there or any(map(covers_it, uris)) for there, covers_it in zip(listed, covered)]
+    gone = RowFile(LISTING)
+    more = {"state": "deleted", "replaces": True, "parts": 0, "failure": None}
+    for shard in shards:
+        missing = pc.invert(pc.is_in(shard["known"]["uri"], value_set=shard["listed"]["uri"]))
+        for row in (row for rows in shard["known"].filter(missing).to_batches() for row in rows.to_pylist()):
+            own = [covers_it(row["uri"]) for covers_it in covered]
+            had = [before or now for before, now in zip(had, own)]
+            if any(own):
+                gone.append(row | more)
+    for source, before, now in zip(sources, had, listed):
+        if before and not now:
             raise InterlaceError(
                 f"nothing lies under {source}, so --prune would remove every row of it; if that is meant, leave one "
                 "asset there, else mount or name the right source"
             )
-        rows |= own
-    more = {"state": "deleted", "replaces": True, "parts": 0, "failure": None}
-    return pa.Table.from_pylist([row | more for row in rows.values()], schema=LISTING)
+    return gone
 
 
 def covers(source: str) -> Callable[[str], bool]:

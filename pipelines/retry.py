@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from encoders.failures import FailureCategory, InterlaceError
-from pipelines.changes import KNOWN
 from pipelines.manifest import LISTING, MANIFEST, Manifest, build_manifest
 from pipelines.progress import Progress
+from pipelines.row_file import RowFile
 from pipelines.run import Run
 from pipelines.runfiles import list_runs
 from pipelines.settings import SettingsTree, UsageError, is_known, leaves
 from pipelines.sources import Asset
 from pipelines.storage import Storage
-from pipelines.tables import read_rows, require_tables
+from pipelines.tables import read_rows, require_tables, rows_to_table
 
 MAX_ATTEMPTS = 5
 BACKOFF = timedelta(minutes=1)  # after the first attempt, doubled after every further one
@@ -77,8 +77,8 @@ class Retry(Run):
         self._attempts = {row["uri"]: row["attempts"] for row in unopened}
         probed = self._probe_again(sorted(self._attempts), fingerprints)
         again = self._read_again(parts)
-        listing = pa.concat_tables([probed.listing, again.listing])
-        return Manifest(listing, pa.concat_tables([probed.parts, again.parts]))
+        listing = RowFile(LISTING, [*probed.listing.tables(), *again.listing.tables()])
+        return Manifest(listing, RowFile(MANIFEST, [*probed.parts.tables(), *again.parts.tables()]))
 
     def _due(self, fingerprints: dict[str, str]) -> Iterator[dict[str, Any]]:
         later: list[datetime] = []
@@ -127,13 +127,14 @@ class Retry(Run):
 
     def _probe_again(self, uris: list[str], fingerprints: dict[str, str]) -> Manifest:
         rows = [Asset(row["uri"], row["size"], row["etag"], row["modified"]) for row in self._assets(uris)]
-        known = KNOWN.empty_table()
-        manifest = build_manifest(rows, known, fingerprints, self.settings.run, self._prober())
-        replaces = pa.repeat(pa.scalar(True), manifest.listing.num_rows)
-        listing = manifest.listing.set_column(LISTING.get_field_index("replaces"), LISTING.field("replaces"), replaces)
-        before = pa.array([self._attempts[uri] for uri in manifest.parts["uri"].to_pylist()], pa.int32())
+        manifest = build_manifest(rows, (), fingerprints, self.settings.run, self._prober())
+        listing, parts = manifest.listing.table(), manifest.parts.table()
+        replaces = pa.repeat(pa.scalar(True), listing.num_rows)
+        listing = listing.set_column(LISTING.get_field_index("replaces"), LISTING.field("replaces"), replaces)
+        before = pa.array([self._attempts[uri] for uri in parts["uri"].to_pylist()], pa.int32())
         column = MANIFEST.get_field_index("earlier_attempts")
-        return Manifest(listing, manifest.parts.set_column(column, MANIFEST.field("earlier_attempts"), before))
+        parts = parts.set_column(column, MANIFEST.field("earlier_attempts"), before)
+        return Manifest(RowFile(LISTING, [listing]), RowFile(MANIFEST, [parts]))
 
     def _read_again(self, failed: list[dict[str, Any]]) -> Manifest:
         assets = {row["uri"]: row for row in self._assets(sorted({row["uri"] for row in failed}))}
@@ -146,7 +147,9 @@ class Retry(Run):
             parts.append({name: row[name] for name in _COLUMNS} | more | {"earlier_attempts": row["attempts"]})
         more = {"state": "retried", "replaces": False, "failure": None}
         listing = [{name: row.get(name) for name in LISTING.names} | more for row in assets.values()]
-        return Manifest(pa.Table.from_pylist(listing, schema=LISTING), pa.Table.from_pylist(parts, schema=MANIFEST))
+        return Manifest(
+            RowFile(LISTING, [rows_to_table(listing, LISTING)]), RowFile(MANIFEST, [rows_to_table(parts, MANIFEST)])
+        )
 
     def _assets(self, uris: list[str]) -> list[dict[str, Any]]:
         chosen = pc.field("uri").isin(pa.array(uris, pa.string()))

@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cluster.gpu_memory import gpu_needs
 from cluster.planning import plan_pools
@@ -32,12 +31,13 @@ from pipelines.known import known_assets
 from pipelines.lease import LEASE_SECONDS, Lease
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.live import Live
-from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, failed_row, select
+from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, failed_rows, select
 from pipelines.passwords import Passwords
 from pipelines.progress import Progress
 from pipelines.prune import check_prunable, deleted_rows
 from pipelines.publish import Published, finish_plans, publish
 from pipelines.question import Question
+from pipelines.row_file import RowFile
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.settings import SettingsTree
 from pipelines.sources import list_assets
@@ -229,9 +229,7 @@ class Run:
         branches, parts = form_branches(manifest.parts, self.entries, plan)
         self.traces.scanned(files.run_id, parts)
         files.freeze(Manifest(manifest.listing, parts))
-        unreadable = manifest.listing.filter(pc.equal(manifest.listing["state"], "failed"))
-        failed = [failed_row(row, files.run_id, self._earlier_attempts(row["uri"])) for row in unreadable.to_pylist()]
-        if failed:
+        for failed in failed_rows(manifest.listing, files.run_id, self._earlier_attempts):
             files.commit({"parts": rows_to_table(failed, PARTS), "answers": ANSWERS.empty_table()})
         self.lease.check()  # whoever took over may have removed what was frozen
         files.write_state(
@@ -257,10 +255,12 @@ class Run:
         known = known_assets(self.storage, self.earlier)
         with self.progress.listing() as count:
             manifest = build_manifest(assets, known, fingerprints, run, self._prober(), count, self._found)
-        gone = deleted_rows(self.storage, self.sources, manifest.listing) if run.prune else LISTING.empty_table()
+        gone = deleted_rows(self.storage, self.sources, manifest.listing) if run.prune else RowFile(LISTING)
         if gone.num_rows:
             self.progress.note(f"{gone.num_rows} assets are gone from the sources; their rows leave the tables")
-        return Manifest(pa.concat_tables([manifest.listing, gone]), manifest.parts)
+        for rows in gone.tables():
+            manifest.listing.add(rows)
+        return manifest
 
     def _found(self, states: Counter[str]) -> None:
         """Say what will be opened before it is."""
@@ -290,7 +290,7 @@ class Run:
         left = left_parts(files)
         if not left.num_rows:
             return
-        branches = remaining_branches(files, set(pc.unique(left["batch"]).to_pylist()))
+        branches = remaining_branches(files, {n for rows in left.tables() for n in rows["batch"].unique().to_pylist()})
         work = work_of(left, self.entries)
         resources = self._ray()
         plan = self._planned(work, resources, left.num_rows if self.question else 0)
@@ -353,8 +353,7 @@ class Run:
             return
         from pipelines.answers import answer_files, answer_tables, unanswered
 
-        listed = set(files.listing()["uri"].to_pylist())
-        missing = unanswered(self.storage, self.question, listed)
+        missing = unanswered(self.storage, self.question, files.listing_tables(["uri"]))
         if not missing:
             return
         resources = self._ray()

@@ -10,21 +10,22 @@ import hashlib
 import json
 import sys
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import groupby, pairwise
+from itertools import chain, count, groupby, islice, pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.manifest import MANIFEST, Manifest
+from pipelines.manifest import LISTING, MANIFEST, Manifest
 from pipelines.storage import Storage, told
 from pipelines.tables import SCHEMAS
 
 BATCHES_PER_FILE = 256  # a footer of more row groups costs more to read than the batch
+_ROW_GROUP = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +81,35 @@ class RunFiles:
         """Write listing and batches; a run exists once its run.json is written after this.
 
         The parts come in the order of their batches, which are numbered from 0."""
-        self.storage.write_parquet(f"{self.folder}/listing.parquet", manifest.listing)
-        parts = manifest.parts
-        numbers = parts["batch"].to_numpy()
-        starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)] if len(numbers) else [0]
-        bounds = list(pairwise(starts))
-        for number, first in enumerate(range(0, len(bounds), BATCHES_PER_FILE)):
-            sink = pa.BufferOutputStream()
-            with pq.ParquetWriter(sink, MANIFEST, compression="zstd") as writer:
-                for start, stop in bounds[first : first + BATCHES_PER_FILE]:
-                    writer.write_table(parts.slice(start, stop - start), row_group_size=stop - start)
-            self.storage.write_bytes(f"{self.folder}/manifest-{number:05d}.parquet", sink.getvalue().to_pybytes())
+        with self.storage.parquet_writer(f"{self.folder}/listing.parquet", LISTING) as writer:
+            for rows in _together(manifest.listing.to_batches()):
+                writer.write_table(rows, row_group_size=rows.num_rows)
+        batches = _by_batch(manifest.parts.to_batches())
+        for number in count():
+            if (first := next(batches, None)) is None:
+                return
+            with self.storage.parquet_writer(f"{self.folder}/manifest-{number:05d}.parquet", MANIFEST) as writer:
+                for rows in chain([first], islice(batches, BATCHES_PER_FILE - 1)):
+                    writer.write_table(rows, row_group_size=rows.num_rows)
 
     def listing(self, columns: list[str] | None = None) -> pa.Table:
         """One row per listed asset."""
         return self.storage.read_parquet(f"{self.folder}/listing.parquet", columns)
 
+    def listing_tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The same, some ten thousand rows at a time."""
+        return self.storage.read_parquet_rows(f"{self.folder}/listing.parquet", columns)
+
     def manifest(self, columns: list[str] | None = None) -> pa.Table:
         """One row per part, in batch order."""
-        paths = [p for p in self.storage.files(self.folder, ".parquet") if "/manifest-" in p]
-        tables = [self.storage.read_parquet(path, columns) for path in paths]
-        return pa.concat_tables(tables) if tables else MANIFEST.empty_table().select(columns or MANIFEST.names)
+        schema = MANIFEST if columns is None else pa.schema([MANIFEST.field(name) for name in columns])
+        return pa.concat_tables([schema.empty_table(), *self.manifest_tables(columns)])
+
+    def manifest_tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The same, file by file."""
+        for path in self.storage.files(self.folder, ".parquet"):
+            if "/manifest-" in path:
+                yield self.storage.read_parquet(path, columns)
 
     def batches(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
         """The parts of these batches, in turn; the numbers rise, so that a file is opened once."""
@@ -139,9 +148,10 @@ class RunFiles:
     def commits(self, skip: Collection[str] = ()) -> Iterator[CommitRecord]:
         """Every record, sorted by key, except those whose key is in ``skip``."""
         paths = self.storage.files(f"{self.folder}/commits", ".json")
-        wanted = [path for path in paths if path.rpartition("/")[2].removesuffix(".json") not in skip]
+        wanted = (path for path in paths if path.rpartition("/")[2].removesuffix(".json") not in skip)
         with ThreadPoolExecutor(16) as pool:
-            yield from pool.map(self._read, wanted)
+            while some := list(islice(wanted, 64)):
+                yield from pool.map(self._read, some)
 
     # -- publishes --------------------------------------------------------------------------------------------
     def plan_path(self, version: int) -> str:
@@ -166,6 +176,33 @@ class RunFiles:
         files = tuple(DataFile(**item) for item in value["files"])
         parts = tuple((part, uri, sys.intern(status)) for part, uri, status in value["parts"])
         return CommitRecord(value["key"], parts, tuple(value["answers"]), files)
+
+
+def _together(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Rows by the row group: footers of many small ones are read whole."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= _ROW_GROUP:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _by_batch(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The parts of each batch, of rows in the order of their batches."""
+    held = MANIFEST.empty_table()
+    for rows in batches:
+        held = pa.concat_tables([held, pa.Table.from_batches([rows])])
+        starts = [0, *(np.flatnonzero(np.diff(held["batch"].to_numpy())) + 1).tolist()]
+        for start, stop in pairwise(starts):
+            yield held.slice(start, stop - start)
+        held = held.slice(starts[-1])  # its batch may go on
+    if held.num_rows:
+        yield held
 
 
 def list_runs(storage: Storage) -> list[RunFiles]:

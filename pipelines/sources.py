@@ -5,19 +5,23 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from encoders.failures import FailureCategory, InterlaceError, MediaError
 from encoders.heartbeat import beat
+from pipelines.seen import Seen
 from pipelines.storage import local_path, refuse_credentials, s3_client
 
 LISTERS = 16  # prefixes listed at once; one S3 listing answers about 1,000 keys every 100 ms
+PAGES, PAGE_KEYS = 4, 1000  # of one prefix that are listed ahead, and the keys of one
 BLOCK = 4 << 20  # bytes read at once
 _GLOB = frozenset("*?[")
 
@@ -37,13 +41,18 @@ def list_assets(sources: Sequence[str], *, exclude: str | None = None) -> Iterat
 
     Raises InterlaceError when a source does not exist or cannot be listed.
     """
-    seen: set[str] = set()
+    below = None if exclude is None else exclude.rstrip("/") + "/"
+    seen = Seen() if len(sources) > 1 or any(map(_may_repeat, sources)) else None
     for source in sources:
         for asset in _list_source(source):
-            inside = exclude is not None and (asset.uri == exclude or asset.uri.startswith(exclude.rstrip("/") + "/"))
-            if asset.uri not in seen and not inside:
-                seen.add(asset.uri)
+            inside = below is not None and (asset.uri == exclude or asset.uri.startswith(below))
+            if not inside and (seen is None or seen.add(asset.uri)):
                 yield asset
+
+
+def _may_repeat(source: str) -> bool:
+    """Whether one source may have an asset twice: a list of uris, or a pattern that reaches a file by two ways."""
+    return not source.startswith("s3://") and not local_path(source).is_dir()
 
 
 def _list_source(source: str) -> Iterator[Asset]:
@@ -125,12 +134,16 @@ def _exists(listing: Path, line: str) -> bool:
 
 
 def _list_file(path: Path) -> Iterator[Asset]:
+    for line in filter(None, map(str.strip, _lines(path))):
+        yield from _list_source(line if line.startswith("s3://") else str(path.absolute().parent / line))
+
+
+def _lines(path: Path) -> Iterator[str]:
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        with path.open(encoding="utf-8") as file:
+            yield from file
     except (OSError, UnicodeDecodeError) as error:
         raise InterlaceError(f"cannot read the list of assets {path}: {error}") from error
-    for line in filter(None, lines):
-        yield from _list_source(line if line.startswith("s3://") else str(path.absolute().parent / line))
 
 
 def split_s3(uri: str) -> tuple[str, str]:
@@ -142,48 +155,75 @@ def split_s3(uri: str) -> tuple[str, str]:
 def _list_s3(source: str) -> Iterator[Asset]:
     bucket, key = split_s3(source)
     cut = min((key.index(mark) for mark in _GLOB if mark in key), default=None)
-    prefix = key if cut is None else key[:cut]
     client = s3_client()
     try:
         found = False
-        for asset in _list_parallel(client, bucket, prefix):
-            name = asset.uri.removeprefix(f"s3://{bucket}/")
-            whole = cut is None and prefix and not prefix.endswith("/")
-            if whole and name != prefix and not name.startswith(prefix + "/"):
-                continue  # s3://b/2024 means the folder 2024 or the object 2024, not 2024-old/
-            if cut is None or fnmatch.fnmatchcase(name, key):
+        if cut is not None:
+            listed = _list_parallel(client, bucket, key[:cut])
+        elif key and not key.endswith("/"):  # s3://b/2024 means the folder 2024 or the object 2024, not 2024-old/
+            listed = chain(_list_object(client, bucket, key), _list_parallel(client, bucket, f"{key}/"))
+        else:
+            listed = _list_parallel(client, bucket, key)
+        for asset in listed:
+            if cut is None or fnmatch.fnmatchcase(asset.uri.removeprefix(f"s3://{bucket}/"), key):
                 found = True
                 yield asset
     except Exception as error:
         raise InterlaceError(
             f"cannot list {source}: {error}; check the bucket, credentials and AWS_ENDPOINT_URL"
         ) from error
-    if not found and prefix:
+    if not found and key and cut != 0:
         raise InterlaceError(f"nothing lies under {source}")
 
 
+def _list_object(client: Any, bucket: str, key: str) -> Iterator[Asset]:
+    """The object of this very name: if there is one, it is the first in order."""
+    page = client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return (asset for asset in _assets(bucket, page) if asset.uri == f"s3://{bucket}/{key}")
+
+
 def _list_parallel(client: Any, bucket: str, prefix: str) -> Iterator[Asset]:
-    """One level is listed first; the folders found there are then listed side by side."""
-    folders: list[str] = []
-    yield from _list_prefix(client, bucket, prefix, "/", folders)
+    """One level is listed first, page by page; the folders of each page are then listed side by side."""
     with ThreadPoolExecutor(LISTERS) as pool:
-        for start in range(0, len(folders), LISTERS * 4):  # bounded, so that a wide bucket is not all in memory
-            batch = folders[start : start + LISTERS * 4]
-            for assets in pool.map(lambda folder: list(_list_prefix(client, bucket, folder)), batch):
-                yield from assets
+        for page in _pages(client, bucket, prefix, "/"):
+            yield from _assets(bucket, page)
+            folders = (_pages(client, bucket, common["Prefix"]) for common in page.get("CommonPrefixes", ()))
+            for found in _side_by_side(pool, folders):
+                yield from _assets(bucket, found)
 
 
-def _list_prefix(
-    client: Any, bucket: str, prefix: str, delimiter: str = "", folders: list[str] | None = None
-) -> Iterator[Asset]:
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter)
-    for page in pages:
-        if folders is not None:
-            folders += [common["Prefix"] for common in page.get("CommonPrefixes", ())]
-        for item in page.get("Contents", ()):
-            name = item["Key"].rpartition("/")[2]
-            if name and not name.startswith("."):
-                yield Asset(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'), item["LastModified"])
+def _side_by_side(pool: ThreadPoolExecutor, folders: Iterator[Iterator[Any]]) -> Iterator[Any]:
+    """The pages of some folders: in their order when they are small, and by turns, some pages of each, when they are
+    not, so that a few at a time are in memory and all listers have work."""
+    under_way: deque[tuple[Iterator[Any], Future[list[Any]]]] = deque()
+
+    def begin(pages: Iterator[Any] | None) -> None:
+        if pages is not None:
+            under_way.append((pages, pool.submit(lambda: list(islice(pages, PAGES)))))
+
+    for _ in range(LISTERS):
+        begin(next(folders, None))
+    try:
+        while under_way:
+            pages, future = under_way.popleft()
+            found = future.result()
+            begin(pages if len(found) == PAGES else next(folders, None))
+            yield from found
+    finally:
+        for _, future in under_way:
+            future.cancel()
+
+
+def _pages(client: Any, bucket: str, prefix: str, delimiter: str = "") -> Iterator[Any]:
+    asked = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter, "PaginationConfig": {"PageSize": PAGE_KEYS}}
+    return iter(client.get_paginator("list_objects_v2").paginate(**asked))
+
+
+def _assets(bucket: str, page: Any) -> Iterator[Asset]:
+    for item in page.get("Contents", ()):
+        name = item["Key"].rpartition("/")[2]
+        if name and not name.startswith("."):
+            yield Asset(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'), item["LastModified"])
 
 
 def fetch(uri: str, etag: str | None = None) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -21,6 +21,7 @@ from encoders.failures import InterlaceError
 from encoders.fault_points import fault_point
 from encoders.redaction import has_user_info
 
+ROWS = 32_768  # of one file that are in memory at once, where files may be large
 ATTEMPTS = 8  # of one request to a store that answers 503, cuts the line or does not answer
 
 
@@ -238,6 +239,22 @@ class Storage:
         self.write_bytes(path, data.to_pybytes())
         return int(data.size)
 
+    @contextmanager
+    def parquet_writer(self, path: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+        """A Parquet file that is written row group by row group, for what does not fit in memory. In a folder readers
+        see all of it or nothing; on S3 a writer that fails may leave a torn one, so something has to say that it is
+        whole."""
+        with told("write", self.shown(path)):
+            fault_point("storage.write", self.below(path))
+            if self.remote:
+                with self.filesystem.open_output_stream(path) as stream, _writer(stream, schema) as writer:
+                    yield writer
+            else:
+                with _durable(path) as (stream, partial), _writer(stream, schema) as writer:
+                    yield writer
+                partial.replace(path)
+            fault_point("storage.written", self.below(path))
+
     def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file as a table."""
         with told("read", self.shown(path)):
@@ -252,6 +269,12 @@ class Storage:
                     if not self.remote or attempt == ATTEMPTS - 1:
                         raise
         raise AssertionError("unreachable")
+
+    def read_parquet_rows(self, path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The same, some ten thousand rows at a time."""
+        with told("read", self.shown(path)), self.filesystem.open_input_file(path) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(ROWS, columns=columns, use_threads=False):
+                yield pa.Table.from_batches([batch])
 
     def files(self, path: str, suffix: str = "") -> Iterator[str]:
         """Paths of all files below ``path`` that end in ``suffix``, sorted; none when it does not exist."""
@@ -313,17 +336,28 @@ def _get_object(path: str) -> bytes | None:
         raise
 
 
+def _writer(stream: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(stream, schema, compression="zstd")
+
+
 def _partial(path: str, data: bytes) -> Path:
     """The data, safe on disk beside a local path, under a hidden name."""
+    with _durable(path) as (stream, partial):
+        stream.write(data)
+    return partial
+
+
+@contextmanager
+def _durable(path: str) -> Iterator[tuple[IO[bytes], Path]]:
+    """A file beside a local path, under a hidden name; what was written is safe on disk afterwards."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with partial.open("wb") as stream:
-            stream.write(data)
+            yield stream, partial
             stream.flush()
             os.fsync(stream.fileno())
     except OSError:
         partial.unlink(missing_ok=True)
         raise
-    return partial

@@ -12,7 +12,7 @@ from rich.table import Table
 from pipelines.figures import RunFigures
 from pipelines.ledger import TERMS, Ledger
 from pipelines.storage import Storage
-from pipelines.tables import read_rows
+from pipelines.tables import read_columns
 
 if TYPE_CHECKING:
     from pipelines.run import Outcome
@@ -90,9 +90,10 @@ def network_table(figures: RunFigures) -> Table:
 
 def stage_seconds(storage: Storage, run_id: str) -> Counter[str]:
     """Seconds by stage over all parts of a run."""
-    rows = read_rows(storage, "parts", columns=["seconds"], filter=pc.field("run_id") == run_id)
     total: Counter[str] = Counter()
-    for stages in rows["seconds"].to_pylist():
-        for stage in stages or ():
-            total[stage["stage"]] += stage["seconds"]
+    for rows in read_columns(storage, "parts", ["run_id", "seconds.stage", "seconds.seconds"]):
+        stages = pc.list_flatten(rows["seconds"].filter(pc.equal(rows["run_id"], run_id)))
+        named, seconds = pc.struct_field(stages, "stage"), pc.struct_field(stages, "seconds")
+        for stage in named.unique().to_pylist():
+            total[stage] += pc.sum(seconds.filter(pc.equal(named, stage))).as_py() or 0
     return total

@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from encoders.failures import InterlaceError
-from pipelines.storage import Storage, told
+from pipelines.storage import ROWS, Storage, told
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -232,26 +232,46 @@ def read_batches(out: str | Storage, name: str, **scan: Any) -> Iterator[pa.Reco
 
 
 def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Columns of a table, one Arrow table per file; nothing when it was never written.
+    """Columns of a table, some ten thousand rows at a time; nothing when it was never written.
 
     They may be leaves of nested columns ("pages.page"), which a dataset cannot read alone: counting pages must not read
-    their words.
+    their words. Rows of small files come together, with one schema: thousands of tables with their own take more than
+    what is in them.
     """
     storage = out if isinstance(out, Storage) else Storage(out)
     table = open_table(storage, name)
     paths = iter([storage.path(name, path) for path in data_paths(table)] if table is not None else [])
 
-    def read(file: str) -> pa.Table:
+    def read(file: str) -> pa.Table | None:
+        """The rows of a file, unless they are many."""
         with told("read", storage.shown(file)), storage.filesystem.open_input_file(file) as stream:
             reader = pq.ParquetFile(stream)
-            leaves = [reader.schema.column(number).path for number in range(len(reader.schema))]
-            wanted = [leaf for leaf in leaves if _REPEATED.sub("", leaf) in columns]
-            rows = reader.read(wanted, use_threads=False)
-            return rows.cast(pa.schema([_as_declared(field, SCHEMAS[name].field(field.name)) for field in rows.schema]))
+            rows = reader.metadata.num_rows
+            return None if rows > ROWS else reader.read(_leaves(reader, columns), use_threads=False)
+
+    def parts(file: str) -> Iterator[pa.Table]:
+        with told("read", storage.shown(file)), storage.filesystem.open_input_file(file) as stream:
+            reader = pq.ParquetFile(stream)
+            for batch in reader.iter_batches(ROWS, columns=_leaves(reader, columns), use_threads=False):
+                yield pa.Table.from_batches([batch])
+
+    def declared(rows: pa.Table) -> pa.Table:
+        rows = rows.select([column for column in SCHEMAS[name].names if column in rows.column_names])
+        return rows.cast(pa.schema([_as_declared(field, SCHEMAS[name].field(field.name)) for field in rows.schema]))
 
     with ThreadPoolExecutor(_READERS) as pool:
-        while some := list(islice(paths, 4 * _READERS)):
-            yield from pool.map(read, some)
+        while some := list(islice(paths, 2 * _READERS)):
+            found = list(pool.map(read, some))
+            small = [declared(rows) for rows in found if rows is not None]
+            if small:
+                yield pa.concat_tables(small).combine_chunks()
+            for file in (file for file, rows in zip(some, found, strict=True) if rows is None):
+                yield from map(declared, parts(file))
+
+
+def _leaves(reader: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
+    paths = [reader.schema.column(number).path for number in range(len(reader.schema))]
+    return [path for path in paths if _REPEATED.sub("", path) in columns]
 
 
 def _as_declared(found: pa.Field, declared: pa.Field) -> pa.Field:

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pyarrow as pa
-
 from encoders.tracing import OFF, Trace, Tracing, flush, span
 from pipelines.lease import Lease
 from pipelines.publish import Published, publish
+from pipelines.row_file import RowFile
 from pipelines.runfiles import RunFiles
 
 
@@ -44,13 +43,13 @@ class RunTraces:
             self._run.add_root(verb, self._began, time.time_ns(), run_id=run_id)
             flush(self.tracing)
 
-    def scanned(self, run_id: str, parts: pa.Table) -> None:
+    def scanned(self, run_id: str, parts: RowFile) -> None:
         """Sources were listed and assets probed, as a result of which there are these parts."""
         if self.probes is None:
             return
         self._probed = time.time_ns()
         self._listed = min((start for start, _ in self.probes.values()), default=self._probed)
-        for part_id, uri in zip(*(parts[name].to_pylist() for name in ("part_id", "uri")), strict=True):
+        for part_id, uri in _named(parts):
             if place := self.tracing.named(run_id, part_id):
                 place.add("list", self._began, self._listed)
                 place.add("probe", *self.probes.get(uri, (self._probed, self._probed)))
@@ -75,3 +74,8 @@ class RunTraces:
             place.add_root("part", self._began, end, self._run, uri=uri, status=status, run_id=self._run_id)
         self._written.clear()
         return published
+
+
+def _named(parts: RowFile) -> Iterator[tuple[str, str]]:
+    for rows in parts.to_batches():
+        yield from zip(rows["part_id"].to_pylist(), rows["uri"].to_pylist(), strict=True)

@@ -27,6 +27,7 @@ from pipelines.prune import deleted_rows
 from pipelines.publish import publish
 from pipelines.records import read_records
 from pipelines.retry import last_settings
+from pipelines.row_file import RowFile
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.sources import list_assets
 from pipelines.storage import Storage, StorageError, local_path, s3_client
@@ -243,8 +244,8 @@ def test_prune_does_not_take_one_of_two_sources_that_is_not_mounted_for_deleted(
 
 def deleted(out: str, *sources: Path) -> list[dict[str, Any]]:
     names = [str(source) for source in sources]
-    listing = pa.table({"uri": pa.array([found.uri for found in list_assets(names)], pa.string())})
-    gone: list[dict[str, Any]] = deleted_rows(Storage(out), names, listing).to_pylist()
+    listing = RowFile(LISTING, [rows_to_table([{"uri": found.uri} for found in list_assets(names)], LISTING)])
+    gone: list[dict[str, Any]] = deleted_rows(Storage(out), names, listing).table().to_pylist()
     return gone
 
 
@@ -297,7 +298,7 @@ def test_what_had_no_encoder_before_is_not_announced_as_read_again(tmp_path: Pat
     Job(str(source), out).run(log)
     found = list(list_assets([str(source)]))
     table = pa.table({name: [getattr(asset, name) for asset in found] for name in ("uri", "etag")})
-    known = known_assets(Storage(out), list_runs(Storage(out)))
+    known = pa.concat_tables(known_assets(Storage(out), list_runs(Storage(out))))
     today = {"document": known["perception_fingerprint"][0].as_py(), "audio": "whisper"}
     assert compare(table, known, today)["state"].to_pylist() == ["unchanged", "unread"]
     assert compare(table, known, {"document": "other"})["state"].to_pylist() == ["reread", "unchanged"]

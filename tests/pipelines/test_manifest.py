@@ -14,9 +14,10 @@ from cluster.pools import Resources, Work
 from encoders.failures import Failure, FailureCategory
 from encoders.media.opened import Probe
 from encoders.registry import ENCODERS
-from pipelines.batches import MAX_PARTS, form_batches, form_branches, work_of
+from pipelines.batches import MAX_PARTS, Forming, form_branches, work_of
 from pipelines.changes import KNOWN
 from pipelines.manifest import Manifest, build_manifest, select
+from pipelines.row_file import RowFile
 from pipelines.settings import RunConfig
 from pipelines.sources import Asset
 
@@ -52,12 +53,12 @@ def manifest(
     tables: pa.Table | None = None,
     **more: Any,
 ) -> Manifest:
-    held = KNOWN.empty_table() if tables is None else tables
+    held = [] if tables is None else [tables]
     return build_manifest([asset(uri, etag) for uri in uris], held, fingerprints, RunConfig(), look, **more)
 
 
-def rows(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in table.select(names).to_pylist()]
+def rows(found: RowFile, *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in found.table().select(names).to_pylist()]
 
 
 def ranges(*uris: str) -> list[tuple[float, float | None]]:
@@ -80,7 +81,7 @@ def test_every_asset_is_listed_whatever_becomes_of_it() -> None:
         "1.png": "skipped",
         "x.bin": "failed",
     }
-    assert set(built.parts["uri"].to_pylist()) == {"3.pdf", "60.wav"}
+    assert set(built.parts.table()["uri"].to_pylist()) == {"3.pdf", "60.wav"}
 
 
 def test_known_assets_are_probed_again_only_when_they_or_their_encoders_changed() -> None:
@@ -111,7 +112,7 @@ def test_known_assets_are_probed_again_only_when_they_or_their_encoders_changed(
 
 def test_a_part_keeps_its_id_until_bytes_or_encoders_change() -> None:
     def made(**more: Any) -> str:
-        (found,) = manifest("3.pdf", **more).parts["part_id"].to_pylist()
+        (found,) = manifest("3.pdf", **more).parts.table()["part_id"].to_pylist()
         return str(found)
 
     assert made() == made()
@@ -126,13 +127,18 @@ def test_a_sample_repeats_and_a_limit_limits() -> None:
     assert len(list(select(assets, RunConfig(limit=7)))) == 7
 
 
+def form_batches(units: list[float], budget: float, actors: int) -> list[int]:
+    forming = Forming(sum(units), budget, actors)
+    return forming.numbers(units[:5]) + forming.numbers(units[5:])
+
+
 def test_batches_are_formed_by_units_not_rows() -> None:
-    numbers = form_batches([1.0] * 1000, budget=16, actors=2)
+    numbers = form_batches([1.0] * 1000, 16, 2)
     sizes = list(Counter(numbers).values())
     assert sizes[:8] == [2, 2, 4, 4, 8, 8, 16, 16]  # early rows, then full batches
     assert max(sizes) == 16 and sizes[-1] <= 2  # and the actors end together
     assert numbers == sorted(numbers)
-    assert form_batches([40.0, 40.0, 40.0], budget=12, actors=1) == [0, 1, 2]
+    assert form_batches([40.0, 40.0, 40.0], 12, 1) == [0, 1, 2]
     assert max(Counter(form_batches([0.001] * 1000, 10, 1)).values()) == MAX_PARTS
 
 
@@ -147,5 +153,5 @@ def test_modalities_with_the_same_encoders_share_a_branch() -> None:
         (("speech_to_text",), ("audio",)),
     ]
     numbers = [number for branch in branches for number in branch.batches]
-    assert numbers == sorted(set(parts["batch"].to_pylist())) == list(range(len(numbers)))
-    assert set(parts["part_id"].to_pylist()) == set(built["part_id"].to_pylist())
+    assert numbers == sorted(set(parts.table()["batch"].to_pylist())) == list(range(len(numbers)))
+    assert set(parts.table()["part_id"].to_pylist()) == set(built.table()["part_id"].to_pylist())

@@ -11,7 +11,7 @@ import ray
 from rich.console import Console
 
 from encoders.failures import InterlaceError
-from pipelines.batches import form_batches
+from pipelines.batches import Forming
 from pipelines.ledger import read_ledger
 from pipelines.progress import Progress
 from pipelines.run import Outcome, Run
@@ -156,7 +156,8 @@ def test_batches_are_sized_by_the_cluster_that_is_joined(
     assert run(tmp_path, archive, tmp_path / "out", **many).ledger.balanced
     [files] = list_runs(Storage(str(tmp_path / "out")))
     batches = files.manifest(["batch"])["batch"].to_pylist()
-    assert batches == form_batches([1.0] * 40, 12.5, actors=2) != form_batches([1.0] * 40, 12.5, actors=40)
+    two, forty = (Forming(40.0, 12.5, actors).numbers([1.0] * 40) for actors in (2, 40))
+    assert batches == two != forty
     [told] = [line for line in (tmp_path / "progress").read_text().splitlines() if "began to read" in line]
     assert re.search(r"node [\d.]+ began to read \d+\.\d s after the run began, \d+\.\d s to load ocr included", told)
     with pytest.raises(InterlaceError, match=r"do not fit.* have 2;.*cluster\.actors"):

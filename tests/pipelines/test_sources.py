@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from encoders.failures import FailureCategory, InterlaceError, MediaError
+from pipelines import sources
 from pipelines.sources import fetch, list_assets, split_s3
 from pipelines.spool import Spool
 from pipelines.storage import s3_client
@@ -67,6 +68,22 @@ def test_s3_prefixes_globs_and_many_folders(s3: str) -> None:
     assert names(f"{s3}/in/07/2.txt") == ["2.txt"]
     asset = next(list_assets([f"{s3}/in/07/2.txt"]))
     assert asset.size == len("in/07/2.txt") and fetch(asset.uri, asset.etag) == b"in/07/2.txt"
+
+
+def test_large_folders_are_listed_by_turns_and_each_key_once(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, _ = split_s3(s3)
+    keys = [f"in/{folder}/{number}.txt" for folder in range(5) for number in range(8 * folder)]
+    for key in [*keys, "in/top.txt"]:
+        s3_client().put_object(Bucket=bucket, Key=key, Body=b"")
+    whole = names(f"{s3}/in")
+    assert len(whole) == len(keys) + 1
+    monkeypatch.setattr(sources, "PAGE_KEYS", 3)
+    monkeypatch.setattr(sources, "PAGES", 2)
+    by_turns = [asset.uri.removeprefix(f"{s3}/in/") for asset in list_assets([f"{s3}/in"])]
+    assert sorted(by_turns) == sorted(asset.uri.removeprefix(f"{s3}/in/") for asset in list_assets([f"{s3}/in", s3]))
+    assert len(by_turns) == len(whole)
+    turns = [name.partition("/")[0] for name in by_turns]
+    assert turns.index("3") < len(turns) - turns[::-1].index("2")  # one folder began before the one before it had ended
 
 
 def test_a_changed_asset_is_not_read_as_the_listed_one(folder: Path, s3: str) -> None:
