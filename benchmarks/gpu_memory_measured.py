@@ -31,7 +31,7 @@ def ocr_detection() -> Steps:
     networks = _ocr_networks()
     del networks._recogniser, networks._classifiers
     yield 0
-    networks.detect([torch.zeros(1, 3, 1600, 1600, device="cuda") for _ in range(networks.pages_per_batch)])
+    networks.detect([torch.zeros(1, 3, 1600, 1600, device="cuda") for _ in range(networks.pages_per_batch)])()
 
 
 def ocr_recognition() -> Steps:
@@ -39,7 +39,7 @@ def ocr_recognition() -> Steps:
     networks = _ocr_networks()
     del networks._detector
     yield 0
-    networks.recognise(torch.zeros(networks.lines_per_batch, 3, 48, 1920, device="cuda", dtype=torch.float16))
+    networks.recognise(torch.zeros(networks.lines_per_batch, 3, 48, 1920, device="cuda", dtype=torch.float16))()
 
 
 def _ocr_networks() -> Any:

@@ -196,7 +196,7 @@ class Recorded:
             spent = {"detect": 0.0, "recognise": 0.0}
             for name, arguments in self.calls:
                 started = time.perf_counter()
-                getattr(self._networks, name)(*arguments)
+                getattr(self._networks, name)(*arguments)()
                 spent[name] += time.perf_counter() - started
             passes.append(spent)
         best = min(passes, key=lambda spent: sum(spent.values()))

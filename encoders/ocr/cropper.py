@@ -26,6 +26,10 @@ Sheet = Any
 """A page where its cropper works on it."""
 
 
+Marked = tuple[Sheet, Sequence[Corners]]
+"""A page, and where its lines are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Crop:
     """A line cut out of a page, 48 pixels high."""
@@ -51,8 +55,8 @@ class Cropper(Protocol):
     def scaled(self, sheet: Sheet, config: DetectionConfig) -> Any:
         """Input of the detector: [1, 3, H, W] BGR in -1..1."""
 
-    def cut(self, sheet: Sheet, corners: Sequence[Corners]) -> list[Crop]:
-        """The lines as upright crops, see `crops.cut`."""
+    def cut(self, pages: Sequence[Marked]) -> list[list[Crop]]:
+        """The lines of each page as upright crops, see `crops.cut`."""
 
     def stack(self, crops: Sequence[Crop]) -> Any:
         """Input of the recogniser, see `crops.network_input`."""
@@ -73,10 +77,10 @@ class HostCropper:
         """See `Cropper`."""
         return detection.network_input(sheet, config)
 
-    def cut(self, sheet: Image, corners: Sequence[Corners]) -> list[Crop]:
+    def cut(self, pages: Sequence[Marked]) -> list[list[Crop]]:
         """See `Cropper`."""
-        cut = [cropping.cut(sheet, line) for line in corners]
-        return [Crop(pixels, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)) for pixels in cut]
+        cut = [[cropping.cut(sheet, line) for line in corners] for sheet, corners in pages]
+        return [[Crop(pixels, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))) for pixels in page] for page in cut]
 
     def stack(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
         """See `Cropper`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,8 +37,15 @@ class Steps:
     features: NDArray[np.float16] | None  # [n, T, d]
 
 
+Maps = NDArray[np.float32]
+"""[n, H, W]: the probability that a pixel belongs to the core of a line."""
+
+
 class OcrNetworks(Protocol):
-    """A detector and a recogniser, loaded. Calls raise `MemoryError` when a batch does not fit."""
+    """A detector and a recogniser, loaded. Calls raise `MemoryError` when a batch does not fit.
+
+    Both return what waits for the result: meanwhile a GPU computes, and the caller looks at an earlier one.
+    """
 
     characters: dict[str, list[str]]  # the recogniser's symbols by alphabet; the first is the blank
     cropper: Cropper  # makes the inputs of both
@@ -46,11 +53,10 @@ class OcrNetworks(Protocol):
     pages_per_batch: int
     lines_per_batch: int
 
-    def detect(self, pages: Sequence[Any]) -> NDArray[np.float32]:
-        """n pages [1, 3, H, W] of one size, as ``cropper`` scales them, to the probability [n, H, W] that a pixel
-        belongs to the core of a line."""
+    def detect(self, pages: Sequence[Any]) -> Callable[[], Maps]:
+        """n pages [1, 3, H, W] of one size, as ``cropper`` scales them."""
 
-    def recognise(self, lines: Any, alphabet: str = ALL) -> Steps:
+    def recognise(self, lines: Any, alphabet: str = ALL) -> Callable[[], Steps]:
         """[n, 3, 48, W], as ``cropper`` stacked them, to W / 8 steps, among the symbols of one alphabet."""
 
     def parameters(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.ocr.cropper import Cropper, HostCropper
-from encoders.ocr.networks import ALL, Steps
+from encoders.ocr.networks import ALL, Maps, Steps
 from encoders.ocr.onnx_graphs import detector_graph, recogniser_graphs
 
 Run = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
@@ -36,18 +36,20 @@ class OnnxNetworks:
         self.cropper: Cropper = HostCropper()
         self._sizes = {"ocr_detection": detector_size, "ocr_recognition": graphs[ALL].parameters}
 
-    def detect(self, pages: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def detect(self, pages: Sequence[NDArray[np.float32]]) -> Callable[[], Maps]:
         """See `OcrNetworks`."""
-        return _guarded(self._detect, np.concatenate(pages))[0][:, 0]
+        found = _guarded(self._detect, np.concatenate(pages))[0][:, 0]
+        return lambda: found
 
-    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Steps:
+    def recognise(self, lines: NDArray[np.float32], alphabet: str = ALL) -> Callable[[], Steps]:
         """See `OcrNetworks`."""
         outputs = _guarded(self._recognise[alphabet], lines)
         features = None
         if len(outputs) > 1:
-            steps = outputs[1]
-            features = (steps[:, :, 0].swapaxes(1, 2) if steps.ndim == 4 else steps).astype(np.float16)
-        return Steps(outputs[0].argmax(axis=2), outputs[0].max(axis=2), features)
+            each = outputs[1]
+            features = (each[:, :, 0].swapaxes(1, 2) if each.ndim == 4 else each).astype(np.float16)
+        steps = Steps(outputs[0].argmax(axis=2), outputs[0].max(axis=2), features)
+        return lambda: steps
 
     def parameters(self) -> dict[str, int]:
         """See `OcrNetworks`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from transformers import AutoModelForObjectDetection, AutoModelForTextRecognitio
 
 from encoders.ocr.cropper import Cropper, HostCropper
 from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
-from encoders.ocr.networks import ALL, WESTERN, Steps, western_symbols
-from encoders.ocr.torch_cropper import TorchCropper, memory_errors, to_host
+from encoders.ocr.networks import ALL, WESTERN, Maps, Steps, western_symbols
+from encoders.ocr.torch_cropper import TorchCropper
+from encoders.ocr.transfers import Fetch, memory_errors
 
 _BATCHES = (8, 16, 32, 64, 96, 128)
 """Lines of a batch on CUDA."""
@@ -57,15 +58,16 @@ class TorchNetworks:
         return tensor.to(model.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def detect(self, pages: Sequence[torch.Tensor | NDArray[np.float32]]) -> NDArray[np.float32]:
+    def detect(self, pages: Sequence[torch.Tensor | NDArray[np.float32]]) -> Callable[[], Maps]:
         """See `OcrNetworks`."""
         with memory_errors():
             batch = torch.cat([self._input(page, self._detector) for page in pages])
             with _tensor_float():
-                return to_host(self._detector(batch).last_hidden_state[:, 0].float())  # type: ignore[return-value]
+                coming = Fetch(self._detector(batch).last_hidden_state[:, 0].float())
+        return lambda: coming.wait()[0]
 
     @torch.inference_mode()
-    def recognise(self, lines: torch.Tensor | NDArray[np.float32], alphabet: str = ALL) -> Steps:
+    def recognise(self, lines: torch.Tensor | NDArray[np.float32], alphabet: str = ALL) -> Callable[[], Steps]:
         """See `OcrNetworks`. The softmax over 18,710 classes is never formed: it would be 12 % of the time."""
         with memory_errors():
             model: Any = self._recogniser
@@ -75,8 +77,13 @@ class TorchNetworks:
             best, symbols = logits.max(dim=-1)
             confidences = torch.exp(best - torch.logsumexp(logits, dim=-1))
             chosen = {"none": None, "neck": hidden, "backbone": pooled[:, :, 0].transpose(1, 2)}[self._features]
-            features = None if chosen is None else chosen.to(torch.float16).cpu().numpy()
-            return Steps(symbols.cpu().numpy(), confidences.cpu().numpy(), features)
+            coming = Fetch(symbols, confidences, *([] if chosen is None else [chosen.to(torch.float16)]))
+
+        def steps() -> Steps:
+            came = coming.wait()
+            return Steps(came[0], came[1], came[2] if len(came) > 2 else None)
+
+        return steps
 
     def parameters(self) -> dict[str, int]:
         """See `OcrNetworks`."""

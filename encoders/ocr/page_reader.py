@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -19,7 +19,7 @@ from encoders.ocr.decoding import as_lines
 from encoders.ocr.detection import FoundLine
 from encoders.ocr.engines import load_networks
 from encoders.ocr.geometry import Corners, as_quad, turn_image
-from encoders.ocr.networks import OcrNetworks
+from encoders.ocr.networks import Maps, OcrNetworks
 from encoders.ocr.orientation import is_upside_down, sideways_rotation
 from encoders.ocr.recogniser import Job, Recogniser
 from encoders.ocr.script import NATIVE, PageScripts, ScriptDetector
@@ -77,11 +77,11 @@ class PageReader:
         for page in pages:
             page.seconds["detect"] = (time.perf_counter() - started) / len(pages)
             page.networks.add("ocr_detection")
-        jobs: list[list[Job]] = []
-        for page, lines in zip(pages, found):
-            corners, seen = self._upright(page, [line.corners for line in lines])
-            scripts = self._allowed(seen.scripts)
-            jobs.append([Job(page.sheet, c, script) for c, script in zip(corners, scripts)])
+        corners, seen = self._upright(pages, [[line.corners for line in lines] for lines in found])
+        jobs = [
+            [Job(page.sheet, line, script) for line, script in zip(lines, self._allowed(scripts.scripts))]
+            for page, lines, scripts in zip(pages, corners, seen)
+        ]
         self._recognise(pages, jobs)
         for page, routed in zip(pages, jobs):
             with page.timed("recognise"):
@@ -92,35 +92,45 @@ class PageReader:
         """Lines of each page; pages of one network size share batches."""
         config = self._config.detection
         inputs = [self._networks.cropper.scaled(page.sheet, config) for page in pages]
-        found: list[list[FoundLine]] = [[] for _ in pages]
+        waiting: list[tuple[Sequence[int], Callable[[], Maps]]] = []
         for shape in dict.fromkeys(array.shape for array in inputs):
             alike = [index for index, array in enumerate(inputs) if array.shape == shape]
             for start in range(0, len(alike), self._networks.pages_per_batch):
                 batch = alike[start : start + self._networks.pages_per_batch]
-                maps = halving(lambda part: list(self._networks.detect([inputs[i] for i in part])), batch)
-                for index, probability in zip(batch, maps):
-                    require_finite(probability, "line detector")
-                    height, width = pages[index].image.shape[:2]
-                    found[index] = detection.find_lines(probability, height, width, config)
+                waiting += halving(lambda part: [(part, self._networks.detect([inputs[i] for i in part]))], batch)
+        found: list[list[FoundLine]] = [[] for _ in pages]
+        for some, maps in waiting:
+            for index, probability in zip(some, maps(), strict=True):
+                require_finite(probability, "line detector")
+                height, width = pages[index].image.shape[:2]
+                found[index] = detection.find_lines(probability, height, width, config)
         return found
 
     # -- turning and routing -----------------------------------------------------------------------------------------
 
-    def _upright(self, page: ReadPage, corners: list[Corners]) -> tuple[list[Corners], PageScripts]:
-        """Turn the page if it must be; its lines as it stands then, and their scripts."""
-        if self._config.turn_pages:
-            with page.timed("turn"):
-                if degrees := sideways_rotation(corners, lambda quads: self._score(page, quads)):
-                    corners = self._turn(page, degrees)
-        with page.timed("script"):
-            seen = self._look(page, corners)
-        if self._config.turn_pages:
-            with page.timed("turn"):
-                probing = lambda quads: self._score(page, quads)  # noqa: E731
-                if is_upside_down(corners, seen, probing):
-                    corners = self._turn(page, 180)
-                    seen = self._look(page, corners)
-        return corners, seen
+    def _upright(
+        self, pages: Sequence[ReadPage], found: Sequence[list[Corners]]
+    ) -> tuple[list[list[Corners]], list[PageScripts]]:
+        """Turn the pages that must be; their lines as they stand then, and those lines' scripts."""
+        lines = list(found)
+        for index, page in enumerate(pages):
+            if self._config.turn_pages:
+                with page.timed("turn"):
+                    if degrees := sideways_rotation(lines[index], lambda quads, page=page: self._score(page, quads)):  # type: ignore[misc]
+                        lines[index] = self._turn(page, degrees)
+        started = time.perf_counter()
+        seen = self._look(pages, lines)
+        each = (time.perf_counter() - started) / max(1, len(pages))
+        for page in pages:
+            page.seconds["script"] = each
+        for index, page in enumerate(pages):
+            if self._config.turn_pages:
+                with page.timed("turn"):
+                    probing = lambda quads, page=page: self._score(page, quads)  # noqa: E731
+                    if is_upside_down(lines[index], seen[index], probing):
+                        lines[index] = self._turn(page, 180)
+                        (seen[index],) = self._look([page], [lines[index]])
+        return lines, seen
 
     def _turn(self, page: ReadPage, degrees: int) -> list[Corners]:
         """Turn the page clockwise and find its lines again: the detector knows upright text best."""
@@ -135,13 +145,14 @@ class PageReader:
         reads = self._recogniser.along_first_edge([Job(page.sheet, corners) for corners in quads])
         return [read.reading.confidence for read in reads]
 
-    def _look(self, page: ReadPage, corners: Sequence[Corners]) -> PageScripts:
+    def _look(self, pages: Sequence[ReadPage], lines: Sequence[Sequence[Corners]]) -> list[PageScripts]:
         wanted = self._config.scripts
         if wanted != "auto" and len(wanted) == 1 and not self._config.turn_pages:
-            return PageScripts(tuple(wanted) * len(corners), 0.5, 0)
-        if corners:
-            page.networks.add("script")
-        return self._scripts.look(page.sheet, [as_quad(c) for c in corners], self._networks.cropper)
+            return [PageScripts(tuple(wanted) * len(corners), 0.5, 0) for corners in lines]
+        for page, corners in zip(pages, lines, strict=True):
+            page.networks |= {"script"} if corners else set()
+        marked = [(page.sheet, [as_quad(line) for line in corners]) for page, corners in zip(pages, lines, strict=True)]
+        return self._scripts.look_at(marked, self._networks.cropper)
 
     def _allowed(self, scripts: Sequence[str]) -> list[str]:
         """The scripts seen, or the first of the configured ones where another was seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,7 +14,7 @@ from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.cropper import Crop, Sheet
 from encoders.ocr.decoding import Printed, Reading, decode, printed_rows, unread_columns
 from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
-from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks
+from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks, Steps
 
 DOUBTFUL = 0.75
 """Lines read as Latin with less confidence, or with print left unread, are read again among all symbols: a name in
@@ -43,6 +43,10 @@ class Read:
     features: NDArray[np.float16] | None
 
 
+Waiting = tuple[Sequence[int], Callable[[], Steps]]
+"""Numbers of lines, and what waits for them to be read."""
+
+
 class Recogniser:
     """Reads lines with the recogniser network. Raises `MediaError` when the network fails."""
 
@@ -68,10 +72,9 @@ class Recogniser:
 
     def along_first_edge(self, jobs: Sequence[Job]) -> list[Read]:
         """One read per job, in order, along the first edge of its corners."""
-        crops: list[Crop] = []
-        for _, some in groupby(jobs, key=lambda job: id(job.sheet)):
-            page = list(some)
-            crops += self._networks.cropper.cut(page[0].sheet, [job.corners for job in page])
+        pages = [list(some) for _, some in groupby(jobs, key=lambda job: id(job.sheet))]
+        cut = self._networks.cropper.cut([(page[0].sheet, [job.corners for job in page]) for page in pages])
+        crops = [crop for page in cut for crop in page]
         alphabets = [WESTERN if job.script == "Latn" else ALL for job in jobs]
         reads = self._read(jobs, crops, range(len(jobs)), alphabets)
         doubtful = [i for i, read in reads.items() if alphabets[i] == WESTERN and _is_doubtful(read)]
@@ -83,26 +86,31 @@ class Recogniser:
     def _read(
         self, jobs: Sequence[Job], crops: list[Crop], wanted: Sequence[int], alphabets: Sequence[str]
     ) -> dict[int, Read]:
-        reads: dict[int, Read] = {}
+        waiting: list[Waiting] = []
         for alphabet in (WESTERN, ALL):
             mine = [i for i in wanted if alphabets[i] == alphabet]
+
+            def begin(batch: Sequence[int], name: str = alphabet) -> list[Waiting]:
+                return [
+                    (batch, self._networks.recognise(self._networks.cropper.stack([crops[i] for i in batch]), name))
+                ]
+
             for batch in cropping.batches_by_width([crops[i].width for i in mine], self._networks.lines_per_batch):
-                chosen = [mine[k] for k in batch]
-                results = halving(lambda part, name=alphabet: self._run(part, jobs, crops, name), chosen)  # type: ignore[misc]
-                reads.update(zip(chosen, results))
+                waiting += halving(begin, [mine[k] for k in batch])
+        reads: dict[int, Read] = {}
+        for some, steps in waiting:
+            read = self._reads(steps(), [jobs[i] for i in some], [crops[i] for i in some], alphabets[some[0]])
+            reads.update(zip(some, read))
         return reads
 
-    def _run(self, batch: Sequence[int], jobs: Sequence[Job], crops: list[Crop], alphabet: str) -> list[Read]:
-        steps = self._networks.recognise(self._networks.cropper.stack([crops[i] for i in batch]), alphabet)
+    def _reads(self, steps: Steps, jobs: Sequence[Job], crops: Sequence[Crop], alphabet: str) -> Iterator[Read]:
         require_finite(steps.confidences, "line recogniser")
-        reads = []
-        for row, i in enumerate(batch):
-            count = -(-crops[i].width // STEP)  # steps behind the crop, without its padding
+        for row, (job, crop) in enumerate(zip(jobs, crops, strict=True)):
+            count = -(-crop.width // STEP)  # steps behind the crop, without its padding
             symbols, confidences = steps.symbols[row, :count], steps.confidences[row, :count]
             reading = decode(symbols, confidences, self._networks.characters[alphabet])
             features = None if steps.features is None else steps.features[row, :count]
-            reads.append(Read(jobs[i].corners, printed_rows(crops[i].grey), reading, features))
-        return reads
+            yield Read(job.corners, printed_rows(crop.grey), reading, features)
 
 
 def _is_doubtful(read: Read) -> bool:

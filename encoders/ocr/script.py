@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from safetensors.torch import load_file
 from encoders.ocr.cropper import Cropper, HostCropper, Sheet
 from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of
 from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH, ScriptNetwork, prepare
+from encoders.ocr.transfers import Fetch, to_card
 from encoders.results import Quad
 
 NATIVE = frozenset({"Latn", "Hani", "Jpan"})
@@ -55,6 +57,23 @@ class PageScripts:
     looked_at: int  # lines that went through the network
 
 
+class _Look(NamedTuple):
+    """What was seen of n lines of a page."""
+
+    scores: NDArray[np.float64]  # [n, 26] log probabilities of scripts, given that there are letters
+    weights: NDArray[np.float64]  # the probability of letters, less where the line is short
+    upside: NDArray[np.float64]  # logits of being upside down
+    tones: NDArray[np.float64]  # log odds of Vietnamese among Latin, at most 3
+
+    def joined(self, other: _Look) -> _Look:
+        """These lines, then the other ones."""
+        return _Look(*map(np.concatenate, zip(self, other, strict=True)))
+
+    def ordered(self, order: NDArray[np.int64]) -> _Look:
+        """The lines in another order."""
+        return _Look(*(of[order] for of in self))
+
+
 class ScriptDetector:
     """Chooses the script of lines. `load` once; calls neither raise nor keep state."""
 
@@ -82,31 +101,49 @@ class ScriptDetector:
         """ISO 15924 code per line of an RGB page [h, w, 3]; a line without letters takes its neighbours' script."""
         return list(self.look(image, quads).scripts)
 
-    def look(self, sheet: Sheet, quads: Sequence[Quad], cropper: Cropper | None = None) -> PageScripts:
-        """The script of each line, and which way up the text is; without a cropper the sheet is the image."""
-        image = sheet, cropper or HostCropper()
-        corners = [np.array(quad, np.float32).reshape(4, 2) for quad in quads]
-        if not corners:
-            return PageScripts((), 0.5, 0)
-        sample = _sample(corners, self.config.sample_lines)
-        scores, weights, upside, tones = self._see(image, [corners[i] for i in sample])
-        page = self._page_script(scores, weights)
-        odd = (_ROUTES[scores.argmax(1)] != _ROUTES[page]) & (np.exp(scores.max(1)) >= self.config.odd_line)
-        if not (odd & (weights > 0.5)).any():
-            name = self._latin(tones, weights) if page == _LATIN else _SCRIPTS[page]
-            return PageScripts((name,) * len(corners), _upside_down(upside, weights), len(sample))
-        rest = sorted(set(range(len(corners))) - set(sample))
-        if rest:
-            more = self._see(image, [corners[i] for i in rest])
-            seen = (scores, weights, upside, tones)
-            scores, weights, upside, tones = (np.concatenate(pair) for pair in zip(seen, more))
-        order = np.argsort([*sample, *rest])
-        scores, weights, upside, tones = scores[order], weights[order], upside[order], tones[order]
-        chosen = _smooth(corners, scores, weights, self.config.latin_prior)
-        chosen = _without_strays(chosen, weights)
-        latin = self._latin(tones[chosen == _LATIN], weights[chosen == _LATIN])
+    def look(self, image: NDArray[np.uint8], quads: Sequence[Quad]) -> PageScripts:
+        """The script of each line of an RGB page [h, w, 3], and which way up the text is."""
+        return self.look_at([(image, quads)], HostCropper())[0]
+
+    def look_at(self, pages: Sequence[tuple[Sheet, Sequence[Quad]]], cropper: Cropper) -> list[PageScripts]:
+        """`look` at several pages, where their cropper has them; they share the network's batches."""
+        marked = [(sheet, [np.array(quad, np.float32).reshape(4, 2) for quad in quads]) for sheet, quads in pages]
+        samples = [_sample(corners, self.config.sample_lines) for _, corners in marked]
+        looks = self._see(marked, samples, cropper)
+        mixed = [self._looks_mixed(look) for look in looks]
+        rests = [
+            sorted(set(range(len(corners))) - set(sample)) if is_mixed else []
+            for (_, corners), sample, is_mixed in zip(marked, samples, mixed)
+        ]
+        more = self._see(marked, rests, cropper)
+        found = []
+        for (_, corners), sample, rest, is_mixed, look, other in zip(marked, samples, rests, mixed, looks, more):
+            if is_mixed:
+                found.append(self._line_by_line(corners, look.joined(other).ordered(np.argsort([*sample, *rest]))))
+            else:
+                found.append(self._as_one(look, len(corners)))
+        return found
+
+    def _looks_mixed(self, look: _Look) -> bool:
+        """Whether a line of the sample is clearly in another recogniser's script than the page."""
+        page = self._page_script(look.scores, look.weights)
+        odd = _ROUTES[look.scores.argmax(1)] != _ROUTES[page]
+        odd &= np.exp(look.scores.max(1)) >= self.config.odd_line
+        return bool((odd & (look.weights > 0.5)).any())
+
+    def _as_one(self, look: _Look, lines: int) -> PageScripts:
+        """A page of one script."""
+        page = self._page_script(look.scores, look.weights)
+        name = self._latin(look.tones, look.weights) if page == _LATIN else _SCRIPTS[page]
+        return PageScripts((name,) * lines, _upside_down(look.upside, look.weights), len(look.scores))
+
+    def _line_by_line(self, corners: Sequence[Corners], look: _Look) -> PageScripts:
+        """A page of several scripts, with all of its lines looked at."""
+        chosen = _smooth(corners, look.scores, look.weights, self.config.latin_prior)
+        chosen = _without_strays(chosen, look.weights)
+        latin = self._latin(look.tones[chosen == _LATIN], look.weights[chosen == _LATIN])
         names = tuple(latin if k == _LATIN else _SCRIPTS[k] for k in chosen)
-        return PageScripts(names, _upside_down(upside, weights), len(corners))
+        return PageScripts(names, _upside_down(look.upside, look.weights), len(corners))
 
     def _page_script(self, scores: NDArray[np.float64], weights: NDArray[np.float64]) -> int:
         votes = (np.maximum(scores, _FLOOR) * weights[:, None]).sum(0)
@@ -118,30 +155,38 @@ class ScriptDetector:
         return VIETNAMESE if float((tones * weights).sum()) > self.config.latin_prior else "Latn"
 
     def _see(
-        self, image: tuple[Sheet, Cropper], corners: Sequence[Corners]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Four arrays of n: log probabilities of scripts [n, 26] given that there are letters, the weight of each
-        line (the probability of letters, less where the line is short), logits of being upside down, and log odds
-        of Vietnamese among Latin, at most 3."""
+        self, marked: Sequence[tuple[Sheet, Sequence[Corners]]], wanted: Sequence[Sequence[int]], cropper: Cropper
+    ) -> list[_Look]:
+        """The wanted lines of each page through the network."""
         if self._network is None:
             raise RuntimeError("load() first")
-        sheet, cropper = image
-        crops = np.stack([_window(crop.grey) for crop in cropper.cut(sheet, [_middle(quad) for quad in corners])])
-        found, flips = [], []
-        with torch.inference_mode():
-            for start in range(0, len(crops), 32):
-                batch = torch.from_numpy(crops[start : start + 32])[:, None].to(self._device)
-                scores, upside = self._network(prepare(batch))
-                found.append(scores.double().cpu().numpy())
-                flips.append(upside.double().cpu().numpy())
-        scores = np.concatenate(found)
-        long = np.clip([max(size) / max(1.0, min(size)) / _LONG for size in map(size_of, corners)], 0.2, 1.0)
-        weights = (1.0 - np.exp(scores[:, -1])) * long
-        letters = scores[:, :-2].copy()
-        letters[:, _LATIN] = np.logaddexp(letters[:, _LATIN], scores[:, -2])
-        letters -= np.log(np.exp(letters).sum(1, keepdims=True) + 1e-12)
-        tones = np.clip(scores[:, -2] - scores[:, _LATIN], -3, 3) * np.exp(letters[:, _LATIN])
-        return letters, weights, np.concatenate(flips), tones
+        lines = [[corners[i] for i in mine] for (_, corners), mine in zip(marked, wanted)]
+        cut = cropper.cut([(sheet, list(map(_middle, some))) for (sheet, _), some in zip(marked, lines)])
+        windows = [_window(crop.grey) for page in cut for crop in page]
+        scores, upside = self._run(np.stack(windows)) if windows else (np.zeros((0, len(CLASSES))), np.zeros(0))
+        ends = np.cumsum([len(some) for some in lines])[:-1]
+        return [_look(*of) for of in zip(lines, np.split(scores, ends), np.split(upside, ends))]
+
+    @torch.inference_mode()
+    def _run(self, windows: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log probabilities [n, 28] and upside-down logits [n] of windows [n, 40, 256]."""
+        assert self._network is not None
+        crops = to_card(windows, torch.device(self._device))[:, None]
+        found = [self._network(prepare(crops[start : start + 32])) for start in range(0, len(crops), 32)]
+        scores, upside = (torch.cat(parts).double() for parts in zip(*found, strict=True))
+        scored, turned = Fetch(scores, upside).wait()
+        return scored, turned
+
+
+def _look(corners: Sequence[Corners], scores: NDArray[np.float64], upside: NDArray[np.float64]) -> _Look:
+    """What the network said of these lines, as votes."""
+    long = np.array([max(size) / max(1.0, min(size)) / _LONG for size in map(size_of, corners)]).clip(0.2, 1.0)
+    weights = (1.0 - np.exp(scores[:, -1])) * long
+    letters = scores[:, :-2].copy()
+    letters[:, _LATIN] = np.logaddexp(letters[:, _LATIN], scores[:, -2])
+    letters -= np.log(np.exp(letters).sum(1, keepdims=True) + 1e-12)
+    tones = np.clip(scores[:, -2] - scores[:, _LATIN], -3, 3) * np.exp(letters[:, _LATIN])
+    return _Look(letters, weights, upside, tones)
 
 
 def _middle(corners: Corners) -> Corners:

@@ -7,8 +7,7 @@ bicubic sampling with a = -0.75 and repeated borders, area averages, values roun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -19,33 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop, Image
+from encoders.ocr.cropper import Crop, Image, Marked
 from encoders.ocr.crops import HEIGHT, crop_size, padded_width
 from encoders.ocr.detection import network_size
 from encoders.ocr.geometry import Corners
+from encoders.ocr.transfers import Fetch, memory_errors, to_card
 
 _GREY = (9798, 19235, 3735)  # OpenCV's weights of red, green and blue, of 2^15
 _MIDDLE = 127.5
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turns torch's out-of-memory error into `MemoryError` and frees what the failed call had cached."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise MemoryError(str(error)) from error
-
-
-def to_host(tensor: Tensor) -> NDArray[np.generic]:
-    """The tensor as an array; from a GPU by way of pinned memory, which PyTorch keeps for the next call."""
-    if tensor.device.type == "cpu":
-        return tensor.numpy()  # type: ignore[no-any-return]
-    pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    pinned.copy_(tensor, non_blocking=True)
-    torch.cuda.current_stream(tensor.device).synchronize()
-    return pinned.numpy()  # type: ignore[no-any-return]
 
 
 class TorchCropper:
@@ -63,7 +43,7 @@ class TorchCropper:
     def sheet(self, image: Image) -> Tensor:
         """See `Cropper`."""
         with memory_errors():
-            return torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
+            return to_card(np.ascontiguousarray(image), self._device)
 
     def turned(self, sheet: Tensor, degrees: int) -> Tensor:
         """See `Cropper`."""
@@ -79,29 +59,13 @@ class TorchCropper:
             return _normalised(_resized(planes, rows, columns, area=shrinks)).flip(0)[None]
 
     @torch.inference_mode()
-    def cut(self, sheet: Tensor, corners: Sequence[Corners]) -> list[Crop]:
+    def cut(self, pages: Sequence[Marked]) -> list[list[Crop]]:
         """See `Cropper`: `crops.cut`, within what the 32nds of a pixel make of which OpenCV samples."""
-        if not corners:
-            return []
         with memory_errors():
-            planes = sheet.permute(2, 0, 1).float()[None]
-            sizes = [crop_size(line) for line in corners]
-            plain = [i for i, size in enumerate(sizes) if not size.shrinks]
-            large = [i for i, size in enumerate(sizes) if size.shrinks]
-            strips = [_row_of(planes, [corners[i] for i in plain], HEIGHT, [sizes[i].columns for i in plain])]
-            for i in large:
-                own = _row_of(planes, [corners[i]], sizes[i].rows, [sizes[i].columns])
-                strips.append(_resized(own, HEIGHT, sizes[i].target, area=True))
-            strip = torch.cat(strips, dim=2).to(torch.uint8)
-            greys = to_host(_grey(strip))
-            strip = strip.flip(0)  # the recogniser was trained on BGR
-        crops: list[Crop | None] = [None] * len(corners)
-        at = 0
-        for i in (*plain, *large):
-            end = at + sizes[i].target
-            crops[i] = Crop(strip[:, :, at:end], greys[:, at:end].astype(np.uint8))
-            at = end
-        return crops  # type: ignore[return-value]
+            strips = [_Strip(sheet, corners) for sheet, corners in pages if corners]
+            greys = iter(Fetch(*[_grey(strip.pixels) for strip in strips]).wait())
+        left = iter(strips)
+        return [next(left).crops(next(greys)) if corners else [] for _, corners in pages]
 
     @torch.inference_mode()
     def stack(self, crops: Sequence[Crop]) -> Tensor:
@@ -118,6 +82,31 @@ class TorchCropper:
             return batch.sub_(_MIDDLE).div_(_MIDDLE)
 
 
+class _Strip:
+    """The lines of a page side by side, those that need no averaging first: ``pixels`` are bytes [3, 48, w], RGB."""
+
+    def __init__(self, sheet: Tensor, corners: Sequence[Corners]) -> None:
+        planes = sheet.permute(2, 0, 1).float()[None]
+        sizes = [crop_size(line) for line in corners]
+        plain = [i for i, size in enumerate(sizes) if not size.shrinks]
+        large = [i for i, size in enumerate(sizes) if size.shrinks]
+        rows = [_row_of(planes, [corners[i] for i in plain], HEIGHT, [sizes[i].columns for i in plain])]
+        for i in large:
+            own = _row_of(planes, [corners[i]], sizes[i].rows, [sizes[i].columns])
+            rows.append(_resized(own, HEIGHT, sizes[i].target, area=True))
+        self.pixels = torch.cat(rows, dim=2).to(torch.uint8)
+        self._widths = {i: sizes[i].target for i in (*plain, *large)}
+
+    def crops(self, grey: NDArray[np.uint8]) -> list[Crop]:
+        """In the order of the corners."""
+        turned = self.pixels.flip(0)  # the recogniser was trained on BGR
+        crops, at = {}, 0
+        for i, width in self._widths.items():
+            crops[i] = Crop(turned[:, :, at : at + width], grey[:, at : at + width].astype(np.uint8))
+            at += width
+        return [crops[i] for i in range(len(crops))]
+
+
 def _row_of(planes: Tensor, corners: Sequence[Corners], rows: int, widths: Sequence[int]) -> Tensor:
     """[3, rows, sum of widths]: the quads side by side, each ``rows`` high, sampled from [1, 3, h, w] in one go."""
     device, total = planes.device, sum(widths)
@@ -129,8 +118,8 @@ def _row_of(planes: Tensor, corners: Sequence[Corners], rows: int, widths: Seque
     height, width = planes.shape[2:]
     scale = np.array([2 / max(1, width - 1), 2 / max(1, height - 1)])[:, None]
     matrices[:, :2] = matrices[:, :2] * scale - matrices[:, 2:]
-    to_page = torch.from_numpy(matrices.astype(np.float32)).to(device)
-    spans = torch.tensor([widths, np.cumsum([0, *widths[:-1]]).tolist()], device=device)
+    to_page = to_card(matrices.astype(np.float32), device)
+    spans = to_card(np.stack([widths, np.cumsum([0, *widths[:-1]])]).astype(np.int64), device)
     line = torch.arange(len(widths), device=device).repeat_interleave(spans[0], output_size=total)
     x, y = torch.arange(total, device=device) - spans[1, line], torch.arange(rows, device=device)[:, None]
     by_x, by_y, fixed = to_page[line].permute(2, 1, 0)  # each [3, total], to homogeneous coordinates
@@ -176,4 +165,4 @@ def _taps(source: int, target: int, area: bool, device: torch.device) -> tuple[T
         low = np.floor(at).astype(np.int64)
         index, weight = np.stack([low, low + 1]), np.stack([1 - (at - low), at - low])
     index = index.clip(0, source - 1)
-    return torch.from_numpy(index).to(device), torch.from_numpy(weight.astype(np.float32)).to(device)
+    return to_card(index, device), to_card(weight.astype(np.float32), device)
