@@ -9,17 +9,23 @@ from typing import Any
 from decoder.config import DecoderConfig
 from encoders.adapters.adapting import widths, with_features
 from encoders.checkpoints import resolve
-from encoders.registry import EncoderEntry
+from encoders.registry import ENCODERS, EncoderEntry
 from pipelines.settings import SettingsTree, UsageError
+
+_DETECTORS = tuple(task for task, entry in ENCODERS.items() if entry.module == "encoders.detection")
 
 
 def adapters_of(settings: SettingsTree) -> dict[str, str]:
     """Task to the checkpoint of its adapter. Those that are the default speak to the default decoder alone: another
-    one has another space."""
+    one has another space. For the same reason those of detections read the default detector alone."""
     usual = type(settings).model_fields["adapters"].default
     own = settings.decoder.checkpoint == DecoderConfig.model_fields["checkpoint"].default
-    given = settings.adapters.items()
-    return {task: checkpoint for task, checkpoint in given if checkpoint and (own or checkpoint != usual.get(task))}
+    foreign = {task for task in _DETECTORS if settings.encoder(task).checkpoint != "default"}
+    return {
+        task: checkpoint
+        for task, checkpoint in settings.adapters.items()
+        if checkpoint and (checkpoint != usual.get(task) or (own and task not in foreign))
+    }
 
 
 def read_adapters(settings: SettingsTree) -> dict[str, str]:

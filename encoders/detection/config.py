@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.ocr.config import OcrConfig
 
+WIDTH = 390  # of our own network's features: what a thing shows and where, see `candidates.features_of`
+
 
 class DetectionConfig(BaseModel):
     """What both detection encoders share. All but ``limits`` and ``threads`` shapes a perception."""
@@ -30,7 +32,10 @@ class DetectionConfig(BaseModel):
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
 
     def with_features(self, width: int | None = None) -> Self:
-        """The same, with features; their width is the checkpoint's."""
+        """The same, with features; their width is the checkpoint's. Raises ValueError when our own network has none of
+        that width."""
+        if self.checkpoint == "default" and width not in (None, WIDTH):
+            raise ValueError(f"the detector has features of {WIDTH} numbers, not of {width}")
         return self.model_copy(update={"features": True})
 
 

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from encoders.adapters.adapting import Adapting
+from encoders.adapters.base import Adapter, AdapterConfig
+from encoders.adapters.checkpoint import save_adapter
+from encoders.adapters.words import texts_of
 from encoders.base import MediaInput, Perception
 from encoders.detection.candidates import GEOMETRY
-from encoders.detection.config import GuiConfig, ObjectConfig
+from encoders.detection.config import WIDTH, GuiConfig, ObjectConfig
 from encoders.detection.encoder import GuiEncoder, ObjectEncoder
 from encoders.failures import FailureCategory
 from encoders.results import extent
@@ -67,6 +71,21 @@ def test_everything_on_a_form_has_kind_box_confidence_and_features(gui: GuiEncod
         assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 400 and 0 < detection.confidence <= 1
     vectors = seen.features
     assert vectors.shape[1] in (GEOMETRY, 384 + GEOMETRY) and len(vectors) == len(seen.result) == len(seen.spans)
+
+
+def test_every_detection_becomes_one_soft_token(gui: GuiEncoder, tmp_path: Path) -> None:
+    shape = {"reach": 1, "strides": (), "widths": (8,), "rates": (1,), "steps_per_token": 1}
+    config = AdapterConfig(task="gui_detection", d_encoder=WIDTH, d_model=16, embedding_scale=0.1, **shape)  # type: ignore[arg-type]
+    save_adapter(Adapter(config), tmp_path / "adapter")
+    adapting = Adapting(gui.name, str(tmp_path / "adapter"), "cpu")
+    blank = Image.new("RGB", (64, 64), "white")
+    [seen] = gui([file(blank, tmp_path / "two.tiff", save_all=True, append_images=[form()])])
+    soft = adapting(seen)
+    assert isinstance(seen.result, tuple) and seen.status == "ok"
+    assert len(seen.result) >= 4 and texts_of(seen) == [one.label for one in seen.result]
+    assert soft.vectors.shape == (len(seen.result), 16)
+    assert [span.page for span in soft.spans] == [one.page for one in seen.result] and soft.spans[-1].page == 2
+    assert "gui_detection_adapter" in seen.networks
 
 
 @pytest.mark.parametrize(

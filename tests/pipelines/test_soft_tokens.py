@@ -91,6 +91,8 @@ def test_what_does_not_fit_is_said_before_anything_is_read(tmp_path: Path) -> No
         made(adapters={"orc": name})
     with pytest.raises(UsageError, match="120 or 384 numbers, not of 121"):
         made(adapters={"ocr": saved(tmp_path / "wide", 121)}, run__keep_soft_tokens=True)
+    with pytest.raises(UsageError, match="features of 390 numbers, not of 120"):
+        made(adapters={"gui_detection": name}, run__tasks=["gui_detection"], run__keep_soft_tokens=True)
     kept = made(adapters=none | {"ocr": name}, run__keep_soft_tokens=True)
     assert kept.configs["ocr"].features == "neck"
     plain = made()
@@ -130,6 +132,9 @@ def test_default_adapters_are_for_the_default_decoder(monkeypatch: pytest.Monkey
     assert read_adapters(own) == {"ocr": "a"}  # one of them turned off, the other stays
     assert read_adapters(settings(adapters__ocr="c", decoder__checkpoint="d", **both)) == {"ocr": "c"}
     assert read_adapters(settings()) == {}
+    monkeypatch.setattr(Settings.model_fields["adapters"], "default", {"gui_detection": "a", "object_detection": "a"})
+    foreign = settings(gui_detection__checkpoint="owlv2", adapters__ocr="", **both)
+    assert read_adapters(foreign) == {"object_detection": "a"}  # it reads what our own detector has seen
 
 
 def page(text: str) -> Image.Image:
