@@ -3,23 +3,24 @@
 Every term is counted from its own durable source: listed and skipped from the listings, pending from the manifests
 minus the commits, and done, partial and failed from the rows of the published tables. Nothing is derived from
 another term, so a row or a page that goes missing anywhere makes the two sides differ. Everything is counted on
-columns: as Python dicts, listings and manifests took the driver 3 kB a part.
+columns, for some assets after others when they are many: as Python dicts, listings and manifests took 3 kB a part.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.manifest import LISTING, MANIFEST
+from pipelines.books import Books
+from pipelines.latest import Latest, last_of_each, strings
+from pipelines.manifest import MANIFEST
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.storage import Storage
-from pipelines.tables import open_table, read_columns, require_tables
+from pipelines.tables import ASSETS, PARTS, open_table, read_columns, require_tables
 
 TERMS = ("done", "partial", "failed", "skipped", "pending")
 _STATUS = {"ok": "done", "partial": "partial", "failed": "failed"}
@@ -61,17 +62,39 @@ class Ledger:
         return int(self.accounts["parts"].terms["failed"] + self.accounts["parts"].terms["partial"])
 
 
+@dataclass(slots=True)
+class _Wrong:
+    """What must not be, over all shards."""
+
+    stray_parts: int = 0
+    stray_assets: int = 0
+    twice: int = 0
+    example: str = ""
+
+    def complaints(self) -> Iterator[str]:
+        if self.stray_parts:
+            yield f"parts holds {self.stray_parts} rows of assets that no run has listed"
+        if self.twice:
+            yield f"{self.twice} parts have more than one row, {self.example} among them"
+        if self.stray_assets:
+            yield f"assets holds {self.stray_assets} rows that no run has listed"
+
+
 def read_ledger(storage: Storage) -> Ledger:
     """Count everything. Raises InterlaceError when OUT was never written."""
     require_tables(storage)
     runs = list_runs(storage)
-    listed, leaving, _ = _latest_listing(runs)
-    expected = _expected_parts(runs, listed)
     ledger = Ledger({unit: Account(unit) for unit in ("assets", "parts", "pages", "audio_seconds")}, Counter(), [])
-    _count_listed(ledger, listed, expected)
-    seen = _count_parts(ledger, storage, listed, leaving, expected)
-    published = _count_assets(ledger, storage, listed, leaving)
-    _count_pending(ledger, listed, expected, seen, published, _announced(storage, runs))
+    wrong = _Wrong()
+    books = Books(runs, {"manifest": _EXPECTED, "parts": _PARTS, "assets": _ASSETS, "announced": _ANNOUNCED})
+    _fill(books, storage, runs)
+    for latest, rows in books:
+        expected = _expected_parts(rows["manifest"], latest.listed)
+        _count_listed(ledger, latest.listed, expected)
+        seen = _count_parts(ledger, rows["parts"], latest, expected, wrong)
+        published = _count_assets(ledger, rows["assets"], latest, wrong)
+        _count_pending(ledger, latest.listed, expected, seen, published, rows["announced"])
+    ledger.complaints += wrong.complaints()
     for account in ledger.accounts.values():
         if not account.balanced:
             total = sum(account.terms.values())
@@ -81,57 +104,54 @@ def read_ledger(storage: Storage) -> Ledger:
 
 def idle_runs(runs: list[RunFiles]) -> list[RunFiles]:
     """Finished runs without which the ledger reads the same: they had nothing to read, and listed what was known."""
-    _, _, idle = _latest_listing(runs)
-    found = [files for files in runs if files.run_id in idle and files.state().get("finished")]
-    return [files for files in found if not files.manifest(["part_id"]).num_rows]
+    idle = {files.run_id for files in runs}
+    for latest, _ in Books(runs):
+        idle &= latest.idle
+    return [files for files in runs if files.run_id in idle and files.state().get("finished") and not files.has_parts()]
 
 
-_LISTED = ["uri", "etag", "perception_fingerprint", "pages", "seconds", "parts", "state"]
-_EXPECTED = ["part_id", "uri", "etag", "perception_fingerprint", "modality", "range_stop", "units"]
+_EXPECTED = pa.schema(
+    [
+        MANIFEST.field(name)
+        for name in ("part_id", "uri", "etag", "perception_fingerprint", "modality", "range_stop", "units")
+    ]
+)
+_PARTS = pa.schema(
+    [
+        *(PARTS.field(name) for name in ("part_id", "uri", "etag", "modality", "status", "perception_fingerprint")),
+        pa.field("pages", pa.list_(pa.struct({"page": pa.int32()}))),
+        pa.field("speech", pa.struct({"duration": pa.float64()})),
+        pa.field("failures", pa.list_(pa.struct({"category": pa.string(), "page": pa.int32()}))),
+    ]
+)
+_LEAVES = [*_PARTS.names[:6], "pages.page", "speech.duration", "failures.category", "failures.page"]
+_ASSETS = pa.schema([ASSETS.field(name) for name in ("uri", "etag", "status", "perception_fingerprint")])
+_ANNOUNCED = pa.schema({"uri": pa.string(), "table": pa.string()})
 
 
-def _latest_listing(runs: list[RunFiles]) -> tuple[pa.Table, set[str], set[str]]:
-    """Per uri the newest row, with ``open`` when its run is unfinished, the uris that an unfinished run is pruning, and
-    the runs whose listing changed nothing.
-
-    `unchanged` rows refer back to the run that read the asset. A run that another one closed stands for the assets that
-    it published, and for no others.
-    """
-    listed = LISTING.empty_table().select(_LISTED).append_column("open", pa.array([], pa.bool_()))
-    leaving: set[str] = set()
-    idle: set[str] = set()
+def _fill(books: Books, storage: Storage, runs: list[RunFiles]) -> None:
     for files in runs:
-        state, plans = files.state(), files.plans()
-        announced = _strings({uri for plan in plans for uri in plan["assets"]})
-        deleted = {uri for plan in plans for uri in plan.get("deleted", ())}
-        unfinished = not state.get("finished")
-        leaving |= deleted if unfinished else set()
-        rows = files.listing(_LISTED)
-        kind = rows["state"]
-        gone = rows["uri"].filter(pc.equal(kind, "deleted"))
-        gone = gone.filter(pc.is_in(gone, value_set=_strings(deleted)))
-        if len(gone):
-            listed = listed.filter(pc.invert(pc.is_in(listed["uri"], value_set=gone)))
-        known = pc.and_(pc.equal(kind, "unchanged"), pc.is_in(rows["uri"], value_set=listed["uri"]))
-        counts = pc.invert(pc.or_(pc.equal(kind, "deleted"), known))
-        if state.get("superseded"):
-            stands = pc.is_in(kind, value_set=pa.array(["unchanged", "skipped"]))
-            counts = pc.and_(counts, pc.or_(stands, pc.is_in(rows["uri"], value_set=announced)))
-        rows = rows.filter(counts)
-        leaving -= set(rows["uri"].filter(pc.is_in(rows["uri"], value_set=_strings(leaving))).to_pylist())
-        if not rows.num_rows and not len(gone):
-            idle.add(files.run_id)
-        rows = rows.append_column("open", pa.array(np.full(rows.num_rows, unfinished)))
-        listed = _last_of_each("uri", pa.concat_tables([listed, rows]))
-    return listed, leaving, idle
+        for rows in files.manifest_tables(_EXPECTED.names):
+            books.shards.add("manifest", rows)
+        if not files.state().get("finished"):
+            for name, uris in _announced(storage, files):
+                books.shards.add("announced", pa.table([uris, pa.repeat(name, len(uris))], schema=_ANNOUNCED))
+    for rows in read_columns(storage, "parts", _LEAVES):
+        books.shards.add("parts", rows.select(_PARTS.names).cast(_PARTS))
+    for rows in read_columns(storage, "assets", _ASSETS.names):
+        books.shards.add("assets", rows.select(_ASSETS.names))
 
 
-def _last_of_each(name: str, rows: pa.Table) -> pa.Table:
-    """The last row of each value in a column."""
-    codes = pc.dictionary_encode(rows[name].combine_chunks()).indices.to_numpy()
-    last = np.zeros(codes.max(initial=-1) + 1, np.int64)
-    last[codes] = np.arange(len(codes))  # of an index that comes again, the last assignment stands
-    return rows if len(last) == len(codes) else rows.take(pa.array(np.sort(last)))
+def _announced(storage: Storage, files: RunFiles) -> Iterator[tuple[str, pa.Array]]:
+    """Table and assets that an unfinished run has published there: by the plans up to the version that its log says.
+
+    Not by its rows: a row that went missing must not pass for one that is still to come.
+    """
+    for name in ("parts", "assets"):
+        table = open_table(storage, name)
+        version = (table.transaction_version(files.run_id) or 0) if table is not None else 0
+        for uris in files.announced(version):
+            yield name, uris
 
 
 def _newest(rows: pa.Table, listed: pa.Table) -> tuple[pa.Table, pa.ChunkedArray]:
@@ -142,63 +162,51 @@ def _newest(rows: pa.Table, listed: pa.Table) -> tuple[pa.Table, pa.ChunkedArray
     return newest, pc.and_(same, pc.is_valid(newest["uri"]))
 
 
-def _expected_parts(runs: list[RunFiles], listed: pa.Table) -> pa.Table:
+def _expected_parts(rows: pa.Table, listed: pa.Table) -> pa.Table:
     """Manifest rows of every part that the newest listing of its asset still asks for, each once, with ``open``."""
-    tables = [MANIFEST.empty_table().select(_EXPECTED).append_column("open", pa.array([], pa.bool_()))]
-    for files in runs:
-        rows = files.manifest(_EXPECTED)
-        newest, same = _newest(rows, listed)
-        tables.append(rows.append_column("open", newest["open"]).filter(same))
-    return _last_of_each("part_id", pa.concat_tables(tables))
+    newest, same = _newest(rows, listed)
+    return last_of_each("part_id", rows.append_column("open", newest["open"]).filter(same))
 
 
 def _count_listed(ledger: Ledger, listed: pa.Table, expected: pa.Table) -> None:
     accounts = ledger.accounts
-    accounts["assets"].listed = listed.num_rows
+    accounts["assets"].listed += listed.num_rows
     for unit, name in (("pages", "pages"), ("audio_seconds", "seconds"), ("parts", "parts")):
-        accounts[unit].listed = _sum(listed[name])
+        accounts[unit].listed += _sum(listed[name])
     skipped = listed.filter(pc.equal(listed["state"], "skipped"))
-    accounts["assets"].terms["skipped"] = skipped.num_rows
-    accounts["pages"].terms["skipped"] = _sum(skipped["pages"])
-    accounts["audio_seconds"].terms["skipped"] = _sum(skipped["seconds"])
+    accounts["assets"].terms["skipped"] += skipped.num_rows
+    accounts["pages"].terms["skipped"] += _sum(skipped["pages"])
+    accounts["audio_seconds"].terms["skipped"] += _sum(skipped["seconds"])
     audio = expected.filter(pc.equal(expected["modality"], "audio"))
     exact = audio["units"].filter(pc.is_valid(audio["range_stop"]))
     estimated = audio["units"].filter(pc.is_null(audio["range_stop"]))
-    accounts["audio_seconds"].tolerance = 0.5 * audio.num_rows + _TOLERANCE * _sum(exact) + _ESTIMATED * _sum(estimated)
+    accounts["audio_seconds"].tolerance += (
+        0.5 * audio.num_rows + _TOLERANCE * _sum(exact) + _ESTIMATED * _sum(estimated)
+    )
 
 
-def _count_parts(
-    ledger: Ledger, storage: Storage, listed: pa.Table, leaving: set[str], expected: pa.Table
-) -> pa.ChunkedArray:
+def _count_parts(ledger: Ledger, rows: pa.Table, latest: Latest, expected: pa.Table, wrong: _Wrong) -> pa.ChunkedArray:
     """Count the rows of `parts`; returns the ids found, and the uris of assets that no probe could open.
 
     Rows of an older version do not count while the run that replaces them is unfinished.
     """
-    names = ["part_id", "uri", "etag", "perception_fingerprint", "status", "modality"]
-    leaves = [*names, "pages.page", "speech.duration", "failures.category", "failures.page"]
-    found: list[pa.Array] = []
-    stray = 0
-    for rows in _together(read_columns(storage, "parts", leaves)):
-        newest, same = _newest(rows, listed)
-        where = pc.index_in(rows["part_id"], value_set=expected["part_id"])
-        stray += _stray(rows["uri"], newest, leaving)
-        unopened = pc.and_(pc.equal(newest["state"], "new"), pc.is_null(where))  # it could not be opened before
-        replaced = pc.and_(newest["open"], pc.or_(pc.invert(same), unopened))
-        counts = pc.and_(pc.is_valid(newest["uri"]), pc.invert(pc.fill_null(replaced, False)))
-        rows = rows.append_column("units", expected["units"].take(where)).filter(counts)
-        unread = rows["uri"].filter(pc.equal(newest["state"].filter(counts), "failed"))
-        found += [*rows["part_id"].chunks, *unread.chunks]
-        _add_counts(ledger.accounts["parts"], rows["status"])
-        categories = pc.value_counts(pc.struct_field(pc.list_flatten(rows["failures"]), "category"))
-        ledger.categories.update({item["values"]: item["counts"] for item in categories.to_pylist()})
-        _count_units(ledger, rows)
-    if stray:
-        ledger.complaints.append(f"parts holds {stray} rows of assets that no run has listed")
-    seen = pa.chunked_array(found, pa.string())
+    newest, same = _newest(rows, latest.listed)
+    where = pc.index_in(rows["part_id"], value_set=expected["part_id"])
+    wrong.stray_parts += _stray(rows["uri"], newest, latest.leaving)
+    unopened = pc.and_(pc.equal(newest["state"], "new"), pc.is_null(where))  # it could not be opened before
+    replaced = pc.and_(newest["open"], pc.or_(pc.invert(same), unopened))
+    counts = pc.and_(pc.is_valid(newest["uri"]), pc.invert(pc.fill_null(replaced, False)))
+    rows = rows.append_column("units", expected["units"].take(where)).filter(counts)
+    unread = rows["uri"].filter(pc.equal(newest["state"].filter(counts), "failed"))
+    _add_counts(ledger.accounts["parts"], rows["status"])
+    categories = pc.value_counts(pc.struct_field(pc.list_flatten(rows["failures"]), "category"))
+    ledger.categories.update({item["values"]: item["counts"] for item in categories.to_pylist()})
+    _count_units(ledger, rows)
+    seen = pa.chunked_array([*rows["part_id"].chunks, *unread.chunks], pa.string())
     counted = pc.value_counts(seen)
     twice = counted.filter(pc.greater(counted.field("counts"), 1))
-    if len(twice):
-        ledger.complaints.append(f"{len(twice)} parts have more than one row, {twice[0].as_py()['values']} among them")
+    wrong.twice += len(twice)
+    wrong.example = wrong.example or (twice[0].as_py()["values"] if len(twice) else "")
     return seen
 
 
@@ -222,36 +230,13 @@ def _count_units(ledger: Ledger, rows: pa.Table) -> None:
         terms["failed"] += (row["units"] or 0) if whole else len(broken)
 
 
-def _count_assets(ledger: Ledger, storage: Storage, listed: pa.Table, leaving: set[str]) -> pa.ChunkedArray:
+def _count_assets(ledger: Ledger, rows: pa.Table, latest: Latest, wrong: _Wrong) -> pa.ChunkedArray:
     """Count the rows of `assets`; returns the uris whose newest version is there."""
-    stray = 0
-    published: list[pa.Array] = []
-    for rows in _together(read_columns(storage, "assets", ["uri", "etag", "perception_fingerprint", "status"])):
-        newest, same = _newest(rows, listed)
-        stray += _stray(rows["uri"], newest, leaving)
-        current = rows.filter(same)
-        _add_counts(ledger.accounts["assets"], current["status"])
-        published += current["uri"].chunks
-    if stray:
-        ledger.complaints.append(f"assets holds {stray} rows that no run has listed")
-    return pa.chunked_array(published, pa.string())
-
-
-def _announced(storage: Storage, runs: list[RunFiles]) -> dict[str, pa.Array]:
-    """Table -> the assets that unfinished runs have published there: by the plans up to the version that its log says.
-
-    Not by its rows: a row that went missing must not pass for one that is still to come.
-    """
-    found: dict[str, set[str]] = {"parts": set(), "assets": set()}
-    for files in runs:
-        if files.state().get("finished"):
-            continue
-        plans = files.plans()
-        for name, uris in found.items():
-            table = open_table(storage, name)
-            version = (table.transaction_version(files.run_id) or 0) if table is not None else 0
-            uris.update(uri for plan in plans[:version] for uri in plan["assets"])
-    return {name: _strings(uris) for name, uris in found.items()}
+    newest, same = _newest(rows, latest.listed)
+    wrong.stray_assets += _stray(rows["uri"], newest, latest.leaving)
+    current = rows.filter(same)
+    _add_counts(ledger.accounts["assets"], current["status"])
+    return current["uri"]
 
 
 def _count_pending(
@@ -260,7 +245,7 @@ def _count_pending(
     expected: pa.Table,
     seen: pa.ChunkedArray,
     published: pa.ChunkedArray,
-    announced: dict[str, pa.Array],
+    announced: pa.Table,
 ) -> None:
     """What unfinished runs have listed and not published, whether or not the work is committed. A part or an asset that
     a retry reads again is in the tables already, as a failure."""
@@ -268,43 +253,23 @@ def _count_pending(
     def without(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
         return rows.filter(pc.invert(pc.is_in(rows[name], value_set=values)))
 
+    there = {name: announced["uri"].filter(pc.equal(announced["table"], name)) for name in ("parts", "assets")}
     terms = {unit: account.terms for unit, account in ledger.accounts.items()}
     assets = listed.filter(pc.and_(listed["open"], pc.is_in(listed["state"], value_set=pa.array(["new", "failed"]))))
-    terms["assets"]["pending"] += without(without(assets, "uri", published), "uri", announced["assets"]).num_rows
+    terms["assets"]["pending"] += without(without(assets, "uri", published), "uri", there["assets"]).num_rows
     unread = assets.filter(pc.equal(assets["state"], "failed"))
-    terms["parts"]["pending"] += _sum(without(without(unread, "uri", seen), "uri", announced["parts"])["parts"])
-    parts = without(without(expected.filter(expected["open"]), "part_id", seen), "uri", announced["parts"])
+    terms["parts"]["pending"] += _sum(without(without(unread, "uri", seen), "uri", there["parts"])["parts"])
+    parts = without(without(expected.filter(expected["open"]), "part_id", seen), "uri", there["parts"])
     terms["parts"]["pending"] += parts.num_rows
     audio = pc.equal(parts["modality"], "audio")
     terms["audio_seconds"]["pending"] += _sum(parts["units"].filter(audio))
     terms["pages"]["pending"] += _sum(parts["units"].filter(pc.invert(audio)))
 
 
-def _together(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Small tables put together: every lookup hashes the whole manifest anew."""
-    waiting: list[pa.Table] = []
-    rows = 0
-    for table in tables:
-        waiting.append(table)
-        rows += table.num_rows
-        if rows >= _ROWS:
-            yield pa.concat_tables(waiting)
-            waiting, rows = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting)
-
-
-_ROWS = 100_000
-
-
 def _stray(uris: pa.ChunkedArray, newest: pa.Table, leaving: set[str]) -> int:
     """Rows of assets that are not listed and that nobody is pruning."""
     unlisted = uris.filter(pc.is_null(newest["uri"]))
-    return int(_sum(pc.invert(pc.is_in(unlisted, value_set=_strings(leaving)))))
-
-
-def _strings(values: Iterable[str]) -> pa.Array:
-    return pa.array(sorted(values), pa.string())
+    return int(_sum(pc.invert(pc.is_in(unlisted, value_set=strings(leaving)))))
 
 
 def _add_counts(account: Account, statuses: pa.ChunkedArray) -> None:

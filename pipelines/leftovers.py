@@ -61,7 +61,7 @@ def _working_files(storage: Storage, ended: Sequence[RunFiles]) -> Iterator[str]
     drawn = False
     for files in reversed(ended):
         there = set(storage.folders(files.folder))
-        keeps = "commits" in there and not drawn and files.manifest(["part_id"]).num_rows > 0
+        keeps = "commits" in there and not drawn and files.has_parts()
         drawn = drawn or keeps
         yield from (
             f"{files.folder}/{name}"

@@ -8,8 +8,8 @@ driver that dies at any point is finished by the next one, and nothing is regist
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +17,13 @@ import pyarrow.compute as pc
 
 from pipelines.kept import keep_what_was_read
 from pipelines.lease import Lease, LeaseLost
-from pipelines.runfiles import CommitRecord, DataFile, RunFiles
+from pipelines.row_file import RowFile
+from pipelines.runfiles import DataFile, RunFiles
+from pipelines.shards import Shards
 from pipelines.storage import Storage
 from pipelines.tables import ASSETS, open_table, read_rows
 from pipelines.transactions import TABLES, Stale, commit_once
+from pipelines.whole import Candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +34,6 @@ class Published:
     rows: dict[str, int]
 
 
-@dataclass(slots=True)
-class _Listed:
-    """What a run's listing says about publishing."""
-
-    rows: pa.Table  # of assets that are not unchanged
-    unchanged: frozenset[str]  # a nightly listing is mostly these
-    expected: dict[str, int]  # uri -> parts that this run reads
-    retried: dict[str, set[str]]  # uri -> parts that it reads again; the asset's other parts stay as they are
-    deleted: set[str] = field(default_factory=set)  # gone, or now something that no encoder reads
-
-
 def publish(files: RunFiles, lease: Lease) -> Published | None:
     """Register the committed files that no earlier publish of this run took. None when there is nothing new.
 
@@ -49,86 +41,75 @@ def publish(files: RunFiles, lease: Lease) -> Published | None:
     somebody else took over meanwhile.
     """
     version = finish_plans(files, lease)
-    plans = files.plans()
-    taken = {key for plan in plans for key in plan["keys"]}
-    announced = {uri for plan in plans for uri in plan["assets"]}
-    listed = _read_listing(files)
-    fresh, whole = _whole(files.commits(skip=taken), listed, announced)
-    deleted = listed.deleted - {uri for plan in plans for uri in plan.get("deleted", ())}
-    if not fresh and not deleted:
+    taken = {key for plan in files.plans() for key in plan["keys"]}
+    gone, retried = _marked(files)
+    fresh = Candidates(files, files.commits(skip=taken), retried)
+    fresh.decide()
+    deleted = gone.difference(files.deleted())
+    if not fresh.keys and not deleted:
         return None
-    reread = sorted(uri for uri in listed.retried if set(whole.get(uri, ())) - {"failed"})
-    if listed.retried:
-        fresh = keep_what_was_read(files, fresh, set().union(*listed.retried.values()))
-        whole = _states(fresh)
-    others = _other_parts(files.storage, {uri: ids for uri, ids in listed.retried.items() if uri in whole})
-    status = {uri: _status([*states, *others.get(uri, ())]) for uri, states in sorted(whole.items())}
-    plan = _make_plan(files, fresh, _asset_rows(listed.rows, status, files.run_id))
-    plan |= {"deleted": sorted(deleted), "reread": reread}
-    if not files.storage.create_json(files.plan_path(version + 1), plan):
+    reread = sorted(
+        uri
+        for states, _ in (fresh.assets() if retried else ())
+        for uri, own in states.items()
+        if uri in retried and set(own) - {"failed"}
+    )
+    if retried:
+        keys = set(fresh.keys)
+        kept = [record for record in files.commits(skip=taken) if record.key in keys]
+        fresh = Candidates(files, keep_what_was_read(files, kept, set().union(*retried.values())), retried)
+    assets = RowFile(pa.schema([ASSETS.field("uri")]))
+    data = [*fresh.data_files(), *_write_assets(files, fresh, retried, assets)]
+    plan = {
+        "nonce": uuid.uuid4().hex,
+        "keys": fresh.keys,
+        "files": [asdict(file) for file in data],
+        "deleted": sorted(deleted),
+        "reread": reread,
+    }
+    if not files.create_plan(version + 1, plan, (rows["uri"].combine_chunks() for rows in assets.tables())):
         raise LeaseLost(f"publish {version + 1} of run {files.run_id} was planned by another process")
-    _commit(files, version + 1, plan, lease, listed)
-    rows = {name: sum(item["rows"] for item in plan["files"] if item["table"] == name) for name in TABLES}
-    return Published(version + 1, rows)
+    _commit(files, version + 1, lease)
+    return Published(version + 1, {name: sum(file.rows for file in data if file.table == name) for name in TABLES})
 
 
 def finish_plans(files: RunFiles, lease: Lease) -> int:
     """Commit what a dead driver planned, and nothing when all tables have it; returns the number of plans."""
-    plans = files.plans()
+    plans = len(files.plan_paths())
     if plans:  # those before the last were finished before it was made
-        _commit(files, len(plans), plans[-1], lease, None)
-    return len(plans)
+        _commit(files, plans, lease)
+    return plans
 
 
-def _read_listing(files: RunFiles) -> _Listed:
-    listing = files.listing()
-    same = pc.equal(listing["state"], "unchanged")
-    unchanged = frozenset(listing["uri"].filter(same).to_pylist())
-    rows = listing.filter(pc.invert(same))
-    expected = dict(zip(rows["uri"].to_pylist(), rows["parts"].to_pylist(), strict=True))
-    again = rows["uri"].filter(pc.equal(rows["state"], "retried"))
+def _marked(files: RunFiles) -> tuple[set[str], dict[str, set[str]]]:
+    """Assets whose rows leave, because they are gone from the source or something now that no encoder reads; and the
+    parts that a run reads again, by asset, whose other parts stay as they are."""
+    gone: set[str] = set()
+    again: set[str] = set()
+    for rows in files.listing_tables(["uri", "state", "replaces"]):
+        unread = pc.and_(pc.equal(rows["state"], "skipped"), pc.fill_null(rows["replaces"], False))
+        gone.update(rows["uri"].filter(pc.or_(pc.equal(rows["state"], "deleted"), unread)).to_pylist())
+        again.update(rows["uri"].filter(pc.equal(rows["state"], "retried")).to_pylist())
     retried: dict[str, set[str]] = {}
-    if len(again):
-        manifest = files.manifest(["uri", "part_id"])
-        manifest = manifest.filter(pc.is_in(manifest["uri"], value_set=again))
-        for uri, part in zip(manifest["uri"].to_pylist(), manifest["part_id"].to_pylist(), strict=True):
-            retried.setdefault(uri, set()).add(part)
-        expected |= {uri: len(parts) for uri, parts in retried.items()}
-    unread = pc.and_(pc.equal(rows["state"], "skipped"), rows["replaces"])
-    gone = rows["uri"].filter(pc.or_(pc.equal(rows["state"], "deleted"), unread))
-    return _Listed(rows, unchanged, expected, retried, set(gone.to_pylist()))
+    for rows in files.manifest_tables(["uri", "part_id"]) if again else ():
+        for uri, part in zip(rows["uri"].to_pylist(), rows["part_id"].to_pylist(), strict=True):
+            if uri in again:
+                retried.setdefault(uri, set()).add(part)
+    return gone, retried
 
 
-def _whole(
-    commits: Iterable[CommitRecord], listed: _Listed, announced: set[str]
-) -> tuple[list[CommitRecord], dict[str, list[str]]]:
-    """The new records that hold nothing but whole assets, and the part states of the assets that they complete.
-
-    A record that holds a part of an unfinished asset waits, and so do the other assets of which it has parts.
-    """
-    there = listed.unchanged | announced
-    fresh = list(commits)
-    while True:
-        states = _states(fresh)
-        short = {uri for uri, found in states.items() if len(found) < listed.expected[uri]}
-        answerable = there | set(states)
-        kept = [
-            record
-            for record in fresh
-            if not short & {uri for _, uri, _ in record.parts} and set(record.answers) <= answerable
-        ]
-        if len(kept) == len(fresh):
-            return fresh, states
-        fresh = kept
-
-
-def _states(records: Iterable[CommitRecord]) -> dict[str, list[str]]:
-    """uri -> the states of its parts."""
-    states: dict[str, list[str]] = {}
-    for record in records:
-        for _, uri, status in record.parts:
-            states.setdefault(uri, []).append(status)
-    return states
+def _write_assets(
+    files: RunFiles, fresh: Candidates, retried: dict[str, set[str]], assets: RowFile
+) -> Iterator[DataFile]:
+    """Write the rows of `assets` for what is whole; their uris go to ``assets``."""
+    for states, listed in fresh.assets():
+        others = _other_parts(files.storage, {uri: ids for uri, ids in retried.items() if uri in states})
+        status = {uri: _status([*own, *others.get(uri, ())]) for uri, own in sorted(states.items())}
+        rows = _asset_rows(listed, status, files.run_id)
+        assets.add(rows.select(["uri"]))
+        path = f"{files.run_id}/assets-{uuid.uuid4().hex[:12]}.parquet"
+        size = files.storage.write_parquet(files.storage.path("assets", path), rows)
+        yield DataFile("assets", path, size, rows.num_rows)
 
 
 def _other_parts(storage: Storage, retried: dict[str, set[str]]) -> dict[str, list[str]]:
@@ -156,38 +137,46 @@ def _asset_rows(listed: pa.Table, status: dict[str, str], run_id: str) -> pa.Tab
     return pa.table(columns, names=ASSETS.names).cast(ASSETS)
 
 
-def _make_plan(files: RunFiles, records: Iterable[CommitRecord], assets: pa.Table) -> dict[str, Any]:
-    data = [asdict(file) for record in records for file in record.files]
-    if assets.num_rows:
-        path = f"{files.run_id}/assets-{uuid.uuid4().hex[:12]}.parquet"
-        size = files.storage.write_parquet(files.storage.path("assets", path), assets)
-        data.append(asdict(DataFile("assets", path, size, assets.num_rows)))
-    return {
-        "nonce": uuid.uuid4().hex,
-        "keys": [record.key for record in records],
-        "assets": assets["uri"].to_pylist(),
-        "files": data,
-    }
-
-
-def _commit(files: RunFiles, version: int, plan: dict[str, Any], lease: Lease, listed: _Listed | None) -> None:
-    """Bring every table to this version. What it replaces comes from the listing, read only when a table lacks it."""
+def _commit(files: RunFiles, version: int, lease: Lease) -> None:
+    """Bring every table to this version, by its plan."""
     lease.check()
+    plan: dict[str, Any] | None = None
     for name in TABLES:
         table = open_table(files.storage, name)
         if table is not None and (table.transaction_version(files.run_id) or 0) >= version:
             continue
-        listed = listed or _read_listing(files)
+        if plan is None:
+            plan = files.storage.read_json(files.plan_path(version))
+            replaced, (_, retried) = _replaced(files, plan), _marked(files)
         added = [DataFile(**item) for item in plan["files"] if item["table"] == name]
-        commit_once(files.storage, name, files.run_id, version, lease, added, _stale(plan, listed, name, files.run_id))
+        stale = _stale(files, plan, name, replaced, retried)
+        commit_once(files.storage, name, files.run_id, version, lease, added, stale)
 
 
-def _stale(plan: dict[str, Any], listed: _Listed, name: str, run_id: str) -> Stale:
-    """Rows that this publish replaces. A retried asset's answers go only when something new was read in it."""
-    complete = set(plan["assets"])
-    replaced = listed.rows["uri"].filter(pc.fill_null(listed.rows["replaces"], False)).to_pylist()
-    uris = complete.intersection(replaced) | set(plan.get("deleted", ()))
-    retried = complete & set(listed.retried)
+def _replaced(files: RunFiles, plan: dict[str, Any]) -> set[str]:
+    """Assets of a plan of which the tables hold an older version."""
+    found = RowFile(pa.schema([ASSETS.field("uri")]))
+    for rows in files.listing_tables(["uri", "replaces"]):
+        found.add(rows.filter(pc.fill_null(rows["replaces"], False)).select(["uri"]))
+    if not found.num_rows:
+        return set()
+    shards = Shards({"replaced": found.schema, "complete": found.schema})
+    for rows in found.tables():
+        shards.add("replaced", rows)
+    for uris in files.assets_of(plan):
+        shards.add("complete", pa.table([uris], schema=found.schema))
+    both = (
+        rows["replaced"]["uri"].filter(pc.is_in(rows["replaced"]["uri"], rows["complete"]["uri"])) for rows in shards
+    )
+    return {uri for uris in both for uri in uris.to_pylist()}
+
+
+def _stale(files: RunFiles, plan: dict[str, Any], name: str, replaced: set[str], retried: dict[str, set[str]]) -> Stale:
+    """Rows that a publish replaces. A retried asset's answers go only when something new was read in it."""
+    uris = replaced.union(plan.get("deleted", ()))
+    again = {uri for uris in files.assets_of(plan) for uri in uris.to_pylist() if uri in retried} if retried else set()
     if name == "parts":
-        return Stale(frozenset(uris), frozenset().union(*(listed.retried[uri] for uri in retried)), run_id)
-    return Stale(frozenset(uris | (set(plan.get("reread", ())) if name == "answers" else retried)), frozenset(), run_id)
+        return Stale(frozenset(uris), frozenset().union(*(retried[uri] for uri in again)), files.run_id)
+    return Stale(
+        frozenset(uris | (set(plan.get("reread", ())) if name == "answers" else again)), frozenset(), files.run_id
+    )

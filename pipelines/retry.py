@@ -121,7 +121,7 @@ class Retry(Run):
         for files in self.earlier:
             if not files.state().get("finished"):
                 listing = files.listing(["uri", "replaces"])
-                published = {uri for plan in files.plans() for uri in plan["assets"]}
+                published = {uri for found in files.announced() for uri in found.to_pylist()}
                 uris |= set(listing.filter(listing["replaces"])["uri"].to_pylist()) - published
         return uris
 

@@ -26,6 +26,8 @@ from pipelines.tables import SCHEMAS
 
 BATCHES_PER_FILE = 256  # a footer of more row groups costs more to read than the batch
 _ROW_GROUP = 65_536
+FEW_ASSETS = 100_000  # of a publish that are named in its plan
+_ASSETS = pa.schema([LISTING.field("uri")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class RunFiles:
         """One row per listed asset."""
         return self.storage.read_parquet(f"{self.folder}/listing.parquet", columns)
 
+    def listing_up_to(self, rows: int, columns: list[str]) -> pa.Table | None:
+        """The listing, or None when it has more rows than that."""
+        return self.storage.read_parquet_up_to(f"{self.folder}/listing.parquet", rows, columns)
+
     def listing_tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The same, some ten thousand rows at a time."""
         return self.storage.read_parquet_rows(f"{self.folder}/listing.parquet", columns)
@@ -104,6 +110,10 @@ class RunFiles:
         """One row per part, in batch order."""
         schema = MANIFEST if columns is None else pa.schema([MANIFEST.field(name) for name in columns])
         return pa.concat_tables([schema.empty_table(), *self.manifest_tables(columns)])
+
+    def has_parts(self) -> bool:
+        """Whether it had anything to read."""
+        return self.storage.exists(f"{self.folder}/manifest-00000.parquet")
 
     def manifest_tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The same, file by file."""
@@ -158,9 +168,45 @@ class RunFiles:
         """Where the plan of the run's publish ``version`` lies, counted from 1."""
         return f"{self.folder}/publish/{version:06d}.json"
 
-    def plans(self) -> list[dict[str, Any]]:
+    def plan_paths(self) -> list[str]:
+        """Where the plans of all publishes so far lie, in order."""
+        return list(self.storage.files(f"{self.folder}/publish", ".json"))
+
+    def plans(self) -> Iterator[dict[str, Any]]:
         """The plans of all publishes so far, in order."""
-        return [self.storage.read_json(path) for path in self.storage.files(f"{self.folder}/publish", ".json")]
+        return map(self.storage.read_json, self.plan_paths())
+
+    def create_plan(self, version: int, plan: dict[str, Any], assets: Iterable[pa.Array]) -> bool:
+        """Write the plan of a publish, once: False when another process was first. ``assets`` are the uris that it
+        makes whole: in the plan, or when they are many in a file of their own."""
+        few: list[str] = []
+        rest = iter(assets)
+        for uris in rest:
+            few += uris.to_pylist()
+            if len(few) > FEW_ASSETS:
+                path = f"{self.folder}/publish/{version:06d}-{uuid.uuid4().hex[:12]}.parquet"
+                with self.storage.parquet_writer(path, _ASSETS) as writer:
+                    for more in chain([pa.array(few, pa.string())], rest):
+                        writer.write_table(pa.table([more], schema=_ASSETS))
+                return self.storage.create_json(self.plan_path(version), plan | {"assets_in": path.rpartition("/")[2]})
+        return self.storage.create_json(self.plan_path(version), plan | {"assets": few})
+
+    def assets_of(self, plan: dict[str, Any]) -> Iterator[pa.Array]:
+        """The uris of the assets that a publish made whole."""
+        if "assets" in plan:
+            yield pa.array(plan["assets"], pa.string())
+        else:
+            for rows in self.storage.read_parquet_rows(f"{self.folder}/publish/{plan['assets_in']}"):
+                yield rows["uri"].combine_chunks()
+
+    def announced(self, plans: int | None = None) -> Iterator[pa.Array]:
+        """The uris of the assets that all publishes made whole, or the first ``plans`` of them."""
+        for path in self.plan_paths()[:plans]:
+            yield from self.assets_of(self.storage.read_json(path))
+
+    def deleted(self) -> list[str]:
+        """The uris of the assets that publishes took out."""
+        return [uri for plan in self.plans() for uri in plan.get("deleted", ())]
 
     # -- stopping ---------------------------------------------------------------------------------------------
     def ask_to_stop(self, attempt: str) -> None:

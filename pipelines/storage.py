@@ -270,6 +270,12 @@ class Storage:
                         raise
         raise AssertionError("unreachable")
 
+    def read_parquet_up_to(self, path: str, rows: int, columns: list[str]) -> pa.Table | None:
+        """A Parquet file as a table, or None when it has more rows than that."""
+        with told("read", self.shown(path)), self.filesystem.open_input_file(path) as stream:
+            reader = pq.ParquetFile(stream)
+            return reader.read(columns) if reader.metadata.num_rows <= rows else None
+
     def read_parquet_rows(self, path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The same, some ten thousand rows at a time."""
         with told("read", self.shown(path)), self.filesystem.open_input_file(path) as stream:
