@@ -90,7 +90,8 @@ class RunFiles:
         for number in count():
             if (first := next(batches, None)) is None:
                 return
-            with self.storage.parquet_writer(f"{self.folder}/manifest-{number:05d}.parquet", MANIFEST) as writer:
+            path = f"{self.folder}/manifest-{number:05d}.parquet"
+            with self.storage.parquet_writer(path, MANIFEST, small=True) as writer:
                 for rows in chain([first], islice(batches, BATCHES_PER_FILE - 1)):
                     writer.write_table(rows, row_group_size=rows.num_rows)
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipelines import spill_file
 from pipelines.spill_file import Piece, SpillFile
 
-_BITS = 6
+_BITS = 7
 SHARDS = 2**_BITS
 
 

@@ -240,17 +240,17 @@ class Storage:
         return int(data.size)
 
     @contextmanager
-    def parquet_writer(self, path: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    def parquet_writer(self, path: str, schema: pa.Schema, *, small: bool = False) -> Iterator[pq.ParquetWriter]:
         """A Parquet file that is written row group by row group, for what does not fit in memory. In a folder readers
         see all of it or nothing; on S3 a writer that fails may leave a torn one, so something has to say that it is
-        whole."""
+        whole. ``small``: row groups have a few rows, for which dictionaries, statistics and zstd only cost time."""
         with told("write", self.shown(path)):
             fault_point("storage.write", self.below(path))
             if self.remote:
-                with self.filesystem.open_output_stream(path) as stream, _writer(stream, schema) as writer:
+                with self.filesystem.open_output_stream(path) as stream, _writer(stream, schema, small) as writer:
                     yield writer
             else:
-                with _durable(path) as (stream, partial), _writer(stream, schema) as writer:
+                with _durable(path) as (stream, partial), _writer(stream, schema, small) as writer:
                     yield writer
                 partial.replace(path)
             fault_point("storage.written", self.below(path))
@@ -342,8 +342,9 @@ def _get_object(path: str) -> bytes | None:
         raise
 
 
-def _writer(stream: Any, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(stream, schema, compression="zstd")
+def _writer(stream: Any, schema: pa.Schema, small: bool) -> pq.ParquetWriter:
+    plain = {"compression": "snappy", "use_dictionary": False, "write_statistics": False}
+    return pq.ParquetWriter(stream, schema, **(plain if small else {"compression": "zstd"}))
 
 
 def _partial(path: str, data: bytes) -> Path:
