@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from pipelines import spill_file
 from pipelines.spill_file import Piece, SpillFile
 
-_BITS = 7
-SHARDS = 2**_BITS
+BITS = 7  # of a key's hash: 128 shards
 
 
 class Shards:
@@ -27,7 +26,7 @@ class Shards:
         self._bytes = 0
         self._file = SpillFile()
         self._pieces: list[dict[str, list[Piece]]] = []
-        self._sizes = [0] * SHARDS  # of the shards in memory, roughly
+        self._sizes = [0] * 2**BITS  # of the shards in memory, roughly
 
     def add(self, name: str, rows: pa.Table | pa.RecordBatch) -> None:
         """Rows of one of the tables; within a shard they keep the order in which they came."""
@@ -48,7 +47,7 @@ class Shards:
             return
         self._spill()
         for pieces, size in zip(self._pieces, self._sizes, strict=True):
-            if size > 2 * spill_file.MEMORY and (self._level + 2) * _BITS <= 32:
+            if size > 2 * spill_file.MEMORY and (self._level + 2) * BITS <= 32:
                 yield from self._divided(pieces)
             elif size:
                 yield {
@@ -64,17 +63,17 @@ class Shards:
         return within
 
     def _spill(self) -> None:
-        self._pieces = self._pieces or [{name: [] for name in self._schemas} for _ in range(SHARDS)]
+        self._pieces = self._pieces or [{name: [] for name in self._schemas} for _ in range(2**BITS)]
         for name, tables in self._held.items():
             if not tables:
                 continue
             rows = pa.concat_tables(tables).combine_chunks()
             tables.clear()
-            shard = (_hashes(rows[self._key]) >> np.uint32(_BITS * self._level) & np.uint32(SHARDS - 1)).astype(
+            shard = (_hashes(rows[self._key]) >> np.uint32(BITS * self._level) & np.uint32(2**BITS - 1)).astype(
                 np.uint8
             )
             order = np.argsort(shard, kind="stable")
-            bounds = np.searchsorted(shard[order], np.arange(SHARDS + 1))
+            bounds = np.searchsorted(shard[order], np.arange(2**BITS + 1))
             rows = rows.take(pa.array(order))
             for number in np.flatnonzero(np.diff(bounds)).tolist():
                 own = rows.slice(bounds[number], bounds[number + 1] - bounds[number])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines import books, shards, spill_file
 from pipelines.lease import Lease
 from pipelines.ledger import Ledger, read_ledger
 from pipelines.manifest import LISTING, MANIFEST, Manifest
@@ -132,10 +135,24 @@ def terms_of(ledger: Ledger) -> dict[str, Counter[str]]:
     }
 
 
+@contextmanager
+def memory(fits: bool) -> Iterator[None]:
+    """Whether tables fit in memory; else they are joined by shards."""
+    before = spill_file.MEMORY, books.FOLDED, shards.BITS
+    try:
+        if not fits:
+            spill_file.MEMORY, books.FOLDED, shards.BITS = 400, 0, 2
+        yield
+    finally:
+        spill_file.MEMORY, books.FOLDED, shards.BITS = before
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(archive=archives, choose=st.randoms(use_true_random=False))
-def test_the_ledger_is_what_happened_and_notices_what_is_removed(archive: list[Outcome], choose: Any) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(archive=archives, choose=st.randoms(use_true_random=False), fits=st.booleans())
+def test_the_ledger_is_what_happened_and_notices_what_is_removed(
+    archive: list[Outcome], choose: Any, fits: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, memory(fits):
         storage = write(folder, archive)
         if not any("pending" not in asset.parts and asset.whole != "skipped" for asset in archive):
             return  # nothing is published, so there are no tables yet
