@@ -1,7 +1,6 @@
-"""Scale on paper: weak scaling over GPUs by simulation, cost per million pages, and the memory of a long listing.
+"""Scale on paper: weak scaling over GPUs by simulation, and the cost of a million pages.
 
-    python -m benchmarks.scale                  # two runs to calibrate, then the simulation
-    python -m benchmarks.scale --listing 400000 # and what the driver holds of so many assets
+    python -m benchmarks.scale  # two runs to calibrate, then the simulation
 
 Simulated is what one driver and all actors do while a run streams: an actor has one batch in work and one in hand, and
 the driver, one thread, spends its own CPU time on each. That time is measured here, with an encoder that reads nothing,
@@ -22,12 +21,10 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 
 from benchmarks.control_plane import make_documents
@@ -35,13 +32,10 @@ from benchmarks.figures import judge
 from benchmarks.stub import STUB
 from benchmarks.stub.config import StubConfig
 from cluster.service_times import DEFAULTS
-from encoders.media.opener import Probe
 from pipelines.batches import form_batches
-from pipelines.manifest import build_manifest
 from pipelines.progress import Progress
 from pipelines.run import Run
-from pipelines.settings import RunConfig, load_settings
-from pipelines.sources import Asset
+from pipelines.settings import load_settings
 
 ACTORS = 15  # of one card: OCR on 80 GiB with 16 cores
 BATCH_SECONDS, SPREAD = 25.0, 0.2  # service time of a batch, and how far it may be off
@@ -141,38 +135,15 @@ def one_card(driver: float) -> tuple[float, float]:
     return (sum(pages) - pages[0]) / (done[-1] - done[0]), sum(pages) / (MEASURED.start + done[-1])
 
 
-def listing_bytes(assets: int) -> float:
-    """Bytes that the driver holds for each of so many new assets of one part, listed; they are not really probed."""
-    when = datetime.now(UTC)
-
-    def found() -> Iterator[Asset]:
-        for number in range(assets):
-            yield Asset(f"s3://archive/{number // 1000:06d}/{number:09d}.pdf", 100_000, f"{number:032x}", when)
-
-    def prober(some: Iterable[Asset]) -> Iterator[tuple[Asset, Probe]]:
-        for asset in some:
-            yield asset, Probe("application/pdf", "document", pages=1)
-
-    before = psutil.Process().memory_info().rss
-    manifest = build_manifest(found(), (), {"document": "x" * 16}, RunConfig(), prober)
-    assert manifest.parts.num_rows == assets
-    return (psutil.Process().memory_info().rss - before) / assets
-
-
 def main() -> None:
     """Calibrate, simulate, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--listing", type=int, help="assets to list, for the driver's memory")
     parser.add_argument("--here", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
         print(json.dumps(driver_seconds(*options.here)))
         sys.stdout.flush()
         os._exit(0)  # see pipelines.cli.main
-    if options.listing:
-        each = listing_bytes(options.listing)
-        print(f"driver memory for each listed asset, of {options.listing:,}: {each:.0f} bytes", flush=True)
-        print(f"which for 10 million is {each * 1e7 / 2**30:.1f} GiB (not run)", flush=True)
     measured = {actors: calibrated(actors) for actors in (2, 8)}
     for actors, seconds in measured.items():
         print(f"driver, for each batch, with {actors} actors: {seconds * 1000:.1f} ms of CPU", flush=True)
