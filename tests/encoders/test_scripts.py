@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from encoders.failures import FailureCategory, MediaError
+from encoders.ocr.cropper import HostCropper
 from encoders.ocr.script import NATIVE, ScriptDetector
 from encoders.ocr.script_network import CLASSES
 from encoders.ocr.tesseract import (
@@ -103,6 +104,19 @@ def test_blocks_of_a_mixed_page_keep_their_scripts(detector: ScriptDetector) -> 
     scripts = detector(image, [*above.quads, *moved])
     assert routes(scripts[: len(above.quads)]) == {"built-in"}
     assert scripts[len(above.quads) :] == ["Cyrl"] * len(moved)
+
+
+def test_pages_that_are_looked_at_together_are_seen_as_alone(detector: ScriptDetector) -> None:
+    above, below, other = page_of("en"), page_of("ru"), page_of("ja")
+    image, quads = np.concatenate((above.image, below.image)), [*above.quads]
+    shift = above.image.shape[0]
+    quads += [quad(x0, y0 + shift, x1, y1 + shift) for x0, y0, x1, y1 in map(extent, below.quads)]
+    pages = [(other.image, other.quads), (image, []), (image, quads), (above.image, above.quads)]
+    together = detector.look_at(pages, HostCropper())
+    for seen, (pixels, lines) in zip(together, pages, strict=True):
+        alone = detector.look(pixels, lines)
+        assert (seen.scripts, seen.looked_at) == (alone.scripts, alone.looked_at)
+        assert seen.upside_down == pytest.approx(alone.upside_down, abs=1e-4)
 
 
 def test_lines_of_digits_take_the_script_around_them(detector: ScriptDetector) -> None:
