@@ -23,12 +23,13 @@ from pipelines.train.hybrid.export import export
 from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.model import Hybrid
 from pipelines.train.hybrid.prompts import Prompter
-from pipelines.train.hybrid.recipe import Recipe
+from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import REFUSAL
 from pipelines.train.hybrid.screens.ask import ask
 from pipelines.train.hybrid.screens.looks import Look, read_looks, write_looks
 from pipelines.train.hybrid.screens.source import Screens
 from pipelines.train.hybrid.screens.views import detected, view
+from pipelines.train.hybrid.source import Source
 from tests.decoder.tiny import save_tiny
 
 BOXES = [[100, 40, 200, 80], [300, 42, 400, 78], [500, 40, 540, 80], [100, 700, 900, 780], [440, 300, 480, 340]]
@@ -116,3 +117,13 @@ def test_looks_travel_in_eight_bits_and_are_shown_in_many_ways(tmp_path: Path) -
     screens = Screens(tmp_path / "looks.npz", rng)
     kinds = {task.kind for mode in ("text", "soft", "both") for _ in range(60) for task in screens.next(mode)[1]}
     assert kinds >= {"screen_count", "screen_where", "screen_layout", "screen_box", "screen_shows", "unanswerable"}
+
+
+def test_loaders_mix_things_into_batches(recipe: Recipe, tmp_path: Path) -> None:
+    write_looks(tmp_path / "looks.npz", [look()])
+    stage = Stage(name="things", seconds=1, rows=2, row_tokens=700, screens=1.0, rates=(8,))
+    batch = next(iter(Source(recipe, stage, tmp_path, None, None, 0, tmp_path / "looks.npz")))
+    (group,) = batch.items["gui_detection"]
+    assert batch.things is not None and batch.things.shape == (group.count, 18)
+    assert len(batch.soft_at["gui_detection"]) == group.count and group.words is not None
+    assert {kind.partition("_")[0] for kind in batch.kinds} == {"screen", "unanswerable"}
