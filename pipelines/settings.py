@@ -99,7 +99,12 @@ class SettingsTree(BaseModel):
     serve: ServeConfig = Field(default_factory=ServeConfig)
     trace: TraceConfig = Field(default_factory=TraceConfig)
     adapters: dict[str, str] = Field(
-        {"ocr": "ocr_adapter", "speech_to_text": "speech_adapter"},
+        {
+            "ocr": "ocr_adapter",
+            "speech_to_text": "speech_adapter",
+            "object_detection": "detection_adapter",
+            "gui_detection": "detection_adapter",
+        },
         description="task to the checkpoint of its adapter, whose soft tokens decoder.mode reads; empty: none",
     )
 
