@@ -1,7 +1,7 @@
 """Memory and time of a driver over a long listing: list, compare, cut, freeze, publish, count, and all again.
 
-    python -m benchmarks.listing                            # 100 thousand, 1 and 10 million assets, about 45 minutes
-    python -m benchmarks.listing --assets 100000 300000
+    python -m benchmarks.listing                                     # 300 thousand, 1 and 3 million assets
+    python -m benchmarks.listing --assets 1000000 10000000 --list-only
 
 Assets of one part each, of the names that an S3 prefix would have; nothing is probed or read, and no Ray is started:
 the rows of `parts` are made up, in larger files than a run's. Each size runs in a process of its own; memory is
@@ -119,7 +119,7 @@ def read(files: RunFiles) -> None:
         )
 
 
-def measure(count: int) -> dict[str, dict[str, float]]:
+def measure(count: int, list_only: bool) -> dict[str, dict[str, float]]:
     """A first run and a second one that finds nothing new."""
     phases = Phases()
     folder = Path(tempfile.mkdtemp(prefix="interlace-listing-"))
@@ -129,6 +129,8 @@ def measure(count: int) -> dict[str, dict[str, float]]:
         with phases(phase):
             files, found = begin(storage, f"run-{number}", count)
         wrong += abs(found.count("unchanged" if number else "new") - count)
+        if list_only:
+            break
         if not number:
             with phases("made up"):
                 read(files)
@@ -139,23 +141,25 @@ def measure(count: int) -> dict[str, dict[str, float]]:
             ledger = read_ledger(storage)
         wrong += abs(ledger.accounts["parts"].terms["done"] - count) + (not ledger.balanced)
     shutil.rmtree(folder)
-    del phases.peaks["made up"], phases.seconds["made up"]
-    return {"peaks": phases.peaks, "seconds": phases.seconds, "wrong": {"all": wrong}}
+    told = {"peaks": phases.peaks, "seconds": phases.seconds, "wrong": {"all": wrong}}
+    return {what: {name: value for name, value in found.items() if name != "made up"} for what, found in told.items()}
 
 
 def main() -> None:
     """Measure each size; print a line for each, and what the driver took for each further asset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--assets", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000])
+    parser.add_argument("--assets", type=int, nargs="+", default=[300_000, 1_000_000, 3_000_000])
+    parser.add_argument("--list-only", action="store_true", help="only list, compare, cut and freeze")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        print(json.dumps(measure(options.assets[0])))
+        print(json.dumps(measure(options.assets[0], options.list_only)))
         sys.stdout.flush()
         os._exit(0)  # see pipelines.cli.main
     found = []
     for count in options.assets:
         command = [sys.executable, "-m", "benchmarks.listing", "--here", "--assets", str(count)]
+        command += ["--list-only"] if options.list_only else []
         line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1]
         found.append(json.loads(line))
         peaks, seconds = found[-1]["peaks"], found[-1]["seconds"]

@@ -14,6 +14,7 @@ from pipelines import spill_file
 from pipelines.spill_file import Piece, SpillFile
 
 BITS = 7  # of a key's hash: 128 shards
+_KEYS = 16_384
 
 
 class Shards:
@@ -35,7 +36,7 @@ class Shards:
             return
         self._held[name].append(table)
         self._bytes += table.nbytes
-        if self._bytes > 2 * spill_file.MEMORY:
+        if self._bytes > spill_file.MEMORY:
             self._spill()
 
     def __iter__(self) -> Iterator[dict[str, pa.Table]]:
@@ -65,24 +66,29 @@ class Shards:
     def _spill(self) -> None:
         self._pieces = self._pieces or [{name: [] for name in self._schemas} for _ in range(2**BITS)]
         for name, tables in self._held.items():
-            if not tables:
-                continue
-            rows = pa.concat_tables(tables).combine_chunks()
-            tables.clear()
-            shard = (_hashes(rows[self._key]) >> np.uint32(BITS * self._level) & np.uint32(2**BITS - 1)).astype(
-                np.uint8
-            )
-            order = np.argsort(shard, kind="stable")
-            bounds = np.searchsorted(shard[order], np.arange(2**BITS + 1))
-            rows = rows.take(pa.array(order))
-            for number in np.flatnonzero(np.diff(bounds)).tolist():
-                own = rows.slice(bounds[number], bounds[number + 1] - bounds[number])
-                self._pieces[number][name].append(self._file.append(own))
-                self._sizes[number] += own.nbytes
+            if tables:
+                self._split(name, tables)
         self._bytes = 0
+        pa.default_memory_pool().release_unused()  # it keeps what other threads have freed
+
+    def _split(self, name: str, tables: list[pa.Table]) -> None:
+        rows = pa.concat_tables(tables).combine_chunks()
+        tables.clear()
+        bits = _hashes(rows[self._key]) >> np.uint32(BITS * self._level) & np.uint32(2**BITS - 1)
+        shard = bits.astype(np.uint8)
+        order = np.argsort(shard, kind="stable")
+        bounds = np.searchsorted(shard[order], np.arange(2**BITS + 1))
+        rows = rows.take(pa.array(order))
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            own = rows.slice(bounds[number], bounds[number + 1] - bounds[number])
+            self._pieces[number][name].append(self._file.append(own))
+            self._sizes[number] += own.nbytes
 
 
 def _hashes(keys: pa.ChunkedArray) -> np.ndarray:
-    """32 bits of each key."""
-    values = pc.fill_null(keys, "").cast(pa.binary()).to_pylist()
-    return np.fromiter(map(zlib.crc32, values), np.uint32, len(values))
+    """32 bits of each key; as Python bytes only some thousands are there at once."""
+    found = np.empty(len(keys), np.uint32)
+    for start in range(0, len(keys), _KEYS):
+        values = pc.fill_null(keys.slice(start, _KEYS), "").cast(pa.binary()).to_pylist()
+        found[start : start + len(values)] = np.fromiter(map(zlib.crc32, values), np.uint32, len(values))
+    return found

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from encoders.failures import InterlaceError
 
-MEMORY = 32 << 20  # bytes of rows in order that are held before they are spilled; twice as many of those to be joined
+MEMORY = 32 << 20  # bytes that a holder of rows keeps before it spills them
 Piece = tuple[int, int]
 """Where a table lies in its file: first byte and length."""
 
