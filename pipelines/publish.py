@@ -22,7 +22,7 @@ from pipelines.runfiles import DataFile, RunFiles
 from pipelines.shards import Shards
 from pipelines.storage import Storage
 from pipelines.tables import ASSETS, open_table, read_rows
-from pipelines.transactions import TABLES, Stale, commit_once
+from pipelines.transactions import TABLES, URIS, Stale, commit_once
 from pipelines.whole import Candidates
 
 
@@ -58,7 +58,7 @@ def publish(files: RunFiles, lease: Lease) -> Published | None:
         keys = set(fresh.keys)
         kept = [record for record in files.commits(skip=taken) if record.key in keys]
         fresh = Candidates(files, keep_what_was_read(files, kept, set().union(*retried.values())), retried)
-    assets = RowFile(pa.schema([ASSETS.field("uri")]))
+    assets = RowFile(URIS)
     data = [*fresh.data_files(), *_write_assets(files, fresh, retried, assets)]
     plan = {
         "nonce": uuid.uuid4().hex,
@@ -153,30 +153,26 @@ def _commit(files: RunFiles, version: int, lease: Lease) -> None:
         commit_once(files.storage, name, files.run_id, version, lease, added, stale)
 
 
-def _replaced(files: RunFiles, plan: dict[str, Any]) -> set[str]:
+def _replaced(files: RunFiles, plan: dict[str, Any]) -> RowFile:
     """Assets of a plan of which the tables hold an older version."""
-    found = RowFile(pa.schema([ASSETS.field("uri")]))
+    shards = Shards({"listed": URIS, "complete": URIS})
+    some = False
     for rows in files.listing_tables(["uri", "replaces"]):
-        found.add(rows.filter(pc.fill_null(rows["replaces"], False)).select(["uri"]))
-    if not found.num_rows:
-        return set()
-    shards = Shards({"replaced": found.schema, "complete": found.schema})
-    for rows in found.tables():
-        shards.add("replaced", rows)
-    for uris in files.assets_of(plan):
-        shards.add("complete", pa.table([uris], schema=found.schema))
-    both = (
-        rows["replaced"]["uri"].filter(pc.is_in(rows["replaced"]["uri"], rows["complete"]["uri"])) for rows in shards
-    )
-    return {uri for uris in both for uri in uris.to_pylist()}
+        own = rows.filter(pc.fill_null(rows["replaces"], False)).select(["uri"])
+        some = some or own.num_rows > 0
+        shards.add("listed", own)
+    for uris in files.assets_of(plan) if some else ():
+        shards.add("complete", pa.table([uris], schema=URIS))
+    replaced = RowFile(URIS)
+    for shard in shards:
+        replaced.add(shard["listed"].filter(pc.is_in(shard["listed"]["uri"], value_set=shard["complete"]["uri"])))
+    return replaced
 
 
-def _stale(files: RunFiles, plan: dict[str, Any], name: str, replaced: set[str], retried: dict[str, set[str]]) -> Stale:
+def _stale(files: RunFiles, plan: dict[str, Any], name: str, replaced: RowFile, retried: dict[str, set[str]]) -> Stale:
     """Rows that a publish replaces. A retried asset's answers go only when something new was read in it."""
-    uris = replaced.union(plan.get("deleted", ()))
     again = {uri for uris in files.assets_of(plan) for uri in uris.to_pylist() if uri in retried} if retried else set()
-    if name == "parts":
-        return Stale(frozenset(uris), frozenset().union(*(retried[uri] for uri in again)), files.run_id)
-    return Stale(
-        frozenset(uris | (set(plan.get("reread", ())) if name == "answers" else again)), frozenset(), files.run_id
-    )
+    more = {"parts": (), "answers": plan.get("reread", ()), "assets": again}[name]
+    others = pa.table([pa.array([*plan.get("deleted", ()), *more], pa.string())], schema=URIS)
+    parts = frozenset().union(*(retried[uri] for uri in again)) if name == "parts" else frozenset()
+    return Stale(RowFile(URIS, [*replaced.tables(), others]), parts, files.run_id)

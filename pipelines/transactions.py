@@ -13,7 +13,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice, pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
@@ -22,7 +24,9 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from encoders.fault_points import fault_point
 from pipelines.lease import Lease, LeaseLost
+from pipelines.row_file import RowFile
 from pipelines.runfiles import DataFile
+from pipelines.shards import Shards
 from pipelines.storage import Storage, StorageError
 from pipelines.tables import FORMAT, FORMAT_KEY, SCHEMAS, data_paths, open_table
 
@@ -30,19 +34,21 @@ TABLES = ("parts", "answers", "assets")
 """In this order: `assets` says that an asset is done, so it comes last."""
 FENCE = "interlace-lease"
 ATTEMPTS = 4  # at one commit
+URIS = pa.schema({"uri": pa.string()})
+_PLACES = pa.schema({"uri": pa.string(), "file": pa.int32(), "row": pa.int32()})
 _READERS = 16  # files looked at at once when rows are replaced
 
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Rows to take out: those of these assets and those of these parts, unless run ``keep`` wrote them."""
+    """Rows to take out: those of these assets (URIS) and those of these parts, unless run ``keep`` wrote them."""
 
-    uris: frozenset[str]
+    uris: RowFile
     part_ids: frozenset[str]
     keep: str
 
     def __bool__(self) -> bool:
-        return bool(self.uris or self.part_ids)
+        return bool(self.uris.num_rows or self.part_ids)
 
 
 def open_or_create(storage: Storage, name: str) -> DeltaTable:
@@ -133,27 +139,51 @@ def _add(file: DataFile) -> AddAction:
 
 def _without(storage: Storage, table: DeltaTable, name: str, stale: Stale) -> Iterator[AddAction | RemoveAction]:
     """Actions that take stale rows out; a file that also holds other rows is written anew without them."""
-    uris, part_ids = (pa.array(sorted(values), pa.string()) for values in (stale.uris, stale.part_ids))
-    now = int(time.time() * 1000)
+    paths, now = data_paths(table), int(time.time() * 1000)
+    for number, found in _stale_rows(storage, name, paths, stale):
+        yield RemoveAction(paths[number], True, now)
+        rows = storage.read_parquet(storage.path(name, paths[number]))
+        stays = np.ones(rows.num_rows, bool)
+        stays[found] = False
+        if stays.any():
+            renewed = f"{stale.keep}/kept-{uuid.uuid4().hex[:12]}.parquet"
+            rest = conform(rows.filter(pa.array(stays)), name)
+            size = storage.write_parquet(storage.path(name, renewed), rest)
+            yield _add(DataFile(name, renewed, size, rest.num_rows))
 
-    def look(path: str) -> tuple[str, pa.Array]:
+
+def _stale_rows(storage: Storage, name: str, paths: list[str], stale: Stale) -> Iterator[tuple[int, np.ndarray]]:
+    """The numbers of files, and of their rows that are stale."""
+    part_ids = pa.array(sorted(stale.part_ids), pa.string())
+    shards = Shards({"rows": _PLACES, "stale": URIS})
+    for uris in stale.uris.tables():
+        shards.add("stale", uris)
+    found = [_PLACES.empty_table()]
+
+    def look(number: int) -> tuple[pa.Table, pa.Table]:
+        """The rows of other runs, and of these the ones of stale parts."""
         ids = ["part_id"] if name == "parts" else []
-        rows = storage.read_parquet(storage.path(name, path), ["uri", "run_id", *ids])
-        found = pc.is_in(rows["uri"], uris)
-        if ids:
-            found = pc.or_(found, pc.is_in(rows["part_id"], part_ids))
-        return path, pc.and_(found, pc.not_equal(rows["run_id"], stale.keep))
+        rows = storage.read_parquet(storage.path(name, paths[number]), ["uri", "run_id", *ids])
+        numbers = pa.array(np.full(rows.num_rows, number, np.int32)), pa.array(np.arange(rows.num_rows, dtype=np.int32))
+        others = pc.not_equal(rows["run_id"].cast(pa.string()), stale.keep)
+        places = pa.table([rows["uri"].cast(pa.string()), *numbers], schema=_PLACES).filter(others)
+        parts = pc.is_in(rows["part_id"].cast(pa.string()), part_ids).filter(others) if ids else None
+        return places, places.slice(0, 0) if parts is None else places.filter(parts)
 
+    todo = iter(range(len(paths)))
     with ThreadPoolExecutor(_READERS) as pool:
-        for path, found in pool.map(look, data_paths(table)):
-            if not pc.any(found).as_py():
-                continue
-            yield RemoveAction(path, True, now)
-            rest = storage.read_parquet(storage.path(name, path)).filter(pc.invert(found))
-            if rest.num_rows:
-                renewed = f"{stale.keep}/kept-{uuid.uuid4().hex[:12]}.parquet"
-                size = storage.write_parquet(storage.path(name, renewed), conform(rest, name))
-                yield _add(DataFile(name, renewed, size, rest.num_rows))
+        while some := list(islice(todo, 2 * _READERS)):
+            looked = list(pool.map(look, some))
+            shards.add("rows", pa.concat_tables([places for places, _ in looked]).combine_chunks())
+            found += [places for _, places in looked if places.num_rows]
+    for shard in shards:
+        found.append(shard["rows"].filter(pc.is_in(shard["rows"]["uri"], value_set=shard["stale"]["uri"])))
+    files, rows = (np.concatenate([places[column].to_numpy() for places in found]) for column in ("file", "row"))
+    order = np.argsort(files, kind="stable")
+    rows, bounds = rows[order], np.searchsorted(files[order], np.arange(len(paths) + 1)).tolist()
+    for number, (start, stop) in enumerate(pairwise(bounds)):
+        if start < stop:
+            yield number, rows[start:stop]
 
 
 def conform(rows: pa.Table, name: str) -> pa.Table:

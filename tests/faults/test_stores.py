@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from pipelines.lease import Lease, LeaseHeld
+from pipelines.row_file import RowFile
 from pipelines.runfiles import RunFiles
 from pipelines.storage import Storage, s3_client
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
-from pipelines.transactions import Stale, commit_once
+from pipelines.transactions import URIS, Stale, commit_once
 from tests.faults.arming import Faults
 from tests.faults.bad_proxy import MODES, bad_proxy
 from tests.faults.drivers import Driver, Job
@@ -105,7 +106,7 @@ def test_a_commit_happens_once(store: Storage) -> None:
             record = files.commit({"parts": rows, "answers": ANSWERS.empty_table()})
             assert files.commit({"parts": rows, "answers": ANSWERS.empty_table()}) == record
             for _ in range(2):
-                stale = Stale(frozenset(), frozenset(), "run")
+                stale = Stale(RowFile(URIS), frozenset(), "run")
                 commit_once(store, "parts", "run", version, lease, record.files, stale)
     assert lake_rows(store.out)["parts"].total() == 3
 

@@ -13,10 +13,11 @@ import pytest
 from pipelines.compact import compact
 from pipelines.lease import Lease, LeaseHeld, LeaseLost, holder
 from pipelines.publish import publish
+from pipelines.row_file import RowFile
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.storage import Storage
 from pipelines.tables import ANSWERS, PARTS, rows_to_table
-from pipelines.transactions import Stale, commit_once, fence
+from pipelines.transactions import URIS, Stale, commit_once, fence
 from tests.faults.arming import Faults, wait_until
 from tests.faults.drivers import Driver, Job
 from tests.faults.lakes import Rows, assert_equal, lake_rows, parts_redone, write_archive
@@ -88,7 +89,7 @@ def test_a_driver_that_stood_still_commits_nothing_after_its_lease_was_taken_ove
 
 def test_a_table_that_saw_a_newer_lease_refuses_an_older_one(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path / "out"))
-    no_rows = Stale(frozenset(), frozenset(), "run")
+    no_rows = Stale(RowFile(URIS), frozenset(), "run")
     with Lease(storage, "first", seconds=0.2) as old:
         old._ended.set()  # its renewals stop, and nobody tells it
         with Lease(storage, "second", wait=True) as new:
@@ -151,7 +152,7 @@ def test_two_publishers_of_one_run_register_its_files_once(tmp_path: Path) -> No
     row = {"part_id": "p", "uri": "u", "etag": "e", "status": "ok", "failures": [], "run_id": "run"}
     with Lease(storage, "test") as lease:
         record = files.commit({"parts": rows_to_table([row], PARTS), "answers": ANSWERS.empty_table()})
-        stale = Stale(frozenset(), frozenset(), "run")
+        stale = Stale(RowFile(URIS), frozenset(), "run")
         commits = [
             threading.Thread(target=commit_once, args=(storage, "parts", "run", 1, lease, record.files, stale))
             for _ in range(4)
