@@ -81,4 +81,13 @@ def test_chats_that_the_base_answered_are_learnt(tmp_path: Path) -> None:
             answer = together[wanted.index(tokens)].answer
             assert [token for token in learnt[example == number].tolist() if token >= 0] == list(answer)
     model = hybrid(recipe)
+    assert batch.taught_at is not None and batch.taught_share is not None
+    assert batch.taught_at.tolist() == list(range(len(batch.learns)))
+    assert ((batch.taught_share.sum(-1) > 0.1) & (batch.taught_share.sum(-1) < 1.001)).all()
+    for layer in model.layers.values():
+        torch.nn.init.zeros_(layer.b)  # the base itself: nothing is nearer to what it found likely
+    share = batch.taught_share
+    rest = (1 - share.sum(-1)).clamp(min=1e-6)
+    least = -(share * share.log()).sum(-1) - rest * rest.log()
+    torch.testing.assert_close(model.losses(batch, model.given(batch, None)), least, rtol=0.02, atol=0.02)
     assert torch.isfinite(model.losses(batch, model.given(batch, None))).all()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.train.hybrid.chats.chat import Likely
 from pipelines.train.hybrid.items import Gathered, Items, Saying, ranges
 from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.prompts import Example
@@ -19,6 +20,7 @@ from pipelines.train.hybrid.prompts import Example
 class Batch:
     """Rows of tokens [r, l]. ``learns`` [n] are the places (row * l + column) after which a token of an answer
     is to be written, ``answers`` [n] that token, ``weight`` [n] and ``kind`` [n] its weight in the loss and its kind;
+    at ``taught_at`` [m] of those places tokens ``taught`` [m, k] are to be as likely as ``taught_share`` [m, k] says;
     ``example`` and ``branch`` say who sees whom: a place sees what stands before it in its example's branch 0 and its
     own. ``soft_at`` are places (row * l + column) of soft tokens, ``soft_from`` rows of what the adapters give.
     ``features`` [steps, d_encoder] float16 are those of all lines, ``kept`` [chunks, 1500, d_encoder] float16 those of
@@ -41,6 +43,9 @@ class Batch:
     audio_samples: torch.Tensor | None = None
     kept: torch.Tensor | None = None
     things: torch.Tensor | None = None
+    taught_at: torch.Tensor | None = None
+    taught: torch.Tensor | None = None
+    taught_share: torch.Tensor | None = None
     kinds: tuple[str, ...] = field(default=())
 
     def to(self, device: torch.device) -> Self:
@@ -119,8 +124,21 @@ def batch_of(
         kind=torch.from_numpy(np.repeat(np.array(kinds, np.int16), lengths)),
         rate=rate,
         kinds=tuple(names),
+        **_taught(answered, lengths),
         **gathered.tensors(),
     )
+
+
+def _taught(answered: Sequence[_Piece], lengths: NDArray[np.int64]) -> dict[str, torch.Tensor]:
+    """What the pieces whose likely tokens are known teach, and where."""
+    begins = np.cumsum(lengths) - lengths
+    known = [(begin, piece.likely) for begin, piece in zip(begins, answered, strict=True) if piece.likely]
+    if not known:
+        return {}
+    at = np.concatenate([begin + np.arange(len(likely)) for begin, likely in known])
+    ids, logs = (np.array([place[which] for _, likely in known for place in likely]) for which in (0, 1))
+    share = np.exp(logs.astype(np.float32))
+    return {"taught_at": torch.from_numpy(at), "taught": torch.from_numpy(ids), "taught_share": torch.from_numpy(share)}
 
 
 @dataclass(slots=True)
@@ -135,6 +153,7 @@ class _Piece:
     begin: int
     example: int
     branch: int
+    likely: Likely = ()
 
 
 def _pieces(row: Sequence[Example], at: int) -> Iterator[_Piece]:
@@ -143,7 +162,7 @@ def _pieces(row: Sequence[Example], at: int) -> Iterator[_Piece]:
         at += len(one.prefix)
         for k, branch in enumerate(one.branches, 1):
             tokens = branch.question + branch.answer
-            yield _Piece(tokens, len(branch.question), branch.kind, at, len(one.prefix), number, k)
+            yield _Piece(tokens, len(branch.question), branch.kind, at, len(one.prefix), number, k, branch.likely)
             at += len(tokens)
 
 

@@ -70,8 +70,7 @@ class Examples:
     def _next(self, rate: int) -> Example | None:
         stage, rng = self._stage, self._rng
         if self._chats is not None and rng.random() < stage.chats:
-            chat = next(self._chats)
-            return self._prompter.chat(chat.turns, chat.answer)
+            return self._prompter.chat(next(self._chats))
         mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
         inputs: Sequence[Perception | Heard]
         tasks: Sequence[Task]

@@ -139,8 +139,22 @@ class Hybrid(nn.Module):
         return cast(torch.Tensor, self.decoder.get_output_embeddings()(hidden[batch.learns]).float())
 
     def losses(self, batch: Batch, given: Given) -> torch.Tensor:
-        """Cross entropy [n] of all places that learn, in natural-log units."""
-        return functional.cross_entropy(self.scores(batch, given), batch.answers, reduction="none")
+        """Cross entropy [n] of all places that learn, in natural-log units: with the token that follows, or with the
+        likely ones where those are known."""
+        scores = self.scores(batch, given)
+        losses = functional.cross_entropy(scores, batch.answers, reduction="none")
+        if batch.taught_at is None or batch.taught is None or batch.taught_share is None:
+            return losses
+        taught = alike(scores[batch.taught_at], batch.taught, batch.taught_share)
+        return losses.index_copy(0, batch.taught_at, taught)
+
+
+def alike(scores: torch.Tensor, tokens: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Cross entropy [m] of scores [m, vocabulary] with a distribution known at some tokens [m, k]; what is left of it
+    is taken as one token more. It is least, but not zero, where both are alike: learning by heart gains nothing."""
+    logs = scores.log_softmax(-1).gather(1, tokens)
+    rest = (1 - logs.exp().sum(-1)).clamp(min=1e-6).log()
+    return -(share * logs).sum(-1) - (1 - share.sum(-1)).clamp(min=0) * rest
 
 
 def lines(features: torch.Tensor, group: Items) -> torch.Tensor:

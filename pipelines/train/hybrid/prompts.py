@@ -20,6 +20,7 @@ from encoders.adapters.geometry import geometry_of
 from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan, Perception
 from encoders.results import Chunk, Speech
+from pipelines.train.hybrid.chats.chat import Chat, Likely
 from pipelines.train.hybrid.samples import Task
 from pipelines.train.hybrid.screens.views import Detected
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
@@ -42,11 +43,12 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A question and its answer, as tokens; the answer ends with the end of the turn."""
+    """A question and its answer, as tokens; the answer ends with the end of the turn. ``likely``: see `Chat`."""
 
     question: list[int]
     answer: list[int]
     kind: str
+    likely: Likely = ()
 
 
 @dataclass(slots=True)
@@ -100,12 +102,12 @@ class Prompter:
         ]
         return Example(list(inputs), flat[:shared], soft, branches)
 
-    def chat(self, turns: Sequence[dict[str, str]], answer: Sequence[int]) -> Example:
+    def chat(self, chat: Chat) -> Example:
         """A chat without a document, as the endpoint puts it, with the decoder's answer in tokens."""
         fusion = self._fusions["text"]
-        prompt = fusion.chat(turns, None, (), fusion.config.prompt_tokens)
+        prompt = fusion.chat(chat.turns, None, (), fusion.config.prompt_tokens)
         flat = [token for one in prompt.segments if isinstance(one, TextSegment) for token in one.tokens.tolist()]
-        return Example([], flat[:-1], [], [Branch(flat[-1:], list(answer), "chat")])
+        return Example([], flat[:-1], [], [Branch(flat[-1:], list(chat.answer), "chat", chat.likely)])
 
     def _precontext(
         self, number: int, one: Perception | Heard, rate: int | None, places: list[tuple[int, int, int]]

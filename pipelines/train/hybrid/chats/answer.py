@@ -3,7 +3,8 @@
     python -m pipelines.train.hybrid.chats.answer .train/chats/prompts.jsonl.gz --out chats.jsonl.gz --devices cuda:0
 
 Reads what `pipelines.train.hybrid.chats.prompts` wrote. Where a user has more to say (``then``), the answer becomes a
-turn and the chat goes on; every answer is a chat of the file of its own. Needs no network.
+turn and the chat goes on; every answer is a chat of the file of its own. Beside each token of an answer stand the
+likeliest ones: a training that is to keep these does not learn one answer by heart. Needs no network.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM
 
 from decoder.config import DecoderConfig
 from decoder.fusion import Fusion
 from decoder.sequence import TextSegment
 from encoders.checkpoints.resolve import resolve
-from pipelines.train.hybrid.chats.chat import Chat, read_chats, write_chats
+from pipelines.train.hybrid.chats.chat import Chat, Likely, read_chats, write_chats
 
 TEMPERATURE, TOP_P = 0.7, 0.95
+_LIKELY = 8  # tokens a place: of the base they hold nine tenths of the probability and more
+_READ = 32  # answers that are read again at once: the scores of a place are as many as there are tokens
 
 
 class Answering:
@@ -55,9 +59,11 @@ class Answering:
         started = time.monotonic()
         for at in range(0, len(order), self._batch):
             chosen = order[at : at + self._batch]
-            for index, answer in zip(chosen, self._answers([prompts[index] for index in chosen], greedy)):
+            asked = [prompts[index] for index in chosen]
+            answers = list(self._answers(asked, greedy))
+            for index, answer, likely in zip(chosen, answers, self._likely(asked, answers)):
                 text = self._tokenizer.decode(answer, skip_special_tokens=True)
-                yield replace(chats[index], answer=tuple(answer), text=text)
+                yield replace(chats[index], answer=tuple(answer), text=text, likely=likely)
             print(f"{'greedy' if greedy else 'drawn'}: {at + len(chosen)} of {len(order)} answers, "
                   f"{time.monotonic() - started:.0f} s", flush=True)  # fmt: skip
 
@@ -88,6 +94,21 @@ class Answering:
         )
         for row in written[:, longest:].tolist():
             yield row[: row.index(self._end) + 1] if self._end in row else row
+
+    @torch.inference_mode()
+    def _likely(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Iterator[Likely]:
+        """What the decoder found likeliest at each token of the answers, which are read once more."""
+        whole = [torch.tensor([*prompt, *answer]) for prompt, answer in zip(prompts, answers)]
+        for at in range(0, len(whole), _READ):
+            rows = pad_sequence(whole[at : at + _READ], batch_first=True, padding_value=self._end).to(self._device)
+            hidden = self._model.base_model(
+                rows, use_cache=False
+            ).last_hidden_state  # padded behind: nobody looks there
+            for row, prompt, answer in zip(hidden, prompts[at : at + _READ], answers[at : at + _READ]):
+                said = row[len(prompt) - 1 : len(prompt) - 1 + len(answer)]
+                scores = self._model.get_output_embeddings()(said).float().log_softmax(-1).topk(_LIKELY)
+                logs = [[round(value, 3) for value in place] for place in scores.values.tolist()]
+                yield tuple((tuple(ids), tuple(log)) for ids, log in zip(scores.indices.tolist(), logs))
 
 
 def _gone_on(chat: Chat) -> Chat:

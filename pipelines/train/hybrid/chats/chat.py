@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+Likely = tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]
+"""For each of some tokens those that a decoder found likeliest in its place, with their log probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class Chat:
     """Turns {role, content} up to a user's. ``then``: what the user says after the answer to them.
 
     ``answer``: the tokens of the decoder's answer, the end of its turn included unless it was cut; ``text`` is the same
-    to be read. Both are empty before it is asked.
+    to be read. ``likely``: for each of these tokens the ones that the decoder found likeliest there and the natural
+    logarithms of their probabilities. All are empty before it is asked.
     """
 
     kind: str
@@ -23,6 +27,7 @@ class Chat:
     then: tuple[str, ...] = ()
     answer: tuple[int, ...] = ()
     text: str = ""
+    likely: Likely = ()
 
 
 def write_chats(chats: Iterable[Chat], path: Path) -> None:
@@ -44,9 +49,8 @@ def read_chats(path: Path, *, answered: bool = False) -> list[Chat]:
 
 
 def _plain(chat: Chat) -> dict[str, Any]:
-    fields = {"kind": chat.kind, "turns": chat.turns, "then": chat.then, "answer": chat.answer, "text": chat.text}
-    return {name: value for name, value in fields.items() if value}
+    return {one.name: value for one in fields(chat) if (value := getattr(chat, one.name))}
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
