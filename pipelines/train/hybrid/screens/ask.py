@@ -9,77 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from encoders.results import extent
 from pipelines.train.hybrid.documents.language import kept
 from pipelines.train.hybrid.samples import REFUSAL, Task
+from pipelines.train.hybrid.screens import wordings as say
 from pipelines.train.hybrid.screens.looks import Look
 from pipelines.train.hybrid.screens.views import Detected
 
 _CLEAR = 0.04  # of the picture: what is nearer to a border than this is on neither side of it
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
-_COUNT = (
-    "How many {many} are there?",
-    "Count the {many}.",
-    "How many {many} were found?",
-    "What is the number of {many}?",
-    "How many {many} can be seen?",
-)
-_PART = (
-    "How many {many} are {part}?",
-    "Count the {many} that are {part}.",
-    "How many of the {many} are {part}?",
-)
-_PARTS = {
-    "in the left half": (0, True),
-    "in the right half": (0, False),
-    "in the upper half": (1, True),
-    "in the lower half": (1, False),
-}
-_THERE = ("Is there {a}?", "Is {a} to be seen?", "Was {a} found?", "Does the picture show {a}?")
-_WHERE = ("Where is the {one}?", "In which part of the picture is the {one}?", "Where can the {one} be found?")
-_THIRD = (
-    "Is the {one} at the top, in the middle or at the bottom?",
-    "Does the {one} stand at the top, in the middle or at the bottom?",
-    "The {one}: top, middle or bottom?",
-)
-_HALF = ("Is the {one} on the left or on the right?", "On which side is the {one}?", "The {one}: left or right?")
-_BOX = ("What are the coordinates of the {one}?", "What is the box of the {one}?", "Which pixels does the {one} cover?")
-_BESIDE = {
-    "right": (
-        "What is right of the {one}?",
-        "What comes to the right of the {one}?",
-        "What stands right of the {one}?",
-    ),
-    "left": ("What is left of the {one}?", "What comes to the left of the {one}?", "What stands left of the {one}?"),
-    "below": ("What is below the {one}?", "What comes under the {one}?", "What stands below the {one}?"),
-    "above": ("What is above the {one}?", "What comes over the {one}?", "What stands above the {one}?"),
-}
-_EDGE = {
-    "topmost": ("What is at the very top?", "Which one is the topmost?", "What stands highest?"),
-    "lowest": ("What is at the very bottom?", "Which one is the lowest?", "What stands lowest?"),
-    "leftmost": ("What is farthest to the left?", "Which one is the leftmost?", "What stands leftmost?"),
-    "rightmost": ("What is farthest to the right?", "Which one is the rightmost?", "What stands rightmost?"),
-}
-_SIZE = ("What is the largest of all?", "Which one is the largest?", "What takes up most space?")
-_HIGHER = (
-    "Which is higher up, the {one} or the {other}?",
-    "Which comes first from the top, the {one} or the {other}?",
-    "Of the {one} and the {other}, which stands higher?",
-)
-_LEFTER = (
-    "Which is farther left, the {one} or the {other}?",
-    "Which comes first from the left, the {one} or the {other}?",
-    "Of the {one} and the {other}, which stands farther left?",
-)
-_MORE = (
-    "Are there more {many} or more {others}?",
-    "Which are more, {many} or {others}?",
-    "What is more frequent, {many} or {others}?",
-)
-_LIST = (
-    "What was found?",
-    "List what was found, each kind once.",
-    "Which kinds of things are there?",
-    "What kinds of things does the picture show?",
-)
-_SHOWS = ("What does the {one} show?", "What is drawn in the {one}?", "What does the {one} stand for?")
 
 
 def ask(
@@ -125,28 +60,28 @@ class _About:
     def count(self) -> Task:
         """How many of a label, none now and then."""
         if self._absent and self._rng.random() < 0.15:
-            return self._task("screen_count", _COUNT, "0", many=plural(self._rng.choice(self._absent)))
+            return self._task("screen_count", say.COUNT, "0", many=plural(self._rng.choice(self._absent)))
         label = self._rng.choice(sorted(self._counts))
-        return self._task("screen_count", _COUNT, str(self._counts[label]), many=plural(label))
+        return self._task("screen_count", say.COUNT, str(self._counts[label]), many=plural(label))
 
     def part(self) -> Task | None:
         """How many of a label in a half of the picture."""
         label = self._rng.choice(sorted(self._counts))
-        part = self._rng.choice(sorted(_PARTS))
-        axis, before = _PARTS[part]
+        part = self._rng.choice(sorted(say.PARTS))
+        axis, before = say.PARTS[part]
         places = [middle[axis] for name, middle in zip(self._labels, self._middles) if name == label]
         if len(places) < 2 or len(places) > 9 or any(abs(place - 0.5) < _CLEAR for place in places):
             return None
         answer = sum((place < 0.5) is before for place in places)
-        return self._task("screen_part", _PART, str(answer), many=plural(label), part=part)
+        return self._task("screen_part", say.PART, str(answer), many=plural(label), part=part)
 
     def there(self) -> Task | None:
         """Whether there is one."""
         if self._rng.random() < 0.5:
-            return self._task("screen_there", _THERE, "yes", a=_one(self._rng.choice(self._labels)))
+            return self._task("screen_there", say.THERE, "yes", a=_one(self._rng.choice(self._labels)))
         if not self._absent:
             return None
-        return self._task("screen_there", _THERE, "no", a=_one(self._rng.choice(self._absent)))
+        return self._task("screen_there", say.THERE, "no", a=_one(self._rng.choice(self._absent)))
 
     def where(self) -> Task | None:
         """In which part of the picture something is that there is one of."""
@@ -157,21 +92,21 @@ class _About:
         third = min(2, int(y * 3))
         near = min(abs(y - 1 / 3), abs(y - 2 / 3))
         if drawn < 0.3:
-            return self._task("screen_where", _THIRD, _ROWS[third], one=name) if near > _CLEAR else None
+            return self._task("screen_where", say.THIRD, _ROWS[third], one=name) if near > _CLEAR else None
         if drawn < 0.5:
             side = "left" if x < 0.5 else "right"
-            return self._task("screen_where", _HALF, side, one=name) if abs(x - 0.5) > _CLEAR else None
+            return self._task("screen_where", say.HALF, side, one=name) if abs(x - 0.5) > _CLEAR else None
         if min(near, abs(x - 1 / 3), abs(x - 2 / 3)) < _CLEAR:
             return None
         answer = f"{_ROWS[third]} {_COLUMNS[min(2, int(x * 3))]}".replace("middle center", "center")
-        return self._task("screen_where", _WHERE, answer, one=name)
+        return self._task("screen_where", say.WHERE, answer, one=name)
 
     def lacking(self) -> Task | None:
         """What cannot be answered because there is none of it."""
         if not self._absent:
             return None
         name = self._rng.choice(self._absent)
-        among: tuple[Sequence[str], ...] = (_WHERE, _THIRD, _HALF, _BOX, *_BESIDE.values())
+        among: tuple[Sequence[str], ...] = (say.WHERE, say.THIRD, say.HALF, say.BOX, *say.BESIDE.values())
         return self._task("unanswerable", self._rng.choice(among), REFUSAL, one=name)
 
     def box(self) -> Task | None:
@@ -180,18 +115,18 @@ class _About:
         if row is None:
             return None
         left, top, right, bottom = (round(edge) for edge in self._boxes[row])
-        return self._task("screen_box", _BOX, f"({left}, {top}) to ({right}, {bottom})", one=self._labels[row])
+        return self._task("screen_box", say.BOX, f"({left}, {top}) to ({right}, {bottom})", one=self._labels[row])
 
     def beside(self) -> Task | None:
         """The nearest neighbour on one side, where it is clear which one that is."""
         row = self._row()
         if row is None:
             return None
-        side = self._rng.choice(sorted(_BESIDE))
+        side = self._rng.choice(sorted(say.BESIDE))
         gaps = sorted((gap, self._labels[other]) for other, gap in self._gaps(row, side))
         if not gaps or (len(gaps) > 1 and gaps[1][1] != gaps[0][1] and gaps[1][0] - gaps[0][0] < _CLEAR):
             return None
-        return self._task("screen_layout", _BESIDE[side], gaps[0][1], one=self._labels[row])
+        return self._task("screen_layout", say.BESIDE[side], gaps[0][1], one=self._labels[row])
 
     def _gaps(self, row: int, side: str) -> Iterable[tuple[int, float]]:
         """The things on one side of another that share its row or column, with the distance between as a share."""
@@ -210,11 +145,11 @@ class _About:
         """What is at an edge of all, or the largest."""
         if self._rng.random() < 0.25:
             sizes = [(box[2] - box[0]) * (box[3] - box[1]) for box in self._boxes]
-            return self._first(_SIZE, [-size / max(sizes) for size in sizes], 0.2)
-        edge = self._rng.choice(sorted(_EDGE))
+            return self._first(say.SIZE, [-size / max(sizes) for size in sizes], 0.2)
+        edge = self._rng.choice(sorted(say.EDGE))
         axis = 1 if edge in ("topmost", "lowest") else 0
         sign = 1 if edge in ("topmost", "leftmost") else -1
-        return self._first(_EDGE[edge], [sign * middle[axis] for middle in self._middles], _CLEAR / 2)
+        return self._first(say.EDGE[edge], [sign * middle[axis] for middle in self._middles], _CLEAR / 2)
 
     def _first(self, wordings: Sequence[str], values: Sequence[float], clear: float) -> Task | None:
         order = sorted(range(len(values)), key=values.__getitem__)
@@ -231,7 +166,7 @@ class _About:
         if abs(a - b) < _CLEAR:
             return None
         names = {"one": self._labels[one], "other": self._labels[other]}
-        return self._task("screen_layout", (_LEFTER, _HIGHER)[axis], names["one" if a < b else "other"], **names)
+        return self._task("screen_layout", (say.LEFTER, say.HIGHER)[axis], names["one" if a < b else "other"], **names)
 
     def more(self) -> Task | None:
         """Of which of two labels there are more."""
@@ -241,11 +176,11 @@ class _About:
         if self._counts[one] == self._counts[other]:
             return None
         most = max(one, other, key=self._counts.__getitem__)
-        return self._task("screen_compare", _MORE, plural(most), many=plural(one), others=plural(other))
+        return self._task("screen_compare", say.MORE, plural(most), many=plural(one), others=plural(other))
 
     def listed(self) -> Task | None:
         """Every label once, in the order of the first of each."""
-        return self._task("screen_list", _LIST, "; ".join(self._counts)) if len(self._counts) <= 8 else None
+        return self._task("screen_list", say.LIST, "; ".join(self._counts)) if len(self._counts) <= 8 else None
 
     def shows(self) -> Task | None:
         """What the drawing of an icon shows, which no text says."""
@@ -253,7 +188,7 @@ class _About:
         if not rows:
             return None
         row = self._rng.choice(rows)
-        return self._task("screen_shows", _SHOWS, self._look.names[row], one=self._labels[row])
+        return self._task("screen_shows", say.SHOWS, self._look.names[row], one=self._labels[row])
 
 
 def _one(label: str) -> str:
