@@ -84,6 +84,7 @@ READ = {
     "ocr": {"ocr_detection": 2, "ocr_recognition": 1, "script": 1},
     "speech_to_text": {"speech": 1, "speech_activity": 2, "speaker": 1},
 }
+SOUGHT = {"gui_detection": {"finder": 1, "namer": 1, "text_embedding": 0, "gui_detection_adapter": 1}}
 LOOKED = {"object_detection": {"finder": 4, "namer": 1, "text_embedding": 1}}  # the vocabulary is embedded once
 
 
@@ -104,21 +105,39 @@ LOOKED = {"object_detection": {"finder": 4, "namer": 1, "text_embedding": 1}}  #
         ("memo.ogg", {}, {"speech_to_text": dict.fromkeys(SPEECH, 1)}),
         ("silence.wav", {}, {"speech_to_text": {"speech": 0, "speech_activity": 1, "speaker": 0}}),
         ("*.p*", {"run.tasks": ["object_detection"]}, LOOKED),
+        (
+            "form.png",
+            {"run.tasks": ["gui_detection"], "run.prompt": "How many buttons?", "decoder.mode.gui_detection": "both"},
+            SOUGHT | {"decoder": {"tiny": 1}},
+        ),
     ],
-    ids=["all", "all, asked", "all, asked, adapter", "text", "text layer, asked", "speech", "silence", "detection"],
+    ids=[
+        "all",
+        "all, asked",
+        "all, asked, adapter",
+        "text",
+        "text layer, asked",
+        "speech",
+        "silence",
+        "detection",
+        "detection, asked, adapter",
+    ],
 )
 def test_every_kind_takes_its_own_networks(
     tmp_path: Path, files: str, given: dict[str, Any], expected: dict[str, dict[str, int]]
 ) -> None:
     archive(tmp_path / "in")
-    if expected is LOOKED:
+    if "run.tasks" in given:
         form().save(tmp_path / "in" / "form.png")
     torch.manual_seed(0)
     shape = AdapterConfig(task="ocr", d_encoder=120, d_model=64, embedding_scale=0.02)
     save_adapter(Adapter(shape), tmp_path / "adapter")
+    things = {"reach": 1, "strides": (), "widths": (8,), "rates": (1,), "steps_per_token": 1}
+    shape = AdapterConfig(task="gui_detection", d_encoder=390, d_model=64, embedding_scale=0.02, **things)  # type: ignore[arg-type]
+    save_adapter(Adapter(shape), tmp_path / "things")
     decoder = {"decoder.checkpoint": str(save_tiny(tmp_path / "tiny", "llama")), "decoder.dtype": "float32"}
     decoder |= {"decoder.max_new_tokens": 4, "decoder.prompt_tokens": 300, "cluster.num_cpus": 2}
-    decoder["adapters.ocr"] = str(tmp_path / "adapter")
+    decoder |= {"adapters.ocr": str(tmp_path / "adapter"), "adapters.gui_detection": str(tmp_path / "things")}
     settings = load_settings(None, decoder | given, {}).settings
     quiet = Progress(Console(file=(tmp_path / "progress").open("w")))
     run = Run(settings, [str(tmp_path / "in" / files)], str(tmp_path / "lake"), quiet)
