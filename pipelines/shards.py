@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipelines import spill_file
 from pipelines.spill_file import Piece, SpillFile
 
-BITS = 7  # of a key's hash: 128 shards
+BITS = 8  # of a key's hash: 256 shards
 _KEYS = 16_384
 
 
