@@ -244,6 +244,7 @@ def read_columns(out: str | Storage, name: str, columns: Sequence[str]) -> Itera
 
     def read(file: str) -> pa.Table | None:
         """The rows of a file, unless they are many."""
+        pa.default_memory_pool().release_unused()  # what the main thread freed of this one's
         with told("read", storage.shown(file)), storage.filesystem.open_input_file(file) as stream:
             reader = pq.ParquetFile(stream)
             rows = reader.metadata.num_rows
