@@ -237,13 +237,41 @@ def _grammar(schema: str) -> str:
         raise DecoderError(f"the JSON schema is not JSON: {error}", "schema") from error
     if not isinstance(parsed, dict | bool):
         raise DecoderError("a JSON schema is an object", "schema")
+    closed = parsed if _COMBINING in schema else _closed(parsed)
     try:
         grammar: str = LLMatcher.grammar_from_json_schema(
-            schema if isinstance(parsed, dict) else "{}", overrides=_LAYOUT
+            json.dumps(closed) if isinstance(parsed, dict) else "{}", overrides=_LAYOUT
         )
     except ValueError as error:
         raise DecoderError(f"the JSON schema cannot be enforced: {error}", "schema") from error
     return grammar
+
+
+_COMBINING = '"allOf"'
+_OPEN = ("anyOf", "oneOf", "not", "if", "$ref", "patternProperties", "unevaluatedProperties")
+
+
+def _closed(schema: Any) -> Any:
+    """A schema whose objects have the properties that are named and no others, unless it says otherwise. Nobody who
+    names what is wanted wants more, and a decoder that writes 1,080.60 as a number goes on after the comma with a name.
+    Objects that are put together of several schemas stay open, as all of a schema does that combines some: closed,
+    the parts would exclude each other."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {"properties", "items", "prefixItems", "$defs", "definitions", "anyOf", "oneOf"}
+    found = {
+        name: {key: _closed(one) for key, one in value.items()}
+        if name in ("properties", "$defs", "definitions") and isinstance(value, dict)
+        else _closed(value)
+        if name in parts
+        else value
+        for name, value in schema.items()
+    }
+    if isinstance(schema.get("properties"), dict) and not any(name in schema for name in _OPEN):
+        found.setdefault("additionalProperties", False)
+    return found
 
 
 def _first_line(message: str) -> str:

@@ -16,8 +16,9 @@ from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
-PROMPT_VERSION = 6
-"""Part of every answer fingerprint: raise it with any change to the texts or the cutting below."""
+PROMPT_VERSION = 7
+"""Part of every answer fingerprint: raise it with any change to the texts or the cutting below, or to what a
+schema allows."""
 
 SYSTEM = "You answer questions about a document. Answer briefly, with the words of the document."
 SCHEMA_SYSTEM = "You extract information from a document as JSON, with the words of the document."

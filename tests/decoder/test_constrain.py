@@ -113,6 +113,29 @@ def test_a_schema_that_cannot_be_met_says_why(grammars: JsonGrammars, schema: st
         grammars.constraint(schema, 40)
 
 
+@pytest.mark.parametrize(
+    ("schema", "more"),
+    [
+        ({"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}, False),
+        ({"anyOf": [{"type": "object", "properties": {"total": {"type": "number"}}}]}, False),
+        ({"type": "object", "properties": {"total": {"type": "number"}}, "additionalProperties": True}, True),
+        ({"type": "object"}, True),
+        ({"allOf": [{"type": "object", "properties": {"total": {"type": "number"}}}, {"required": ["date"]}]}, True),
+    ],
+)
+def test_what_a_schema_does_not_name_is_not_written(grammars: JsonGrammars, schema: Any, more: bool) -> None:
+    constraint = grammars.constraint(json.dumps(schema), 64)
+    wanted = left = b'{"total": 1, "'
+    while left:
+        able = [token for token in np.flatnonzero(constraint.allowed()) if left.startswith(grammars.bytes_of(token))]
+        if not (able := [token for token in able if grammars.bytes_of(token)]):
+            break
+        token = max(able, key=lambda one: len(grammars.bytes_of(one)))
+        assert constraint.take(int(token)) == token
+        left = left[len(grammars.bytes_of(token)) :]
+    assert (left == b"") is more and (more or left == wanted[11:])
+
+
 def test_a_schema_with_one_answer_needs_no_choice(tiny_engine: Engine) -> None:
     request = SequenceRequest((TextSegment.of([5]),), '{"const": {"read": true}}', 40)
     generation = tiny_engine.generate([request])[0]

@@ -7,12 +7,15 @@ import random
 import re
 from typing import Any
 
+from decoder.values import amounts
 from pipelines.train.hybrid.documents import extras, wordings
 from pipelines.train.hybrid.documents.draft import Draft, Table
 from pipelines.train.hybrid.documents.language import languages
 from pipelines.train.hybrid.documents.tasks.ask_fields import absent, lacked, unique
 from pipelines.train.hybrid.samples import Task
 
+_NUMBERS = 0.35  # of the amounts of a training: a decoder that never wrote one gives null, or the digits before a comma
+_MONEY = re.compile(r"[.,]\d\d(?!\d)")
 _OTHER_NAMES = {
     "company": ["company", "vendor", "seller", "shop_name", "company_name", "merchant"],
     "address": ["address", "company_address", "shop_address"],
@@ -94,6 +97,9 @@ def extraction(draft: Draft) -> Task | None:
                 languages()["en"].name(rng, key) if draft.held_out else wordings.name(draft, key)
             )
         answer[name] = values.get(key, None if nullable else "")
+        if not draft.held_out and (amount := _amount(values.get(key))) is not None and rng.random() < _NUMBERS:
+            properties[name]["type"] = ["number", "null"] if nullable else "number"
+            answer[name] = amount
     longest = 8 if draft.held_out else 12
     if draft.tables and rng.random() < 0.35 and len(draft.tables[0].rows) <= longest and len(keys) <= 5:
         name = _named(rng, rng.choice(("items", "rows", "lines")), style)
@@ -107,6 +113,12 @@ def extraction(draft: Draft) -> Task | None:
     return Task(
         "json", rng.choice(asked), json.dumps(schema, ensure_ascii=False), json.dumps(answer, ensure_ascii=False)
     )
+
+
+def _amount(printed: str | None) -> float | None:
+    """The number that an amount of money is, if it can be but one."""
+    found = amounts(printed) if printed and _MONEY.search(printed) else frozenset()
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _rows(rng: random.Random, table: Table, style: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
