@@ -25,7 +25,7 @@ _FOUND = pa.schema({"uri": pa.string(), "etag": pa.string(), "position": pa.int6
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What is known of every asset found, by its place in the listing: six bytes for each."""
+    """What is known of every asset found, by its place in the listing: five bytes for each."""
 
     state: np.ndarray  # uint8, of STATES
     before: np.ndarray  # int32, of `pairs`; only of those that are unchanged
