@@ -81,6 +81,7 @@ def test_one_worker_dies(
     )
 
 
+@pytest.mark.full
 def test_every_worker_of_every_pool_dies_in_flight(
     driver: Driver, archive: Path, undisturbed: Rows, tmp_path: Path, fault_table: FaultTable
 ) -> None:
