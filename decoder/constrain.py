@@ -237,7 +237,7 @@ def _grammar(schema: str) -> str:
         raise DecoderError(f"the JSON schema is not JSON: {error}", "schema") from error
     if not isinstance(parsed, dict | bool):
         raise DecoderError("a JSON schema is an object", "schema")
-    closed = parsed if _COMBINING in schema else _closed(parsed)
+    closed = parsed if _combines(parsed) else _closed(parsed)
     try:
         grammar: str = LLMatcher.grammar_from_json_schema(
             json.dumps(closed) if isinstance(parsed, dict) else "{}", overrides=_LAYOUT
@@ -247,20 +247,29 @@ def _grammar(schema: str) -> str:
     return grammar
 
 
-_COMBINING = '"allOf"'
-_OPEN = ("anyOf", "oneOf", "not", "if", "$ref", "patternProperties", "unevaluatedProperties")
+_BESIDE = ("anyOf", "oneOf", "not", "if", "$ref")
+_OPEN = (*_BESIDE, "patternProperties", "unevaluatedProperties", "propertyNames", "minProperties")
+
+
+def _combines(schema: Any) -> bool:
+    """Whether an object is put together of several schemas: closed, the parts would exclude each other."""
+    if isinstance(schema, list):
+        return any(map(_combines, schema))
+    if not isinstance(schema, dict):
+        return False
+    several = "allOf" in schema or ("properties" in schema and any(name in schema for name in _BESIDE))
+    return several or any(map(_combines, schema.values()))
 
 
 def _closed(schema: Any) -> Any:
     """A schema whose objects have the properties that are named and no others, unless it says otherwise. Nobody who
-    names what is wanted wants more, and a decoder that writes 1,080.60 as a number goes on after the comma with a name.
-    Objects that are put together of several schemas stay open, as all of a schema does that combines some: closed,
-    the parts would exclude each other."""
+    names what is wanted wants more, and a decoder that writes 1,080.60 as a number goes on after the comma with a
+    name."""
     if isinstance(schema, list):
         return [_closed(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    parts = {"properties", "items", "prefixItems", "$defs", "definitions", "anyOf", "oneOf"}
+    parts = {"items", "prefixItems", "anyOf", "oneOf"}
     found = {
         name: {key: _closed(one) for key, one in value.items()}
         if name in ("properties", "$defs", "definitions") and isinstance(value, dict)
@@ -269,7 +278,10 @@ def _closed(schema: Any) -> Any:
         else value
         for name, value in schema.items()
     }
-    if isinstance(schema.get("properties"), dict) and not any(name in schema for name in _OPEN):
+    named, required = schema.get("properties"), schema.get("required", [])
+    if not isinstance(named, dict) or not isinstance(required, list) or any(name in schema for name in _OPEN):
+        return found
+    if all(isinstance(name, str) and name in named for name in required):
         found.setdefault("additionalProperties", False)
     return found
 

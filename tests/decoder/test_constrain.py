@@ -121,6 +121,8 @@ def test_a_schema_that_cannot_be_met_says_why(grammars: JsonGrammars, schema: st
         ({"type": "object", "properties": {"total": {"type": "number"}}, "additionalProperties": True}, True),
         ({"type": "object"}, True),
         ({"allOf": [{"type": "object", "properties": {"total": {"type": "number"}}}, {"required": ["date"]}]}, True),
+        ({"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total", "date"]}, True),
+        ({"properties": {"total": {"type": "number"}}, "anyOf": [{"properties": {"date": {"type": "string"}}}]}, True),
     ],
 )
 def test_what_a_schema_does_not_name_is_not_written(grammars: JsonGrammars, schema: Any, more: bool) -> None:
