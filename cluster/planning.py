@@ -133,23 +133,37 @@ class _Planning:
 
     def _shares(self, where: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
         """Of a card, for one actor of each: what its memory takes, or more where that fills the card."""
-        shares = {}
-        for task, nodes in where.items():
-            card, gib = self._card(nodes), self._gib(task, nodes)
-            least = math.ceil(1000 * gib / card) / 1000 if gib and card else 0.0
-            if least > self.config.gpu_share:
-                raise InterlaceError(self._too_large(task, card or 0.0, gib or 0.0))
-            shares[task] = max(least, self._even(task, nodes)) if self._device(nodes) == "cuda" else 0.0
-        return shares
+        least = {task: self._least(task, nodes) for task, nodes in where.items()}
+        return {
+            task: max(least[task], self._even(task, nodes, least.get(DECODER, 0.0)))
+            if self._device(nodes) == "cuda"
+            else 0.0
+            for task, nodes in where.items()
+        }
 
-    def _even(self, task: str, nodes: Sequence[int]) -> float:
-        """The share at which a place on a card is full: whole cards while they last, equal parts of them otherwise."""
+    def _least(self, task: str, nodes: Sequence[int]) -> float:
+        """What the memory of one actor is of a card; 0 where either is not known."""
+        card, gib = self._card(nodes), self._gib(task, nodes)
+        share = math.ceil(1000 * gib / card) / 1000 if gib and card else 0.0
+        if share > self.config.gpu_share:
+            raise InterlaceError(self._too_large(task, card or 0.0, gib or 0.0))
+        return share
+
+    def _even(self, task: str, nodes: Sequence[int], decoder: float) -> float:
+        """The share at which a place on a card is full: whole cards while they last, equal parts of them otherwise. A
+        decoder whose memory was measured (``decoder``: that share) takes no more where cards are shared, because its
+        caches have a fixed size; the others share what it leaves."""
         cards = self._cards(nodes)
-        place = self.config.gpu_share / (math.ceil(self.tenants / cards) if self.tenants > cards >= 1 else 1)
-        place = min(place, cards / self.tenants) if cards < 1 else place  # the free part of one
+        shared, tenants = self.tenants > cards, self.tenants
+        left = min(self.config.gpu_share, cards)
+        if shared and decoder and self.needs[DECODER].origin != "derived":
+            if task == DECODER:
+                return 0.0
+            left, tenants = left - decoder, self.encoders
+        place = left / math.ceil(tenants / max(cards, 1.0)) if shared else left
         if task == DECODER:
             return math.floor(1000 * min(place, cards / 4)) / 1000
-        return math.floor(1000 * place / self._crowd(task, nodes)) / 1000
+        return max(1, math.floor(1000 * place / self._crowd(task, nodes))) / 1000  # never 0, which is a CPU
 
     def _cards(self, nodes: Sequence[int]) -> float:
         return max(sum(self.nodes[number].gpus for number in nodes), 1e-3)

@@ -46,11 +46,20 @@ def test_the_share_of_a_card_is_the_memory_that_an_actor_needs() -> None:
 
 def test_several_pools_share_one_card_and_one_pool_spreads_over_many() -> None:
     both = planned([OCR, SPEECH], H100, memory={"ocr": 6.0, "speech_to_text": 9.0, "answer": 3.0}, answers=9)
-    assert both.decoder is not None and both.decoder.num_gpus == 0.25
+    assert both.decoder is not None
     used = both.decoder.num_gpus + sum(pool.actors * pool.num_gpus for pool in both.pools)
-    assert 0.9 < used <= 1 and [pool.actors for pool in both.pools] == [6, 2]  # as 8,000 to 2,880 seconds of work
+    assert 0.9 < used <= 1 and [pool.actors for pool in both.pools] == [8, 3]  # as 8,000 to 2,880 seconds of work
     many = planned([OCR], Node(64, 4, card_gib=80), memory={"ocr": 6.0}).pool("ocr")
     assert many.actors == 52 and int(1 / many.num_gpus) == 13  # thirteen on each of four, and not all on the first ones
+
+
+@pytest.mark.parametrize(("origin", "share", "actors"), [("measured", 0.038, 14), ("derived", 0.25, 11)])
+def test_a_decoder_beside_others_takes_what_was_measured_and_leaves_them_the_rest(
+    origin: str, share: float, actors: int
+) -> None:
+    needs = {"ocr": Need(5.2, "measured"), "answer": Need(3.0, origin)}
+    plan = plan_pools([OCR], Resources(16, 1, (H100,)), answers=9, service=TIMES, needs=needs)
+    assert plan.decoder is not None and (plan.decoder.num_gpus, plan.pool("ocr").actors) == (share, actors)
 
 
 def test_pools_go_to_the_nodes_that_labels_name() -> None:
@@ -146,7 +155,7 @@ def test_what_is_derived_bounds_what_a_card_showed() -> None:
 def test_a_card_of_80_gb_beside_16_cores_is_planned_as_it_was_measured() -> None:
     configs = {task: entry.config_type()() for task, entry in ENCODERS.items()}
     needs = gpu_needs(ENCODERS, configs, DecoderConfig())
-    assert (needs["ocr"].origin, needs["answer"].origin) == ("measured", "derived")
+    assert needs["ocr"].origin == "measured"
     card = Node(16, 1, card_gib=81_559 / 1024)
     plan = plan_pools([Work("ocr", 300, 2400.0, "pages")], Resources(16, 1, (card,)), needs=needs)
     assert plan.pool("ocr").actors == 15
