@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from decoder.config import DecoderConfig
@@ -16,7 +17,7 @@ from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
-PROMPT_VERSION = 7
+PROMPT_VERSION = 8
 """Part of every answer fingerprint: raise it with any change to the texts or the cutting below, or to what a
 schema allows."""
 
@@ -142,7 +143,7 @@ class Fusion:
         ):  # a chosen passage may need its page's name and a gap
             lengths = [n + len(gap) + len(places.get(p.place, ())) for n, p in zip(lengths, split, strict=True)]
             budget -= len(gap)
-        chosen = choose([passage.text for passage in split], lengths, sought, budget)
+        chosen = choose([passage.text for passage in split], lengths, sought, budget, _turns(split))
         segments: list[Segment] = [TextSegment.of(before)]
         last, place = -1, ""
         for index in chosen:
@@ -259,6 +260,18 @@ class Fusion:
     def _text(self, text: str) -> TextSegment:
         """What was read as a segment; it must not end the user's turn."""
         return TextSegment.of(self._tokens(text.replace("<|", "< |")))
+
+
+def _turns(split: Sequence[Passage]) -> list[int]:
+    """When each of some passages gets its turn among those that match a question alike: in order, but detected things
+    that stand behind one another the surest first."""
+    turns = list(range(len(split)))
+    for detected, run in groupby(range(len(split)), key=lambda index: split[index].confidence is not None):
+        if detected:
+            own = list(run)
+            for turn, index in zip(own, sorted(own, key=lambda index: -(split[index].confidence or 0.0)), strict=True):
+                turns[index] = turn
+    return turns
 
 
 def _content(question: str | None, schema: str | None, *, about_document: bool) -> str:

@@ -46,12 +46,14 @@ class Passage:
     """A stretch of precontext that stays together: a paragraph, a table, a turn of speech, an object.
 
     ``place`` says where it comes from when that is not clear from the passages before ("Page 3", "Recording"); it is
-    printed once. ``task`` names the specialist.
+    printed once. ``task`` names the specialist. ``confidence`` is that of a detected thing: of several that all match a
+    question alike, those that are surer are read first.
     """
 
     rows: tuple[Row, ...]
     place: str = ""
     task: str = ""
+    confidence: float | None = None
 
     @property
     def text(self) -> str:
@@ -190,14 +192,31 @@ _FOUND = {"gui_detection": "Interface elements found"}
 
 
 def _detections(found: Sequence[Detection], heading: str, paged: bool, items: _Items, task: str) -> Iterator[Passage]:
-    """How many of what were found, none included, and a line for each: label, box in pixels, confidence."""
+    """How many of what were found, none included, and a line for each in reading order: label, box in pixels,
+    confidence. What stands beside, above or first is told by the order, which is easier read than coordinates."""
     counts = ", ".join(f"{count} {label}" for label, count in Counter(item.label for item in found).items())
     yield Passage((Row(f"{_FOUND.get(task, 'Objects found')}: {counts or 'none'}"),), heading, task)
-    paged = paged or len({item.page for item in found}) > 1
-    on_page: Counter[int] = Counter()
+    on_page: dict[int, list[Detection]] = {}
     for item in found:
-        left, top, right, bottom = (round(edge) for edge in extent(item.quad))
-        text = f"{item.label} at ({left}, {top}) to ({right}, {bottom}), confidence {item.confidence:.2f}"
-        cells = _joined(items, item.page, [on_page[item.page]])
-        on_page[item.page] += 1
-        yield Passage((Row(text, cells=cells),), place_of(heading, item.page if paged else None), task)
+        on_page.setdefault(item.page, []).append(item)
+    for page, things in sorted(on_page.items()):
+        place = place_of(heading, page if paged or len(on_page) > 1 else None)
+        for number in in_reading_order([extent(item.quad) for item in things]):
+            item = things[number]
+            left, top, right, bottom = (round(edge) for edge in extent(item.quad))
+            text = f"{item.label} at ({left}, {top}) to ({right}, {bottom}), confidence {item.confidence:.2f}"
+            yield Passage((Row(text, cells=_joined(items, page, [number])),), place, task, item.confidence)
+
+
+def in_reading_order(boxes: Sequence[tuple[float, float, float, float]]) -> list[int]:
+    """Numbers of boxes (left, top, right, bottom) by row from the top, within a row from the left. A box is on a row
+    when its middle is less than half the lower one's height below the middle of the row's first."""
+    middles, rows = [(top + bottom) / 2 for _, top, _, bottom in boxes], list[list[int]]()
+    for number in sorted(range(len(boxes)), key=lambda n: (middles[n], boxes[n][0])):
+        first = rows[-1][0] if rows else None
+        high = min(boxes[n][3] - boxes[n][1] for n in (number, number if first is None else first))
+        if first is not None and middles[number] - middles[first] < high / 2:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    return [number for row in rows for number in sorted(row, key=lambda n: boxes[n][0])]

@@ -21,16 +21,18 @@ _QUESTION = frozenset(
 _WORD = re.compile(r"[a-z]+|\d+|[^\W\d_a-z]+", re.IGNORECASE)
 
 
-def choose(passages: Sequence[str], lengths: Sequence[int], question: str, budget: int) -> list[int]:
+def choose(
+    passages: Sequence[str], lengths: Sequence[int], question: str, budget: int, turns: Sequence[int] | None = None
+) -> list[int]:
     """Indices of the passages to read, ascending; ``lengths`` are in tokens and their sum stays within ``budget``.
 
     All of them when they fit. Otherwise the first few, then by relevance to the question until the budget is
-    full; without any word in common, from the start.
+    full; those of equal relevance, as without any word in common, by their ``turns``, which are their places.
     """
     if sum(lengths) <= budget:
         return list(range(len(passages)))
     scores = _with_neighbours(_bm25([terms(text) for text in passages], terms(question)))
-    order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
+    order = sorted(range(len(passages)), key=lambda index: (-scores[index], index if turns is None else turns[index]))
     head = range(min(_FIRST, len(passages)))
     chosen: set[int] = set()
     left = budget

@@ -88,6 +88,25 @@ def test_recordings_and_objects_say_when_who_and_where(fusion: Fusion) -> None:
     assert "Interface elements found: none" in text
 
 
+def test_detections_are_in_reading_order_and_the_surest_of_them_are_kept(fusion: Fusion) -> None:
+    labels = {
+        "heading": (40, 5, 300, 25),
+        "search": (10, 40, 90, 60),
+        "panel": (0, 45, 8, 400),
+        "buy": (200, 42, 260, 58),
+    }
+    found = [(label, labels[label]) for label in ("buy", "panel", "search", "heading")]  # the surest first
+    few = tuple(Detection(label, quad(*box), 0.9 - 0.1 * n) for n, (label, box) in enumerate(found))
+    text = text_of(fusion, fusion.prompt("Which?", None, [Precontext("gui_detection", few, soft=soft(1, 2, 3, 4))]))
+    assert [line.split()[0] for line in text.splitlines() if " at (" in line] == ["heading", "search", "buy", "panel"]
+
+    many = tuple(Detection(f"w{n % 7}", quad(0, 500 - 5 * n, 9, 504 - 5 * n), 0.99 - 0.01 * n) for n in range(60))
+    prompt = fusion.prompt("Which?", None, [Precontext("gui_detection", many)])
+    sure = [float(line.split()[-1]) for line in text_of(fusion, prompt).splitlines() if " at (" in line]
+    assert prompt.truncated and sure == sorted(sure) and sure[-1] == 0.99
+    assert sum(one > 0.9 for one in sure) == 9  # all that are so sure
+
+
 def soft(*heights: int, page: int = 1) -> SoftTokens:
     """Soft tokens of items 0, 1, ...: as many as given of each."""
     spans, start = [], 0

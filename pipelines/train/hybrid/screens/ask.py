@@ -26,6 +26,8 @@ def ask(
     about = _About(look, seen, rng, [label for label in others if label not in look.labels], held_out)
     makers: list[Callable[[], Task | None]] = [about.count, about.count, about.part, about.there, about.where]
     makers += [about.lacking, about.beside, about.beside, about.edge, about.higher, about.more, about.listed]
+    if not held_out:  # what the fourth training had not learnt: counts were all right, places were not
+        makers += [about.where, about.where, about.beside, about.edge, about.higher, about.part]
     makers += [about.shows] if mode != "text" else []
     makers += [about.box] if mode != "soft" else []
     found = {task.question: task for make in makers if (task := make()) is not None}
