@@ -5,6 +5,8 @@ dates      by day: 12/02/2018 is 12 Feb 2018; digits are day first, month first 
            day and a day of the week beside it are set aside
 companies  letters and digits alone, case aside; a registration number in brackets at the end is set aside
 addresses  F1 over bags of words, case and punctuation aside
+spoken     however a recogniser of speech spells it: 190 dollars is $190, five is 5, March 14 is March 14th, 4.30 pm and
+           430pm are 4:30 p.m.; only where it is the whole answer
 text       NFKC, case, runs of white space, and punctuation at the ends aside
 refusals   the words of REFUSAL, or what else plainly says that the input has no answer; in JSON null or ""
 """
@@ -24,6 +26,12 @@ _WEEKDAY = re.compile(r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b\.?,?", re.IGNO
 _NUMERIC = re.compile(r"(\d{1,4})[./\-–— ](\d{1,2})[./\-–— ](\d{1,4})")
 _REGISTRATION = re.compile(r"\s*\([^()]*\d[^()]*\)\s*$")
 _MONEY = re.compile(r"[.,]\d{2}\b|[$€£¥₹]")
+_DOLLARS = re.compile(r"(\d[\d,]*(?:\.\d\d)?) dollars?")
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_CLOCK = re.compile(r"(\d{1,2})(?:[:.]?(\d{2}))? ?([ap])\.? ?m")
+_WORDS = {word: str(number) for number, word in enumerate(
+    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+)}  # fmt: skip
 _ENDS = " \t\n.,;:!?\"'`()[]{}<>*_-–—/|"
 _NOT_THERE = re.compile(
     r"\bnot (?:\w+ ){0,2}(?:in|mentioned|given|stated|found|provided|available|specified|listed|included|present)\b"
@@ -91,11 +99,22 @@ def same_text(answer: str, truth: str, accepted: tuple[str, ...] = ()) -> bool:
 
 
 def _alike(answer: str, truth: str) -> bool:
+    answer, truth = _written(answer), _written(truth)
     if folded(answer) == folded(truth):
         return True
     if day(truth) is not None:
         return same_day(answer, truth)
     return bool(_MONEY.search(truth)) and same_amount(answer, truth)
+
+
+def _written(answer: str) -> str:
+    """An answer that is a sum, a number, a day or a time and nothing else, as it is written; others as they are."""
+    text = folded(answer)
+    if (match := _DOLLARS.fullmatch(text)) is not None:
+        return f"${match[1]}"
+    if (match := _CLOCK.fullmatch(text)) is not None:
+        return f"{match[1]}:{match[2] or '00'} {match[3]}m"
+    return _WORDS.get(text) or (_ORDINAL.sub("", answer) if _ORDINAL.search(text) else answer)
 
 
 def occurs(answer: str, truth: str) -> bool:

@@ -4,15 +4,20 @@
         --begin RUN/read --devices cuda:0 cuda:1 cuda:2 cuda:3
 
 Fold A leaves group A's voices out of training and is judged by them, fold B group B's. The devices are shared out, and
-both folds go on at once. Each learns from recordings alone: single sentences, then whole windows, --seconds in all.
-``--begin`` names what a training kept after a stage that heard nobody (every stage before has ``unheard = 1``, which is
-checked); without it folds begin with the base. Prints a line a fold; OUT/A and OUT/B have logs and tables.
+both folds go on at once. Each learns from recordings alone, --seconds in all: single sentences, then up to three, then
+whole windows; at once it learned windows late or not at all. It begins with the base, which has heard nobody, or where
+``--begin`` says: what a training kept after a stage that heard nobody either (every stage before has ``unheard = 1``,
+which is checked). With ``--fresh`` that may be any state: the adapter of speech begins anew then, and what is left of
+the voices is what the decoder's difference learned beside another adapter, which the line says.
+Prints a line a fold; OUT/A and OUT/B have logs and tables, OUT/foldA.jsonl and OUT/foldA.table.json the losses
+and the table once more.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -24,7 +29,9 @@ from typing import Any
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
 from pipelines.train.hybrid.speech.voices import GROUPS
 
-_SENTENCES, _WINDOWS = 0.25, 0.75  # shares of the time
+_STAGES = (("sentences", 1, 0.2, 0.3), ("some", 3, 0.25, 0.2), ("windows", 8, 0.55, 0.1))
+"""Name, most sentences at once, share of the time, weight of the letters that frames must spell."""
+_FRESH = ("adapters.speech_to_text", "spelling")
 
 
 def recipe_of(recipe: Recipe, fold: str, seconds: float) -> Recipe:
@@ -34,16 +41,16 @@ def recipe_of(recipe: Recipe, fold: str, seconds: float) -> Recipe:
         "rows": first.rows,
         "row_tokens": first.row_tokens,
         "rates": first.rates,
-        "modes": {"soft": 1.0},
+        "modes": {"soft": 1.0, "text": 0.05},  # what is to be copied, in its plainest form
         "speech": 1.0,
         "unheard": 0.4,
         "decoder_rate": 2e-3,
         "adapter_rate": 1e-3,
         "longest_answer": 300,
     }
-    stages = (
-        Stage(name="sentences", seconds=seconds * _SENTENCES, lines_at_once=1, ctc=0.3, **shared),
-        Stage(name="windows", seconds=seconds * _WINDOWS, lines_at_once=8, ctc=0.1, **shared),
+    stages = tuple(
+        Stage(name=name, seconds=seconds * share, lines_at_once=most, ctc=ctc, **shared)
+        for name, most, share, ctc in _STAGES
     )
     return recipe.model_copy(update={"fold": fold, "stages": stages})
 
@@ -64,6 +71,7 @@ def run(recipe: Recipe, fold: str, devices: Sequence[str], port: int, options: a
     own, model, table = folder / "recipe.json", folder / "model", folder / "eval"
     own.write_text(recipe_of(recipe, fold, options.seconds).model_dump_json(indent=1), encoding="utf-8")
     begin = ["--resume", options.begin] if options.begin else []
+    begin += ["--anew", *_FRESH] if options.fresh else []
     steps: list[tuple[str, list[Any]]] = [
         ("pipelines.train.hybrid.train",
          [own, "--corpus", options.corpus, "--speech", options.speech, "--out", folder, "--devices", *devices,
@@ -73,10 +81,19 @@ def run(recipe: Recipe, fold: str, devices: Sequence[str], port: int, options: a
          ["--model", model, "--kit", options.kit, "--rows", "aloud", "--modes", "soft", "--baseline", "",
           "--device", devices[0], "--out", table, *(["--limit", options.limit] if options.limit else [])]),
     ]  # fmt: skip
-    for module, arguments in steps:
-        _called(module, arguments, folder / f"{module.rpartition('.')[2]}.log")
+    try:
+        for module, arguments in steps:
+            _called(module, arguments, folder / f"{module.rpartition('.')[2]}.log")
+    finally:  # where a machine's owner collects them, whatever happened
+        for kept, name in (
+            (folder / "log.jsonl", f"fold{fold}.jsonl"),
+            (table / "table.json", f"fold{fold}.table.json"),
+        ):
+            if kept.exists():
+                shutil.copyfile(kept, options.out / name)
     rows = json.loads((table / "table.json").read_text("utf-8"))["rows"]
-    return f"{line(fold, rows)}; {time.monotonic() - started:.0f} s"
+    begun = f"begun with {options.begin} and a fresh adapter; " if options.fresh else ""
+    return f"{line(fold, rows)}; {begun}{time.monotonic() - started:.0f} s"
 
 
 def _called(module: str, arguments: Iterable[Any], log: Path) -> None:
@@ -114,6 +131,7 @@ def main() -> None:
     parser.add_argument("--kit", type=Path, required=True, help="what benchmarks.hybrid.kit read")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--begin", type=Path, help="RUN/STAGE of a training, whose voices nobody has heard by then")
+    parser.add_argument("--fresh", action="store_true", help="--begin may have heard everyone: speech begins anew")
     parser.add_argument("--folds", nargs="+", choices=list(GROUPS), default=list(GROUPS))
     parser.add_argument("--devices", nargs="+", default=["cpu"], help="shared out among the folds; one: one by one")
     parser.add_argument("--seconds", type=float, default=110, help="of training, each")
@@ -122,8 +140,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=29531)
     options = parser.parse_args()
     recipe = read_recipe(options.recipe)
-    if options.begin and not hears_nobody(recipe, options.begin):
-        parser.error(f"--begin {options.begin}: a stage of {options.recipe} up to there hears voices (unheard < 1)")
+    if options.begin and not options.fresh and not hears_nobody(recipe, options.begin):
+        parser.error(
+            f"--begin {options.begin}: a stage of {options.recipe} up to there hears voices (unheard < 1); see --fresh"
+        )
     each = max(1, len(options.devices) // len(options.folds))
     failed: list[str] = []
 

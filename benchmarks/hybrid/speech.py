@@ -25,7 +25,7 @@ from pipelines.train.word_errors import edits, normalised
 
 TASK = "speech_to_text"
 FRAMES = 50  # of features a second
-WINDOWS, CALLS, PAIRS = 10, 20, 20  # windows of each fold
+WINDOWS, CALLS, PAIRS = 20, 20, 30  # windows of each fold
 FOLDS = ("A", "B")
 LONGEST = 250  # tokens of half a minute of speech
 

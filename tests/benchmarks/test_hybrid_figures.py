@@ -85,6 +85,14 @@ def test_addresses_are_compared_as_bags_of_words() -> None:
         ("12 Feb 2018", "12/02/2018", (), True),
         ("0012", "12", (), False),  # an id is not an amount
         ("no", "yes", (), False),
+        ("190 dollars", "$190", (), True),
+        ("190 dollars", "$180", (), False),
+        ("Five", "5", (), True),
+        ("five chairs", "5", (), False),
+        ("March 14.", "March 14th", (), True),
+        ("4.30 pm", "4:30 p.m.", (), True),
+        ("2pm", "2 p.m.", (), True),
+        ("2 a.m.", "2 p.m.", (), False),
     ],
 )
 def test_texts_are_compared_as_printed_but_for_amounts_and_dates(

@@ -16,6 +16,7 @@ def test_a_fold_hears_the_other_voices_alone() -> None:
     assert own.fold == "B" and own.adapters == whole.adapters and own.rank == whole.rank
     assert abs(sum(stage.seconds for stage in own.stages) - 100) < 1e-6
     assert all(stage.speech == 1 and stage.unheard < 1 and stage.ctc for stage in own.stages)
+    assert [stage.lines_at_once for stage in own.stages] == [1, 3, 8]
 
 
 def test_a_fold_begins_where_nobody_was_heard() -> None:

@@ -96,7 +96,7 @@ class Examples:
             return inputs, tasks
         (whole,) = inputs
         assert isinstance(whole, Heard)
-        heard, task = some_of(whole, stage.lines_at_once, rng)
+        heard, task = some_of(whole, rng.randint(1, stage.lines_at_once), rng)
         return [heard], [task]
 
     def _short(self, task: Task) -> bool:

@@ -32,7 +32,11 @@ class Stage(_Part):
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the stage in which the rates rise")
     kinds: tuple[str, ...] = Field(("*",), description="kinds of samples; * for all")
     documents: float = Field(1.0, ge=0, le=1, description="share of documents that is taken; lines are all taken")
-    lines_at_once: int | None = Field(None, ge=1, description="samples of lines are cut into examples of so many")
+    lines_at_once: int | None = Field(
+        None,
+        ge=1,
+        description="samples of lines are cut into examples of so many, recordings into 1 to so many sentences",
+    )
     modes: dict[str, float] = Field(default_factory=lambda: {"text": 1.0, "soft": 1.0, "both": 1.0})
     rates: tuple[int, ...] = (8, 16)
     speech: float = Field(0.0, ge=0, le=1, description="share of recordings among the examples")
