@@ -30,6 +30,8 @@ from decoder.answer import Answer
 from decoder.config import DecoderConfig
 from decoder.fusion import Fusion
 from encoders.results import DocumentResult
+from pipelines.train.hybrid.documents import sentences
+from pipelines.train.hybrid.documents.sentences import collected
 from pipelines.train.hybrid.reading import lines
 from pipelines.train.hybrid.samples import READ_ALOUD, Sample
 from pipelines.train.word_errors import edits
@@ -109,6 +111,12 @@ def material(setting: Setting, kind: str) -> list[Material]:
     def make() -> list[Material]:
         if setting.vocabulary is None:
             print(f"reading: without {TEXTS}, so only sentences of our own patterns", file=sys.stderr)
+        if KINDS[kind] is False and not collected("fr", held_out=True):
+            print(
+                f"reading: {sentences.TEXTS} has no other languages (run documents.fetch_texts), so their prose is one "
+                "sentence over and over, which asks for counting and not for reading",
+                file=sys.stderr,
+            )
         seeds = range(FIRST_SEED, FIRST_SEED + setting.count(COUNT))
         samples = [
             lines(seed, setting.faces, vocabulary=setting.vocabulary, held_out=True, random_words=KINDS[kind])

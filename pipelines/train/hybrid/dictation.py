@@ -156,7 +156,7 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe)
     conditions = Conditions(not arguments.without_geometry, not arguments.without_confidence)
     dictation = Dictation(recipe, arguments.state, arguments.device, conditions)
-    rates = recipe.adapters["ocr"].rates
+    rates = recipe.adapters["ocr"].rates if arguments.count else ()
     found: dict[str, Any] = {"characters": {r: lines(dictation, arguments.held, r, arguments.count) for r in rates}}
     if arguments.speech is not None:
         found["words"] = words(dictation, arguments.speech, recipe.fold or "A", arguments.recordings)
