@@ -16,7 +16,7 @@ import pytest
 from benchmarks.hybrid.judged import leaves
 from pipelines.train.hybrid import documents as generated
 from pipelines.train.hybrid.documents import Faces, document, draw, prose, scramble
-from pipelines.train.hybrid.documents.extras import extras
+from pipelines.train.hybrid.documents.extras import _buyers, extras
 from pipelines.train.hybrid.documents.language import HELD_OUT, kept, languages
 from pipelines.train.hybrid.documents.words import part
 from pipelines.train.hybrid.samples import REFUSAL, Sample
@@ -124,6 +124,20 @@ def test_what_few_documents_print_is_asked_where_it_stands_and_refused_elsewhere
                     refused_.add(names[named])
                     assert names[named] not in keys, (sample.seed, task.question)
     assert len(printed_) > 80 and len(refused_) > 30
+
+
+def test_whose_number_is_asked_by_a_schema_is_not_given_anothers(samples: list[Sample]) -> None:
+    found = Counter()
+    for sample in samples:
+        for task in sample.tasks if sample.kind in ("receipt", "invoice") else ():
+            for path, value in leaves(json.loads(task.answer)).items() if task.schema else ():
+                name = "".join(c for c in path.rpartition("/")[2].lower() if c.isalpha())
+                assert name not in ("customerphone", "customersphonenumber", "customerphonenumber")  # of the receipts
+                key = next((key for key in sorted(_buyers()) if key.replace("_", "") in name), None)
+                if key is not None:
+                    assert (value or None) == sample.notes.get(key), (sample.seed, path)
+                    found["there" if value else "lacking"] += 1
+    assert found["there"] > 2 and found["lacking"] > 10
 
 
 def test_an_evaluation_asks_in_words_that_training_lacks() -> None:

@@ -147,6 +147,33 @@ def test_training_reads_what_production_asks(decoder: Path, mode: str, tmp_path:
     torch.testing.assert_close(trained[: len(wanted)], wanted, rtol=2e-3, atol=2e-3)
 
 
+def test_what_a_schema_writes_weighs_less_than_what_the_decoder_decides(decoder: Path) -> None:
+    recipe = recipe_of(decoder)
+    prompter = Prompter(recipe.decoder, 300, recipe.speech_rates)
+    answer = {
+        "a": 'He said "b": 1, "c"',
+        "d e": None,
+        "f": "",
+        "g": 12.5,
+        "rows": [{"h": "1"}, {"h": "é"}],
+        "i": {"j": "2"},
+    }
+    shape = {"type": "object", "properties": {name: {} for name in answer}, "required": list(answer)}
+    task = Task("json", None, json.dumps(shape), json.dumps(answer, ensure_ascii=False))
+    example = prompter.example([page()], [task], "text")
+    weights = {"json": 1.0, "json name": 0.0, "json there": 2.0, "json null": 3.0}
+    batch = batch_of([[example]], 480, 2, recipe.speech_rates, weights)
+    (branch,) = example.branches
+    said = list(zip(branch.answer, batch.weight.tolist(), strict=True))
+
+    def written(weight: float) -> str:
+        return prompter._fusions["text"].tokenizer._tokenizer.decode([token for token, own in said if own == weight])
+
+    assert "".join(written(0.0).split()) == '{"a":"de":,"f":"g":,"rows":h":h":"i":j":'
+    assert [own for _, own in said if own > 1] == [2.0, 3.0, 3.0, 2.0, 2.0, 2.0, 2.0]
+    assert set(batch.kinds) == set(weights) and said[-1][1] == 1.0
+
+
 def test_a_page_and_a_recording_in_one_prompt(decoder: Path) -> None:
     recipe = recipe_of(decoder)
     model, prompter = hybrid(recipe), Prompter(recipe.decoder, 300, recipe.speech_rates)

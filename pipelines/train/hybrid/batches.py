@@ -19,8 +19,9 @@ from pipelines.train.hybrid.prompts import Example
 @dataclass(slots=True)
 class Batch:
     """Rows of tokens [r, l]. ``learns`` [n] are the places (row * l + column) after which a token of an answer
-    is to be written, ``answers`` [n] that token, ``weight`` [n] and ``kind`` [n] its weight in the loss and its kind;
-    at ``taught_at`` [m] of those places tokens ``taught`` [m, k] are to be as likely as ``taught_share`` [m, k] says;
+    is to be written, ``answers`` [n] that token, ``weight`` [n] and ``kind`` [n] its weight in the loss and its kind
+    (of JSON, its part); at ``taught_at`` [m] of those places tokens ``taught`` [m, k] are to be as likely as
+    ``taught_share`` [m, k] says;
     ``example`` and ``branch`` say who sees whom: a place sees what stands before it in its example's branch 0 and its
     own. ``soft_at`` are places (row * l + column) of soft tokens, ``soft_from`` rows of what the adapters give.
     ``features`` [steps, d_encoder] float16 are those of all lines, ``kept`` [chunks, 1500, d_encoder] float16 those of
@@ -85,10 +86,10 @@ def batch_of(
     weights: dict[str, float],
     saying: Saying | None = None,
 ) -> Batch:
-    """The tensors of packed rows. ``weights``: of an answer's tokens, by kind; 1 where none is given. With ``saying``
+    """The tensors of packed rows. ``weights``: of an answer's tokens, by kind; a part of JSON without
+    one has that of "json"; 1 where none is given. With ``saying``
     items know the words under their soft tokens."""
     pieces = [piece for r, row in enumerate(rows) for piece in _pieces(row, r * length)]
-    names = sorted({piece.kind for piece in pieces if piece.kind})
     counts = np.array([len(piece.tokens) for piece in pieces], np.int64)
     at = ranges(np.array([piece.at for piece in pieces], np.int64), counts)
     ids = np.fromiter((token for piece in pieces for token in piece.tokens), np.int64, int(counts.sum()))
@@ -114,14 +115,17 @@ def batch_of(
             places[-1 - found[soft]] = at[first + soft]
             gathered.add(one, places.tolist())
     flat: dict[str, NDArray[Any]] = {"tokens": tokens, "position": position, "example": example, "branch": branch}
-    shares = [weights.get(piece.kind, 1.0) for piece in answered]
-    kinds = [names.index(piece.kind) for piece in answered]
+    each = [kind for piece, length in zip(answered, lengths) for kind in piece.parts or [piece.kind] * int(length)]
+    names = sorted(set(each))
+    number = {name: k for k, name in enumerate(names)}
+    kinds = np.array([number[kind] for kind in each], np.int16)
+    shares = np.array([weights.get(name, weights.get(name.split()[0], 1.0)) for name in names], np.float32)
     return Batch(
         **{name: torch.from_numpy(value.reshape(len(rows), length)) for name, value in flat.items()},
         learns=torch.from_numpy(learns),
         answers=torch.from_numpy(tokens[learns + 1]),
-        weight=torch.from_numpy(np.repeat(np.array(shares, np.float32), lengths)),
-        kind=torch.from_numpy(np.repeat(np.array(kinds, np.int16), lengths)),
+        weight=torch.from_numpy(shares[kinds]),
+        kind=torch.from_numpy(kinds),
         rate=rate,
         kinds=tuple(names),
         **_taught(answered, lengths),
@@ -154,6 +158,7 @@ class _Piece:
     example: int
     branch: int
     likely: Likely = ()
+    parts: Sequence[str] = ()
 
 
 def _pieces(row: Sequence[Example], at: int) -> Iterator[_Piece]:
@@ -162,7 +167,9 @@ def _pieces(row: Sequence[Example], at: int) -> Iterator[_Piece]:
         at += len(one.prefix)
         for k, branch in enumerate(one.branches, 1):
             tokens = branch.question + branch.answer
-            yield _Piece(tokens, len(branch.question), branch.kind, at, len(one.prefix), number, k, branch.likely)
+            yield _Piece(
+                tokens, len(branch.question), branch.kind, at, len(one.prefix), number, k, branch.likely, branch.parts
+            )
             at += len(tokens)
 
 

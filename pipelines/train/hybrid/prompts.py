@@ -21,6 +21,7 @@ from encoders.adapters.soft import SoftTokens
 from encoders.base import FeatureSpan, Perception
 from encoders.results import Chunk, Speech
 from pipelines.train.hybrid.chats.chat import Chat, Likely
+from pipelines.train.hybrid.parts import REST, parts_of
 from pipelines.train.hybrid.samples import Task
 from pipelines.train.hybrid.screens.views import Detected
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
@@ -43,12 +44,14 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A question and its answer, as tokens; the answer ends with the end of the turn. ``likely``: see `Chat`."""
+    """A question and its answer, as tokens; the answer ends with the end of the turn. ``likely``: see `Chat`;
+    ``parts``: of JSON, what every token is, see `parts_of`."""
 
     question: list[int]
     answer: list[int]
     kind: str
     likely: Likely = ()
+    parts: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class Prompter:
         self._fusions = {mode: Fusion(config) for mode, config in configs.items()}
         self.rates = rates
         tokenizer = QuickTokenizer(self._fusions["text"].tokenizer)
-        self.tokens = tokenizer.encode
+        self.tokens, self._ends = tokenizer.encode, tokenizer.ends
         self._end = [tokenizer.eos_token_id]
         for fusion in self._fusions.values():
             fusion._tokenizer = tokenizer
@@ -96,11 +99,11 @@ class Prompter:
         shared = len(flat) - (len(questions[0]) if len(asked) > 1 else 1)
         if len(asked) == 1:
             questions = [flat[shared:]]
-        branches = [
-            Branch(question, self.tokens(task.answer) + self._end, task.kind)
-            for question, task in zip(questions, asked)
-        ]
-        return Example(list(inputs), flat[:shared], soft, branches)
+        return Example(list(inputs), flat[:shared], soft, [self._branch(q, task) for q, task in zip(questions, asked)])
+
+    def _branch(self, question: list[int], task: Task) -> Branch:
+        parts = [*parts_of(task.answer, self._ends(task.answer)), REST] if task.schema is not None else ()
+        return Branch(question, self.tokens(task.answer) + self._end, task.kind, parts=parts)
 
     def chat(self, chat: Chat) -> Example:
         """A chat without a document, as the endpoint puts it, with the decoder's answer in tokens."""

@@ -20,6 +20,7 @@ class QuickTokenizer:
         self.eos_token_id: int = tokenizer.eos_token_id
         self._tokenizer = tokenizer
         self._encode = lru_cache(_KNOWN)(self._encoded)
+        self.ends = lru_cache(_KNOWN)(self._ends)
         self._template = lru_cache(None)(self._rendered)
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
@@ -43,6 +44,11 @@ class QuickTokenizer:
         """Every token."""
         found: dict[str, int] = self._tokenizer.get_vocab()
         return found
+
+    def _ends(self, text: str) -> list[int]:
+        """The character of a text at which each of its tokens ends."""
+        encoding = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        return [end for _, end in encoding.offsets]
 
     def _encoded(self, text: str) -> list[int]:
         found: list[int] = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids

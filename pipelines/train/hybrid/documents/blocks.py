@@ -28,14 +28,16 @@ def fields(
     right: float = 0.0,
     bold: Style | None = None,
     mark: str = ":",
+    as_said: bool = False,
 ) -> None:
     """Labelled fields, one under the other: label and value in one run, in two columns, at both ends of the row, or
-    the label above its value, with or without a rule below. In training now and then in another way than ``mode``."""
+    the label above its value, with or without a rule below. In training now and then in another way than ``mode``,
+    unless ``as_said``."""
     sheet = draft.sheets[-1]
     left, right = left or sheet.margin, right or sheet.width - sheet.margin
     bold = bold or style
-    if not draft.held_out and draft.rng.random() < 0.3:
-        mode = draft.rng.choice((*FIELD_MODES, *_TRAINED_MODES))
+    if not as_said:
+        mode = _varied(draft, mode)
     wide = min((right - left) * 0.5, max((style.width(label + mark) for _, label, _ in chosen), default=0.0))
     for key, label, rows in chosen:
         tag = label + mark
@@ -67,17 +69,25 @@ def fields(
         draft.note(key, rows, lines)
 
 
+def _varied(draft: Draft, mode: str) -> str:
+    if draft.held_out or draft.rng.random() > 0.3:
+        return mode
+    return draft.rng.choice((*FIELD_MODES, *_TRAINED_MODES))
+
+
 def beside(
     draft: Draft, chosen: Sequence[Sequence[Pair]], style: Style, mode: str, *, bold: Style | None = None
 ) -> None:
-    """Blocks of fields side by side."""
+    """Blocks of fields side by side; mostly all in the same way, so that their rows form a grid."""
+    mode = _varied(draft, mode)
+    alike = draft.held_out or draft.rng.random() < 0.8
     sheet = draft.sheets[-1]
     top, lowest, gap = sheet.y, sheet.y, style.size * 1.5
     each = (sheet.inner - gap * (len(chosen) - 1)) / len(chosen)
     for index, block in enumerate(chosen):
         sheet.y = top
         left = sheet.margin + index * (each + gap)
-        fields(draft, block, style, mode, left=left, right=left + each, bold=bold)
+        fields(draft, block, style, mode, left=left, right=left + each, bold=bold, as_said=alike)
         lowest = max(lowest, sheet.y)
     sheet.y = lowest
 

@@ -30,12 +30,23 @@ _LETTERS = {
 _PERSONS = ("driver", "waiter", "landlord", "courier", "accountant", "doctor", "guarantor", "spouse", "lawyer",
             "teacher", "inspector", "insurer", "dentist", "sponsor", "mechanic", "notary", "interpreter", "trainer",
             "neighbour", "parent", "caretaker", "witness", "guest", "tenant", "passenger")  # fmt: skip
+_BUYERS = ("buyer", "client", "purchaser", "shopper", "cardholder", "payer", "consignee", "account holder")
+"""Those whose numbers and addresses a receipt or an invoice may print beside those of who sells."""
 _PLACES = ("hotel", "hospital", "airline", "garage", "warehouse", "embassy", "clinic", "insurance")
 _OWNED = {"phone": "phone number|telephone number|phone", "email": "e-mail address|email", "address": "address",
           "date": "date of birth|birthday"}  # fmt: skip
 _EVENTS = ("departure", "collection", "opening", "closing", "landing", "boarding", "delivery", "return", "appointment",
            "inspection", "visit", "call", "meeting", "repair", "dispatch", "installation", "interview", "lesson",
            "admission", "discharge", "booking", "reservation", "take-off", "pick-up", "feeding", "start")  # fmt: skip
+_TAGS = {"phone": "Tel", "email": "mail", "address": "addr.", "date": "born on", "fax": "Fax", "mobile": "HP"}
+_OF_BUYERS = _OWNED | {"fax": "fax number|fax", "mobile": "mobile number|cell phone"}
+_OF_CUSTOMERS = ("email", "fax", "mobile", "date")  # not the telephone, which the receipts' evaluation asks for
+
+
+def _key(owner: str, of: str) -> str:
+    return f"{owner.replace(' ', '_')}_{'birthday' if of == 'date' else of}"
+
+
 _ALIKE = (
     {"cashier", "waiter", "salesperson", "manager"},
     {"id_number", "card_ending", "member_number", "staff_number", "student_number", "licence_number", "customer_number",
@@ -44,7 +55,9 @@ _ALIKE = (
     {"phone", "mobile", "hotline"},
     {"email", "complaints_email"},
     {"company", "employer", "school", "issuing_authority", "branch"},
-    {"customer", "customer_address", "delivery_address"},
+    {"customer", "customer_address", "delivery_address", *(_key(owner, "address") for owner in _BUYERS)},
+    {"mobile", *(_key(owner, of) for owner in (*_BUYERS, "customer") for of in ("phone", "mobile"))},
+    *({_key(owner, of) for owner in (*_BUYERS, "customer")} for of in ("email", "fax", "date")),
     {"name", "patient"},
     {"total", "outstanding"},
     {"discount", "savings", "coupon"},
@@ -89,6 +102,12 @@ def extras() -> dict[str, Extra]:
             called = [f"{owner.capitalize()} Tel", f"{owner.capitalize()} phone"] if of == "phone" else []
             labels = (*called, names[0].capitalize())
             found[f"{owner}_{'birthday' if of == 'date' else of}"] = Extra(labels, names, of, "rifslp")
+    for owner in (*_BUYERS, "customer"):
+        for of in _OF_CUSTOMERS if owner == "customer" else _OF_BUYERS:
+            owned = _OF_BUYERS[of].split("|")
+            names = (*(f"{owner}'s {one}" for one in owned), f"{owned[0]} of the {owner}")
+            labels = (names[0].capitalize(), f"{owner.capitalize()} {owned[-1]}", f"{owner.capitalize()} {_TAGS[of]}")
+            found[_key(owner, of)] = Extra(labels, names, {"fax": "phone", "mobile": "phone"}.get(of, of), "ri")
     for event in _EVENTS:
         for of in ("time", "date"):
             labels = (f"{event.capitalize()} {of}", f"{of.capitalize()} of {event}", event.capitalize())
@@ -101,13 +120,17 @@ def extras() -> dict[str, Extra]:
     }
 
 
-def some(draft: Draft, kind: str, shares: tuple[int, ...] = (0, 0, 1, 1, 2, 3)) -> list[tuple[str, str, list[str]]]:
+def some(draft: Draft, kind: str, shares: tuple[int, ...] = (0, 1, 1, 2, 2, 3)) -> list[tuple[str, str, list[str]]]:
     """Key, label and value of a few extras of a kind of document; none in what is held out or not English."""
     if draft.held_out or draft.lang.code != "en":
         return []
     able = [key for key, extra in extras().items() if _LETTERS[kind] in extra.kinds]
     usual = [key for key in able if key in _usual()]
-    chosen = [draft.rng.choice(usual if draft.rng.random() < 0.75 else able) for _ in range(draft.rng.choice(shares))]
+    chosen = [draft.rng.choice(usual if draft.rng.random() < 0.6 else able) for _ in range(draft.rng.choice(shares))]
+    if kind in ("receipt", "invoice") and draft.rng.random() < 0.2:
+        owner = draft.rng.choice((*_BUYERS, "customer"))
+        able = [_key(owner, of) for of in (_OF_CUSTOMERS if owner == "customer" else _OF_BUYERS)]
+        chosen += draft.rng.sample(able, draft.rng.choice((1, 1, 2)))
     chosen = list(dict.fromkeys(chosen))
     return [(key, draft.rng.choice(extras()[key].labels), _value(draft, extras()[key].value)) for key in chosen]
 
@@ -139,12 +162,53 @@ def _value(draft: Draft, of: str) -> list[str]:
 _TYPES = {"phone": "phone", "time": "time", "date": "date", "due_date": "date", "birth_date": "date", "email": "email",
           "address": "address", "seller_address": "address", "personal_address": "address", "company": "company",
           "name": "person", "cashier": "person", "customer": "person", "recipient": "person", "author": "person",
-          "total": "money", "subtotal": "money", "cash": "money", "closing_balance": "money"}  # fmt: skip
+          "total": "money", "subtotal": "money", "cash": "money", "closing_balance": "money", "tax": "money",
+          "discount": "money", "shipping": "money", "rounding": "money", "change": "money", "opening_balance": "money",
+          "valid_until": "date", "contact_person": "person", "signed_by": "person", "sender_address": "address",
+          "customer_address": "address"}  # fmt: skip
+_KNOWN_TYPES = {"phone", "time", "date", "email", "address", "company", "person", "money", "city", "word"}
+
+
+def type_of(key: str) -> str:
+    """What a field's value is: phone, date, money, or code for numbers of all kinds."""
+    of = extras()[key].value if key in extras() else _TYPES.get(key, "code")
+    return of if of in _KNOWN_TYPES else "code"
+
+
+def of_buyers(key: str) -> bool:
+    """Whether it is a number or an address of who buys."""
+    return key in _buyers()
+
+
+@lru_cache(maxsize=1)
+def _buyers() -> frozenset[str]:
+    return frozenset(_key(owner, of) for owner in (*_BUYERS, "customer") for of in _OF_BUYERS)
+
+
+def near(draft: Draft, present: set[str], others: Iterable[str], most: int) -> list[str]:
+    """Up to ``most`` fields that the document does not print, of extras and ``others``, each of the type of one that it
+    does print: the due date where only the day of issue stands, the buyer's telephone where only the shop's does."""
+    types = {type_of(key) for key in present} - {"code"}
+    able = [key for key in unlike((*extras(), *others), present) if _fits(draft, key) and type_of(key) in types]
+    chosen: list[str] = []
+    for _ in range(most if able else 0):
+        of = draft.rng.choice(sorted({type_of(key) for key in able}))
+        same = [key for key in able if type_of(key) == of]
+        whose = [key for key in same if of_buyers(key)]
+        usual = [key for key in same if key in others or key in _usual()]
+        pick = draft.rng.random()
+        chosen.append(draft.rng.choice((pick < 0.4 and whose) or (pick < 0.75 and usual) or same))
+    return list(dict.fromkeys(chosen))
+
+
+def _fits(draft: Draft, key: str) -> bool:
+    """Not whose number it is that a statement or a form prints, which nobody says."""
+    return draft.kind in ("receipt", "invoice") or not of_buyers(key)
 
 
 def absent(draft: Draft, present: set[str]) -> str:
     """One that the document does not print; more often than not one of a type of which it prints another."""
-    able = unlike(extras(), present)
+    able = [key for key in unlike(extras(), present) if _fits(draft, key)]
     types = sorted({_TYPES[key] for key in present if key in _TYPES})
     if types and draft.rng.random() < 0.6:
         of = draft.rng.choice(types)

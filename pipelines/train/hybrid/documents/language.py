@@ -57,7 +57,11 @@ class Language:
 
     def label(self, rng: random.Random, key: str, held_out: bool) -> str:
         """How a document names a field."""
-        return str(rng.choice(kept(self.data["labels"][_ALIASES.get(key, key)], held_out)))
+        key = _ALIASES.get(key, key)
+        more = self.data.get("more_labels", {}).get(key, [])
+        if more and not held_out and rng.random() < 0.4:
+            return str(rng.choice(more))
+        return str(rng.choice(kept(self.data["labels"][key], held_out)))
 
     def title(self, rng: random.Random, key: str, held_out: bool) -> str:
         """What a document of some kind is called."""

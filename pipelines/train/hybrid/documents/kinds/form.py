@@ -44,11 +44,14 @@ def build(draft: Draft) -> None:
     sheet.y += size * 0.7
     keys = rng.sample(_KEYS, rng.randint(5, 11))
     details = blocks.pairs(draft, ["date", *keys] if rng.random() < 0.5 else [*keys, "date"])
-    if others := extras.some(draft, "form", (0, 1, 2, 3, 4)):
+    if others := extras.some(draft, "form", (0, 1, 2, 3, 4, 4)):
         details += others
         rng.shuffle(details)
     mode = draft.choose("columns", "above", "boxed", "inline", "spread", "boxed-late").removesuffix("-late")
     columns = {"one": 1, "two": 2, "three": 3}[draft.choose("one", "two", "three")]
+    if not draft.held_out and rng.random() < 0.3 and sheet.width > 950:
+        columns = 4  # three are held out
+        draft.layout = f"{draft.layout.rpartition('.')[0]}.four"
     if columns == 1:
         blocks.fields(draft, details, style, mode, bold=filled, mark=rng.choice((":", "", ":")))
     else:

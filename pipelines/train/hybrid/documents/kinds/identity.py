@@ -36,7 +36,7 @@ def build(draft: Draft) -> None:
     if rng.random() < 0.4:
         rng.shuffle(keys)
     mode = draft.choose("above", "columns", "inline", "spread")
-    details = blocks.pairs(draft, keys) + extras.some(draft, "identity", (0, 0, 1, 2))
+    details = blocks.pairs(draft, keys) + extras.some(draft, "identity", (0, 1, 1, 2))
     left, right = float(sheet.margin), float(sheet.width - sheet.margin)
     photo = sheet.inner * 0.28
     top = sheet.y

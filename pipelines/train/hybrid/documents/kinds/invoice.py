@@ -132,7 +132,11 @@ def _details(draft: Draft, style: Style, bold: Style, layout: str) -> None:
     mode = rng.choice(("inline", "columns", "above", "spread"))
     where = words.address(rng, draft.lang, draft.held_out)
     start = len(draft.sheets[-1].lines)
-    if layout == "one-block":
+    if not draft.held_out and rng.random() < 0.15:
+        third = -(-len(details) // 2)
+        parts = [[*customer], details[:third], details[third:]]
+        blocks.beside(draft, [part for part in parts if part], style, mode, bold=bold)
+    elif layout == "one-block":
         blocks.fields(draft, [*customer, *details], style, mode if mode != "spread" else "columns", bold=bold)
     elif layout == "two-blocks":
         half = max(1, len(details) // 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.train.hybrid.documents import words
+from pipelines.train.hybrid.documents import blocks, extras, words
 from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.language import kept
 from pipelines.train.hybrid.documents.passages import filled, joined, sentences
@@ -19,7 +19,14 @@ def build(draft: Draft) -> None:
     sender = draft.choose("sender-left", "sender-right", "sender-center", "sender-below")
     name, rows = draft.value("sender")[0], draft.value("address")
     align = {"sender-right": "right", "sender-center": "center"}.get(sender, "left")
-    if sender != "sender-below":
+    how = 1.0 if draft.held_out else rng.random()  # in training not always first: in a small line, or after the other
+    if how < 0.15:
+        small, where = Style(style.face, max(13, round(size * 0.75))), ", ".join(rows)
+        line = sheet.line(f"{name} {rng.choice('-|*')} {where}", small, align)
+        draft.note("sender", name, [line])
+        draft.note("sender_address", where, [line])
+        sheet.y += size
+    elif how > 0.3 and sender != "sender-below":
         draft.note("sender", name, [sheet.line(name, head, align)])
         draft.note("sender_address", rows, [sheet.line(row, style, align) for row in rows])
         sheet.y += size
@@ -28,6 +35,10 @@ def build(draft: Draft) -> None:
     for row in words.address(rng, lang, draft.held_out):
         sheet.line(row, style)
     sheet.y += size
+    if 0.15 <= how <= 0.3:
+        draft.note("sender", name, [sheet.line(name, head, "right")])
+        draft.note("sender_address", rows, [sheet.line(row, style, "right") for row in rows])
+        sheet.y += size
     _marks(draft, style, draft.choose("date-right", "date-left", "date-label", "date-center"))
     if rng.random() < 0.85:
         subject = draft.value("subject")[0]
@@ -64,6 +75,8 @@ def _marks(draft: Draft, style: Style, layout: str) -> None:
     if rng.random() < 0.35:
         mark = draft.value("reference")[0]
         draft.note("reference", mark, [sheet.line(f"{draft.label('reference')}: {mark}", style)])
+    if others := extras.some(draft, "letter", (0, 0, 1, 1, 2)):
+        blocks.fields(draft, others, style, "inline")
     sheet.y += style.size * 0.6
 
 

@@ -123,7 +123,7 @@ def _details(draft: Draft, sheet: Sheet, style: Style, capitals: bool) -> None:
         )
         if rng.random() < chance
     ]
-    others = extras.some(draft, "receipt", (0, 0, 1, 1, 2, 3))
+    others = extras.some(draft, "receipt")
     rng.shuffle(keys)
     mark = rng.choice((":", ":", " :", ""))
     mode = draft.choose("inline", "two", "columns", "inline-late")
@@ -145,7 +145,7 @@ def _details(draft: Draft, sheet: Sheet, style: Style, capitals: bool) -> None:
         if key == "date" and joined:
             draft.note("time", extra.strip(" ,"), [len(sheet.lines)])
         shown = value + extra
-        if extra and not draft.held_out and rng.random() < 0.3:  # the hour first, perhaps a till's number between
+        if extra and not draft.held_out and rng.random() < 0.4:  # the hour first, perhaps a till's number between
             shown = f"{extra.strip(' ,')} {words.code(rng, '999999 ') if rng.random() < 0.3 else ''}{value}"
         texts.append((key, value, shown if bare else f"{_cased(draft.label(key), capitals)}{mark} {shown}"))
     if mode == "columns":

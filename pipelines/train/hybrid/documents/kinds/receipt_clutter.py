@@ -14,6 +14,9 @@ Print = Callable[[str], object]
 _GREETINGS = ("Thank you for shopping with {x}", "Welcome to {x}", "{x}.com", "{x}", "SALE", "ORIGINAL", "COPY",
               "* DUPLICATE *", "Customer copy", "Reprint", "{x} rewards you", "Your {x} store", "www.{x}.com",
               "Always fresh - {x}")  # fmt: skip
+_SLOGANS = ("Everything for your home", "Quality you can trust", "Low prices every day", "Since {n}",
+            "Serving you with care", "The friendly place", "Good food, good mood", "Your one stop centre",
+            "We make it easy", "More for less", "Est. {n}", "Always near you")  # fmt: skip
 _OTHERS = ("Operated by {x}", "Managed by {x}", "f.k.a. {x}", "(formerly {x})", "A member of {x}", "Franchise of {x}",
            "Owned by {x}", "Head office: {x}", "Licensee: {x}", "c/o {x}")  # fmt: skip
 _HOURS = ("MON-SUN 10:00 - 22:00", "Open daily 9 am - 9 pm", "Shopping hours: 1000 HRS - 2200 HRS", "24 hours")
@@ -44,10 +47,11 @@ def spelled(draft: Draft, name: str) -> str:
 def above(draft: Draft, put: Print) -> None:
     """Up to two lines over the company's name."""
     rng = draft.rng
-    if draft.held_out or rng.random() > 0.25:
+    if draft.held_out or rng.random() > 0.35:
         return
-    for text in rng.sample(_GREETINGS if draft.lang.code == "en" else ("{x}", "{x}.com"), rng.choice((1, 1, 2))):
-        put(text.format(x=words.made_up(rng, False, 2).capitalize()))
+    english = (*_GREETINGS, *rng.sample(_SLOGANS, 5))
+    for text in rng.sample(english if draft.lang.code == "en" else ("{x}", "{x}.com"), rng.choice((1, 1, 2))):
+        put(text.format(x=words.made_up(rng, False, 2).capitalize(), n=rng.randint(1900, 2019)))
 
 
 def parted(draft: Draft, name: str) -> list[str]:
@@ -61,7 +65,12 @@ def parted(draft: Draft, name: str) -> list[str]:
 
 def behind(draft: Draft, capitals: bool, put: Print) -> None:
     """The firm behind a shop, right under the shop's name, with nothing that says so."""
-    if draft.held_out or draft.lang.wide or draft.rng.random() > 0.12:
+    if draft.held_out or draft.lang.wide:
+        return
+    if draft.lang.code == "en" and draft.rng.random() < 0.08:
+        slogan = draft.rng.choice(_SLOGANS).format(n=draft.rng.randint(1900, 2019))
+        put(slogan.upper() if capitals else slogan)
+    if draft.rng.random() > 0.15:
         return
     local = "malaysia" in draft.lang.data and draft.rng.random() < 0.65
     name = malaysia.company(draft)[0] if local else words.company(draft.rng, draft.lang, False)

@@ -10,6 +10,7 @@ from pipelines.train.hybrid.documents.draft import Draft
 from pipelines.train.hybrid.documents.sheet import Style
 
 _MODES = ("inline", "columns", "spread", "above", "boxed", "leader", "under", "right")
+_OVER = ("above", "boxed", "above", "boxed", "under")
 _CODES = ("9999999", "99-99-999", "AA 999/99", "A9A9-9A9A", "999.999.999", "9999999999999", "AAA-99999-9", "99/9999/A",
           "No. 99/A", "A/S 9999", "9A 9A 9A", "AA99 9999 9999 9999", "#9999-9", "v9.99.9", "(999) 999-99")  # fmt: skip
 
@@ -93,13 +94,19 @@ def _names(draft: Draft, count: int) -> list[str]:
     return found
 
 
+def _value_rows(draft: Draft) -> list[str]:
+    """A value, at times of two or three rows: neighbours in columns then stand no longer in one row."""
+    more = 0 if draft.rng.random() < 0.85 else draft.rng.choice((1, 1, 2))
+    return [value(draft) for _ in range(1 + more)]
+
+
 def _pairs(draft: Draft, style: Style, bold: Style) -> None:
     rng = draft.rng
-    columns = rng.choice((1, 1, 2, 2, 3))
-    details = [(label, label, [value(draft)]) for label in _names(draft, rng.randint(4, 14))]
+    columns = rng.choice((1, 1, 2, 2, 3, 3, 4 if draft.sheets[-1].width > 950 else 3))
+    details = [(label, label, _value_rows(draft)) for label in _names(draft, rng.randint(4, 14))]
     if rng.random() < 0.3 and len(details) > 3:  # two that say the same
         details[-1] = (*details[-1][:2], details[0][2])
-    mode = rng.choice(_MODES)
+    mode = rng.choice(_MODES if columns < 3 or rng.random() < 0.4 else _OVER)
     if columns == 1:
         blocks.fields(draft, details, style, mode, bold=bold, mark=rng.choice((":", "", " :", " -", " =")))
         return

@@ -31,7 +31,12 @@ def build(draft: Draft) -> None:
     details.append(("period", draft.label("period"), [_period(draft)]))
     details += extras.some(draft, "statement")
     half = (len(details) + 1) // 2
-    if draft.choose("two", "one", "two-late").startswith("two"):
+    layout = draft.choose("two", "one", "two-late")
+    if not draft.held_out and rng.random() < 0.2:
+        third = (len(details) + 2) // 3
+        parts = [details[start : start + third] for start in range(0, len(details), third)]
+        blocks.beside(draft, parts, style, rng.choice(("inline", "above", "boxed", "columns")))
+    elif layout.startswith("two"):
         blocks.beside(draft, [details[:half], details[half:]], style, rng.choice(("inline", "columns", "above")))
     else:
         blocks.fields(draft, details, style, rng.choice(("inline", "columns", "spread")))

@@ -14,6 +14,12 @@ _PLAIN = {"phone", "email", "website", "iban", "due_date", "cashier", "order_num
 """Fields whose names mean one thing, so that it is clear when a document lacks them."""
 
 
+_SELDOM = {"cashier", "closing_balance", "opening_balance", "consumption", "discount", "due_date", "meter_number",
+           "position", "payment_method", "rounding", "shipping", "time", "valid_until", "version",
+           "website"}  # fmt: skip
+"""Those that few documents print: asked oftener where they stand, or their names would tell that they do not."""
+
+
 def unique(draft: Draft, fact: Fact) -> bool:
     """Whether the document holds one field of this key, and it may be asked."""
     return fact.asked and sum(other.key == fact.key for other in draft.facts) == 1
@@ -37,11 +43,19 @@ def absent(draft: Draft) -> list[str]:
 
 def lacked(draft: Draft) -> str | None:
     """A field that this document lacks, for a question in English: in training as often one of those that few print."""
-    if not draft.held_out and draft.rng.random() < 0.6:
+    if not draft.held_out and draft.rng.random() < (0.6 if draft.lang.code == "en" else 0.4):
         columns = {key for table in draft.tables for key in table.columns}
         return extras.absent(draft, {fact.key for fact in draft.facts} | columns)
-    able = absent(draft)
-    return draft.rng.choice(able) if able else None
+    return _some_absent(draft)
+
+
+def _some_absent(draft: Draft) -> str | None:
+    """One of the fields that every document may have and this one lacks, in training seldom one that few print."""
+    if not (able := absent(draft)):
+        return None
+    if draft.held_out:
+        return draft.rng.choice(able)
+    return draft.rng.choices(able, [0.4 if key in _SELDOM else 1.0 for key in able])[0]
 
 
 def language_of_question(draft: Draft) -> Language:
@@ -61,19 +75,27 @@ def field(draft: Draft) -> Task | None:
     able = [fact for fact in draft.facts if unique(draft, fact) and fact.key not in ("customer_address", "signed_by")]
     if not able:
         return None
-    weights = [3 if fact.key in ("total", "date", "company", "address", "seller_address") else 1 for fact in able]
+    weights = [3.0 if fact.key in ("total", "date", "company", "address", "seller_address") else 1.0 for fact in able]
+    if not draft.held_out:
+        weights = [_weight(fact.key, weight) for fact, weight in zip(able, weights)]
     (fact,) = draft.rng.choices(able, weights)
     lang = languages()["en"] if fact.key in extras.extras() else language_of_question(draft)
     return Task("field", question(draft, fact.key, lang), None, fact.value)
+
+
+def _weight(key: str, usual: float) -> float:
+    """In training: how often a field is asked for that few documents print."""
+    return 3.0 if key in _SELDOM else 2.0 if key in extras.extras() else usual
 
 
 def lacking(draft: Draft) -> Task | None:
     """One field that it lacks."""
     lang = languages()["en"]
     if draft.held_out or draft.rng.random() < 0.4:
-        if not (able := absent(draft)):
+        if not absent(draft):
             return None
         lang = language_of_question(draft)
-        return Task("unanswerable", question(draft, draft.rng.choice(able), lang), None, REFUSAL)
-    key = lacked(draft)
+        key = _some_absent(draft)
+    else:
+        key = lacked(draft)
     return Task("unanswerable", question(draft, key, lang), None, REFUSAL) if key else None

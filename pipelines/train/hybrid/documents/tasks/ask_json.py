@@ -15,6 +15,7 @@ from pipelines.train.hybrid.documents.tasks.ask_fields import absent, lacked, un
 from pipelines.train.hybrid.samples import Task
 
 _NUMBERS = 0.35  # of the amounts of a training: a decoder that never wrote one gives null, or the digits before a comma
+_NEAR = 0.35  # of the schemas of a training: ask for what is lacking and looks like something that is there
 _MONEY = re.compile(r"[.,]\d\d(?!\d)")
 _OTHER_NAMES = {
     "company": ["company", "vendor", "seller", "shop_name", "company_name", "merchant"],
@@ -54,6 +55,8 @@ _MORE_QUESTIONS = (
     "Parse the document.",
     "Only what is printed, please.",
 )
+_ROWS = ("All rows of the table.", "List every row, from the first to the last.", "Give the table as JSON.",
+         "Extract all lines.")  # fmt: skip
 _GROUPS = ("details", "header", "data", "document", "info", "fields", "extracted", "general")
 _OF_THE_SELLER = {"company", "address", "seller_address", "phone", "email", "website", "tax_id", "fax", "hotline"}
 _SELLERS = ("seller", "vendor", "shop", "merchant", "issuer", "store", "supplier")
@@ -78,12 +81,16 @@ def extraction(draft: Draft) -> Task | None:
         wanted = wanted if rng.random() > 0.04 else []
         many = rng.choice((0, 0, 1, 1, 2, 3, 4)) if wanted else 3
         missing = sorted({key for key in (lacked(draft) for _ in range(many)) if key})
+        if whose := sorted(fact.key for fact in able if fact.key in extras.extras() and fact.key not in wanted):
+            wanted += whose[: rng.randint(0, len(whose))]
+        if rng.random() < _NEAR:
+            wanted, missing = _neighbours(draft, wanted, {fact.key for fact in able})
     keys = [*wanted, *missing]
-    if missing:
+    if missing and (draft.held_out or rng.random() < 0.7):  # else what is lacking comes last, as in many schemas
         rng.shuffle(keys)
     values = {fact.key: fact.value for fact in able}
     styles = ("snake", "snake", "camel", "plain", "title") + (() if draft.held_out else ("snake", "pascal", "upper"))
-    style, described = rng.choice(styles), rng.random() < 0.25
+    style, described = rng.choice(styles), rng.random() < (0.25 if draft.held_out else 0.35)
     nullable = rng.random() < 0.6
     properties: dict[str, Any] = {}
     answer: dict[str, Any] = {}
@@ -100,8 +107,8 @@ def extraction(draft: Draft) -> Task | None:
         if not draft.held_out and (amount := _amount(values.get(key))) is not None and rng.random() < _NUMBERS:
             properties[name]["type"] = ["number", "null"] if nullable else "number"
             answer[name] = amount
-    longest = 8 if draft.held_out else 12
-    if draft.tables and rng.random() < 0.35 and len(draft.tables[0].rows) <= longest and len(keys) <= 5:
+    longest, often = (8, 0.35) if draft.held_out else (14, 0.4)
+    if draft.tables and rng.random() < often and len(draft.tables[0].rows) <= longest and len(keys) <= 5:
         name = _named(rng, rng.choice(("items", "rows", "lines")), style)
         properties[name], answer[name] = _rows(rng, draft.tables[0], style)
     if not draft.held_out and len(properties) > 2 and rng.random() < 0.2:
@@ -113,6 +120,36 @@ def extraction(draft: Draft) -> Task | None:
     return Task(
         "json", rng.choice(asked), json.dumps(schema, ensure_ascii=False), json.dumps(answer, ensure_ascii=False)
     )
+
+
+def _neighbours(draft: Draft, wanted: list[str], able: set[str]) -> tuple[list[str], list[str]]:
+    """Fields that are there and fields that are not, of the same types; of the former at times none that the latter
+    could be taken for."""
+    rng = draft.rng
+    present = {fact.key for fact in draft.facts} | {key for table in draft.tables for key in table.columns}
+    missing = extras.near(draft, present, absent(draft), rng.choice((1, 2, 2, 3, 4)))
+    types = {extras.type_of(key) for key in missing}
+    alike = sorted(key for key in able if extras.type_of(key) in types or extras.of_buyers(key))
+    if rng.random() < 0.6:
+        wanted = list(dict.fromkeys([*wanted, *rng.sample(alike, min(len(alike), rng.choice((1, 2, 3))))]))
+    else:
+        wanted = [key for key in wanted if key not in alike or extras.type_of(key) != "phone"]
+    return wanted, missing
+
+
+def listing(draft: Draft) -> Task | None:
+    """The rows of a table alone, the more of them the better: in training, for lists that end too early."""
+    rng = draft.rng
+    able = [table for table in draft.tables if 2 <= len(table.rows) <= 14]
+    if not able:
+        return None
+    table = max(able, key=lambda one: len(one.rows)) if rng.random() < 0.7 else rng.choice(able)
+    style = rng.choice(("snake", "camel", "plain", "title", "pascal"))
+    name = _named(rng, rng.choice(("items", "rows", "lines", "entries", "table")), style)
+    properties, answer = _rows(rng, table, style)
+    schema = {"type": "object", "properties": {name: properties}, "required": [name]}
+    asked = rng.choice((None, *_ROWS))
+    return Task("json", asked, json.dumps(schema, ensure_ascii=False), json.dumps({name: answer}, ensure_ascii=False))
 
 
 def _amount(printed: str | None) -> float | None:

@@ -112,21 +112,27 @@ def edge(draft: Draft) -> Task | None:
     lines = sorted((line for line in sheet.lines if _words(line)), key=lambda line: line.box[1])
     first, second = lines[0], lines[1]
     kind = rng.choice(("first_line", "last_line", "top_right"))
+
+    def question() -> str:
+        if not draft.held_out and lang.code == "en" and rng.random() < 0.6:
+            return wordings.other(draft, kind)
+        return lang.ask(rng, kind, draft.held_out)
+
     if kind == "last_line":
         last = max(lines, key=lambda line: line.box[3])
         if any(line is not last and line.box[3] > last.box[1] for line in lines):
             return None
-        return Task("layout", lang.ask(rng, kind, draft.held_out), None, last.text)
+        return Task("layout", question(), None, last.text)
     alone = second.box[1] >= first.box[3] - 2
     if kind == "first_line":
-        return Task("layout", lang.ask(rng, kind, draft.held_out), None, first.text) if alone else None
+        return Task("layout", question(), None, first.text) if alone else None
     row = [line for line in lines if line.box[1] < first.box[3] - 2]
     corner = max(row, key=lambda line: line.box[2])
     if corner.box[0] < sheet.width * 0.5 or corner.box[2] < sheet.width * 0.8:
         return None
     if any(line is not corner and line.box[1] < corner.box[3] and line.box[0] > sheet.width * 0.4 for line in lines):
         return None
-    return Task("layout", lang.ask(rng, kind, draft.held_out), None, corner.text)
+    return Task("layout", question(), None, corner.text)
 
 
 def where(draft: Draft) -> Task | None:
