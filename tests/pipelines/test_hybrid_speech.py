@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.hybrid.agreement import same_text
 from pipelines.train.hybrid.samples import REFUSAL
 from pipelines.train.hybrid.speech.calls import call
 from pipelines.train.hybrid.speech.evaluation import FIRST_SEED, evaluation_calls
@@ -19,6 +20,7 @@ from pipelines.train.hybrid.speech.fillers import kept_back
 from pipelines.train.hybrid.speech.pages import HEIGHT, WIDTH
 from pipelines.train.hybrid.speech.pairs import pair, pair_call
 from pipelines.train.hybrid.speech.recordings import WINDOW, Recordings, sample_of
+from pipelines.train.hybrid.speech.spellings import Spelling
 from pipelines.train.hybrid.speech.synthesise import Shard, read_index
 from pipelines.train.hybrid.speech.texts import has_held_word, reading
 from pipelines.train.hybrid.speech.utterances import TRAINING, Item, Utterance, cast, plan
@@ -41,7 +43,7 @@ def test_calls_are_seeded_and_answers_stand_in_what_is_said():
                 written = json.loads(task.answer)
                 assert list(written) == list(json.loads(task.schema)["properties"])
                 assert all(value in said for value in written.values() if value)
-            elif task.kind != "count" and not task.answer.startswith("SPEAKER_"):
+            elif task.kind not in ("count", "compare") and not task.answer.startswith("SPEAKER_"):
                 assert task.answer in said
 
 
@@ -152,6 +154,37 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shard.add(item, [tone.astype(np.int16) for tone in tones])
     shard.close()
     return folder
+
+
+def test_a_pair_is_compared_value_by_value_in_training_alone():
+    answers = {"yes": 0, "no": 0}
+    for seed in range(60):
+        sample, held = pair_call(seed), pair_call(seed, held_out=True)
+        assert not {task.kind for task in held.tasks} & {"count", "list"}
+        (goods,) = [task.answer.split("; ") for task in sample.tasks if task.kind == "list"]
+        assert [task.answer for task in sample.tasks if task.kind == "count"] == [str(len(goods))]
+        for task in sample.tasks:
+            if task.kind == "compare" and task.answer in answers:
+                answers[task.answer] += 1
+            elif task.kind == "compare" and "amount: " in task.answer:
+                same = sample.notes["amount"] == sample.notes["page total"]
+                assert any(
+                    f"amount: {word}" in task.answer for word in (("the same", "yes") if same else ("different", "no"))
+                )
+    assert 0.7 < answers["yes"] / answers["no"] < 1.4, "neither is the better guess"
+
+
+def test_a_call_is_spelled_as_whisper_does_and_so_are_its_answers():
+    changed = set()
+    for seed in range(60):
+        sample, spelling = call(seed), Spelling(random.Random(seed))
+        said = " ".join(turn.text for turn in spelling.printed(sample.recordings[0]))
+        for task, own in zip(sample.tasks, spelling.answered(sample.tasks), strict=True):
+            if task.kind in ("field", "when"):
+                assert own.answer in said
+            changed |= {(task.answer, own.answer)} if own.answer != task.answer and task.schema is None else set()
+    assert any(after.endswith(" dollars") for _, after in changed)
+    assert all(same_text(after, before) for before, after in changed), "and the measure takes them for the same"
 
 
 def test_windows_hold_their_turns(spoken: Path):

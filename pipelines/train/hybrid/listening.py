@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.train.hybrid.prompts import Heard
 from pipelines.train.hybrid.samples import Sample, Task
 from pipelines.train.hybrid.speech.recordings import Recordings, Window, sample_of
+from pipelines.train.hybrid.speech.spellings import Spelling
 from pipelines.train.hybrid.speech.voices import RATE
 from pipelines.train.hybrid.transcripts import READ, read_aloud, transcript
 
@@ -34,8 +35,10 @@ class Listening:
                 continue
             key = rng.choice(self._calls)
             call = self._recordings.call(key, seed, sample_of(key))
-            heard = heard_of(call.windows, call.starts, rng)
-            yield [heard], (*call.sample.tasks, *([read_aloud(heard, rng)] if rng.random() < 0.3 else []))
+            spelling = Spelling(rng)
+            heard = heard_of(call.windows, call.starts, rng, spelling)
+            tasks = spelling.answered(call.sample.tasks)
+            yield [heard], (*tasks, *([read_aloud(heard, rng)] if rng.random() < 0.3 else []))
 
     def of(self, sample: Sample, rng: random.Random) -> Heard | None:
         """The recording of a pair; None when it is not synthesised."""
@@ -43,10 +46,12 @@ class Listening:
         if key not in self._known:
             return None
         call = self._recordings.call(key, rng.randrange(1 << 30), sample)
-        return heard_of(call.windows, call.starts, rng)
+        return heard_of(call.windows, call.starts, rng, Spelling(rng))
 
 
-def heard_of(windows: Sequence[Window], starts: Sequence[float], rng: random.Random) -> Heard:
+def heard_of(
+    windows: Sequence[Window], starts: Sequence[float], rng: random.Random, spelling: Spelling | None = None
+) -> Heard:
     """Windows with their turns as a recording with its transcript."""
     turns = [
         replace(turn, start=turn.start + start, end=turn.end + start)
@@ -55,4 +60,4 @@ def heard_of(windows: Sequence[Window], starts: Sequence[float], rng: random.Ran
     ]
     samples = [window.samples[: round(window.seconds * RATE)] for window in windows]
     stored = tuple(np.clip(one * 32767, -32768, 32767).astype(np.int16) for one in samples)
-    return Heard(stored, tuple(starts), transcript(turns, rng))
+    return Heard(stored, tuple(starts), transcript(spelling.printed(turns) if spelling else turns, rng))

@@ -11,7 +11,7 @@ from pipelines.train.hybrid.reading import LATIN, Vocabulary, lines
 from pipelines.train.hybrid.samples import Sample
 from pipelines.train.hybrid.speech.pairs import pair
 
-LINES, CALLS = 0.45, 0.08
+LINES, CALLS = 0.45, 0.12
 """Shares of samples that are lines alone (they are short: of all printed lines they are about a tenth), and pages that
 belong to a call."""
 PAIRS = 2000

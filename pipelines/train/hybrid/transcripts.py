@@ -13,6 +13,7 @@ from encoders.speech.chunks import chunks_of, contiguous
 from pipelines.train.hybrid.prompts import Heard
 from pipelines.train.hybrid.samples import READ_ALOUD, Sample, Task, Turn
 from pipelines.train.hybrid.speech.calls import call
+from pipelines.train.hybrid.speech.spellings import Spelling
 from pipelines.train.hybrid.speech.texts import made_up
 from pipelines.train.hybrid.speech.utterances import TRAINING, read
 
@@ -65,13 +66,14 @@ class Transcripts:
                 yield [heard], (read_aloud(heard, rng),)
                 continue
             sample = call(rng.randrange(_CALLS))
-            heard = _unheard(timed(sample.recordings[0], rng), rng)
-            yield [heard], (*sample.tasks, *([read_aloud(heard, rng)] if rng.random() < 0.3 else []))
+            spelling = Spelling(rng)
+            heard = _unheard(timed(spelling.printed(sample.recordings[0]), rng), rng)
+            yield [heard], (*spelling.answered(sample.tasks), *([read_aloud(heard, rng)] if rng.random() < 0.3 else []))
 
     @staticmethod
     def of(sample: Sample, rng: random.Random) -> Heard:
         """The recording of a pair."""
-        return _unheard(timed(sample.recordings[0], rng), rng)
+        return _unheard(timed(Spelling(rng).printed(sample.recordings[0]), rng), rng)
 
     def _reading(self, rng: random.Random) -> list[Turn]:
         turns: list[Turn] = []

@@ -22,7 +22,7 @@ def build(first: Draft, second: Draft, builders: Mapping[str, Builder]) -> tuple
     rng = first.rng
     kinds = rng.choice(_TWO)
     builders[kinds[0]](first)
-    if rng.random() < 0.5:
+    if rng.random() < (0.5 if first.held_out else 0.8):  # with one half, two in three of what is compared differed
         for fact in first.facts:
             if fact.key in ("name", "birth_date", "company", "date") and rng.random() < 0.6:
                 second.given[fact.key] = [fact.value]
@@ -62,6 +62,11 @@ def tasks(drafts: tuple[Draft, Draft], kinds: tuple[str, str]) -> tuple[Task, ..
             if not task.answerable and (refused := refused + 1) > 2:
                 continue
             chosen.setdefault(task.question, task)
+    if not drafts[0].held_out:
+        of = (names[0], names[1])
+        for task in (_one_by_one(rng, drafts, of), *(_verified(rng, drafts, of) for _ in range(3))):
+            if task is not None and task.question is not None:
+                chosen.setdefault(task.question, task)
     return tuple(chosen.values())
 
 
@@ -104,6 +109,41 @@ def _agree(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[str, st
         "Does the {k} of the {a} agree with that of the {b}?", "Same {k} in the {a} and the {b}?",
     ))  # fmt: skip
     return Task("merge", wording.format(k=_plain(key), a=names[0], b=names[1]), None, "yes" if key in same else "no")
+
+
+def _one_by_one(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[str, str]) -> Task | None:
+    """Several values compared in one answer, in training alone: yes or no is one token, and hard to learn from."""
+    first, second = _values(drafts[0]), _values(drafts[1])
+    shared = sorted(set(first) & set(second))
+    if len(shared) < 2:
+        return None
+    keys = rng.sample(shared, min(len(shared), rng.randint(2, 4)))
+    alike, other = rng.choice((("the same", "different"), ("yes", "no")))
+    wording = rng.choice((
+        "Compare both documents, one by one: {k}. Answer {x} or {y}.",
+        "{k}: the same in the {a} and the {b}? Answer {x} or {y}.",
+        "For each of {k}: do both documents agree? Answer {x} or {y}.",
+    ))  # fmt: skip
+    question = wording.format(k=", ".join(map(_plain, keys)), a=names[0], b=names[1], x=alike, y=other)
+    answer = ", ".join(f"{_plain(key)}: {alike if first[key] == second[key] else other}" for key in keys)
+    return Task("merge", question, None, answer)
+
+
+def _verified(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[str, str]) -> Task | None:
+    """Whether a value is that of one of the two, or what the other one gives for it; in training alone."""
+    which = rng.randrange(2)
+    own, other = _values(drafts[which]), _values(drafts[1 - which])
+    keys = sorted(key for key in own if other.get(key, own[key]) != own[key])
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    value = (own if rng.random() < 0.5 else other)[key]
+    wording = rng.choice((
+        "Is {v} the {k} of the {d}?", "Does the {d} give {v} as the {k}?", "The {k} in the {d}: is it {v}?",
+        "Is it the {d} that has the {k} {v}?",
+    ))  # fmt: skip
+    question = wording.format(v=value, k=_plain(key), d=names[which])
+    return Task("merge", question, None, "yes" if value == own[key] else "no")
 
 
 def _totals(drafts: tuple[Draft, Draft]) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pipelines.train.hybrid.samples import Sample, Task, Turn
 from pipelines.train.hybrid.speech import fillers
+from pipelines.train.hybrid.speech.comparing import call_tasks
 from pipelines.train.hybrid.speech.questions import WORDINGS, extraction, field, unanswerable
 from pipelines.train.hybrid.speech.topics import CLOSING, OPENING, TOPICS, Topic
 
@@ -28,6 +29,9 @@ def call(seed: int, *, held_out: bool = False) -> Sample:
     turns, said = spoken(wordings, facts)
     known = stated(facts, said)
     tasks = _tasks(rng, topic, turns, known)
+    if not held_out:
+        other = stated(draw_facts(rng, held_out), said)
+        tasks += call_tasks(rng, known, other)
     return Sample(seed, "call", "en", topic.name, (), (turns,), tuple(tasks), held_out, known)
 
 

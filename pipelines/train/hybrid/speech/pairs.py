@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pipelines.train.hybrid.samples import REFUSAL, PagePlan, Sample, Task
 from pipelines.train.hybrid.speech import fillers
 from pipelines.train.hybrid.speech.calls import chosen_wordings, draw_facts, spoken, stated
+from pipelines.train.hybrid.speech.comparing import pair_tasks
 from pipelines.train.hybrid.speech.pages import Row, Sheet, page
 from pipelines.train.hybrid.speech.questions import accepted
 from pipelines.train.hybrid.speech.topics import TOPICS
@@ -53,6 +54,8 @@ def _pair(seed: int, held_out: bool) -> tuple[Sample, Sheet]:
     sheet = _sheet(rng, said, rng.choice(_SHEETS[topic.name]), held_out)
     row = next((row for row in sheet.rows if row.goods == said["items"]), None)
     tasks = _tasks(rng, _Both(said, sheet, row))
+    if not held_out:
+        tasks += pair_tasks(rng, said, sheet, row and row.count)
     notes = said | {f"page {name}": value for name, value in sheet.facts().items()}
     return Sample(seed, "pair", "en", topic.name, (), (turns,), tuple(tasks), held_out, notes), sheet
 
