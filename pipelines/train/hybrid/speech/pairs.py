@@ -55,7 +55,7 @@ def _pair(seed: int, held_out: bool) -> tuple[Sample, Sheet]:
     row = next((row for row in sheet.rows if row.goods == said["items"]), None)
     tasks = _tasks(rng, _Both(said, sheet, row))
     if not held_out:
-        tasks += pair_tasks(rng, said, sheet, row and row.count)
+        tasks += pair_tasks(rng, said, sheet, row.count if row else None)
     notes = said | {f"page {name}": value for name, value in sheet.facts().items()}
     return Sample(seed, "pair", "en", topic.name, (), (turns,), tuple(tasks), held_out, notes), sheet
 
