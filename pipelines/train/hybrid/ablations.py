@@ -73,7 +73,7 @@ def _printed(recipe: Recipe, seconds: float) -> Recipe:
     stage = Stage(
         name="ablation", seconds=seconds, rows=last.rows, row_tokens=last.row_tokens, documents=0.6,
         modes={"soft": 1.0, "both": 0.4}, decoder_rate=1e-3, adapter_rate=1e-3, longest_answer=400,
-        weights={"layout": 2.0, "where": 2.0, "json": 0.5},
+        weights={"layout": 2.0, "where": 2.0, "json": 0.5, "json name": 0.1},
     )  # fmt: skip
     return recipe.model_copy(update={"stages": (stage,), "fold": _FOLD})
 
