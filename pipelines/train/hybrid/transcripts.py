@@ -14,13 +14,14 @@ from pipelines.train.hybrid.prompts import Heard
 from pipelines.train.hybrid.samples import READ_ALOUD, Sample, Task, Turn
 from pipelines.train.hybrid.speech.calls import call
 from pipelines.train.hybrid.speech.spellings import Spelling
-from pipelines.train.hybrid.speech.texts import made_up
+from pipelines.train.hybrid.speech.texts import TEMPLATES, made_up
 from pipelines.train.hybrid.speech.utterances import TRAINING, read
 
 _SURE = (0.78, 1.0)  # what whisper says of words that it reads right
 _CALLS = 1 << 18  # different ones; those of the evaluation begin at a million
 _PACES = (11.0, 19.0)  # characters a second
 _WINDOW = 30.0
+_ALIKE = 0.3  # share of readings with several sentences of one pattern
 READ = 0.45
 """Share of read sentences among recordings; their only task is to be written down."""
 
@@ -78,9 +79,11 @@ class Transcripts:
     def _reading(self, rng: random.Random) -> list[Turn]:
         turns: list[Turn] = []
         left = _WINDOW if rng.random() < 0.8 else rng.uniform(4, _WINDOW)
+        # of sentences that begin alike one was left out: what was written last does not tell which comes next
+        alike = rng.sample(TEMPLATES, 2) if rng.random() < _ALIKE else None
         while True:
-            made = not self._sentences or rng.random() < 0.15
-            text = made_up(rng, False) if made else rng.choice(self._sentences)
+            made = not self._sentences or rng.random() < (0.15 if alike is None else 0.7)
+            text = made_up(rng, False, alike or TEMPLATES) if made else rng.choice(self._sentences)
             left -= len(text) / sum(_PACES) * 2 + 0.6  # about as long as it takes
             if turns and left < 0:
                 return timed(turns, rng)
