@@ -29,8 +29,9 @@ from typing import Any
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
 from pipelines.train.hybrid.speech.voices import GROUPS
 
-_STAGES = (("sentences", 1, 0.2, 0.3), ("some", 3, 0.25, 0.2), ("windows", 8, 0.55, 0.1))
-"""Name, most sentences at once, share of the time, weight of the letters that frames must spell."""
+_STAGES = (("sentences", 1, 0.2, 0.3, 0.8), ("some", 3, 0.25, 0.2, 0.6), ("windows", 8, 0.55, 0.1, 0.4))
+"""Name, most sentences at once, share of the time, weight of the letters that frames must spell, share that is words
+alone: of single sentences a batch needs most, and sound is what loaders wait for."""
 _FRESH = ("adapters.speech_to_text", "spelling")
 
 
@@ -43,14 +44,13 @@ def recipe_of(recipe: Recipe, fold: str, seconds: float) -> Recipe:
         "rates": first.rates,
         "modes": {"soft": 1.0, "text": 0.05},  # what is to be copied, in its plainest form
         "speech": 1.0,
-        "unheard": 0.4,
         "decoder_rate": 2e-3,
         "adapter_rate": 1e-3,
         "longest_answer": 300,
     }
     stages = tuple(
-        Stage(name=name, seconds=seconds * share, lines_at_once=most, ctc=ctc, **shared)
-        for name, most, share, ctc in _STAGES
+        Stage(name=name, seconds=seconds * share, lines_at_once=most, ctc=ctc, unheard=unheard, **shared)
+        for name, most, share, ctc, unheard in _STAGES
     )
     return recipe.model_copy(update={"fold": fold, "stages": stages})
 
