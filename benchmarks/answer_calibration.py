@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.confidence_fit import Judged, fit
 from benchmarks.generated_letters import SCHEMA, letters
 from decoder.answer import Answerer, AnswerTask
-from decoder.calibration import UNCALIBRATED, Calibration, Grounds, Signals, log_odds
+from decoder.calibration import UNCALIBRATED, Calibration, Grounds, written
 from decoder.config import DecoderConfig
 from decoder.evidence import normalised
 from decoder.grounding import leaf_signals
@@ -53,14 +52,6 @@ class Asked:
     document: DocumentResult
     schema: str
     truth: dict[str, str | float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One value of an answer with what is known of it, and whether it is right."""
-
-    signals: Signals
-    right: bool
 
 
 def same(value: object, truth: object) -> bool:
@@ -105,37 +96,6 @@ def _extent(box: Sequence[float] | Sequence[Sequence[float]]) -> tuple[float, fl
     return (*map(float, corners.min(0)), *map(float, corners.max(0)))  # type: ignore[return-value]
 
 
-def fit(values: Sequence[Judged]) -> Calibration:
-    """A curve for each of the grounds, lightly held back towards none."""
-    curves = {}
-    for grounds in Grounds:
-        own = [value for value in values if value.signals.grounds is grounds]
-        right = [value.right for value in own]
-        if not own:
-            if UNCALIBRATED.knows(grounds):
-                curves[grounds] = UNCALIBRATED.curves[grounds]
-            continue
-        if len(set(right)) < 2:  # all right or none: as if there had been one more of either
-            share = (sum(right) + 1) / (len(right) + 2)
-            curves[grounds] = (round(math.log(share / (1 - share)), 2), 0.0)
-            continue
-        intercept, slope = _logistic(np.array([log_odds(value.signals.logprob) for value in own]), np.array(right))
-        curves[grounds] = (round(intercept, 2), round(slope, 2))
-    return Calibration(curves)
-
-
-def _logistic(odds: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Intercept and slope of the likeliest curve, the slope held back by half its square, by Newton's steps."""
-    rows = np.stack([np.ones_like(odds), odds], axis=1)
-    weights, held = np.zeros(2), np.diag([0.0, 1.0])
-    for _ in range(50):
-        likely = 1 / (1 + np.exp(-rows @ weights))
-        slope = rows.T @ (likely - right) + held @ weights
-        curvature = (rows * (likely * (1 - likely))[:, None]).T @ rows + held
-        weights -= np.linalg.solve(curvature + 1e-9 * np.eye(2), slope)
-    return float(weights[0]), float(weights[1])
-
-
 def report(name: str, values: Sequence[Judged], calibration: Calibration, *, table: bool = True) -> None:
     """The reliability table and the expected calibration error."""
     confidence = np.array([calibration.confidence(value.signals) for value in values])
@@ -171,7 +131,7 @@ def main() -> None:
         fitted_on = [Asked(item.document, SCHEMA, item.truth) for item in letters(100, chosen.letters)]
         known = judged(answerer, fitted_on)
         calibration = fit(known)
-        print("curves:", {str(grounds): curve for grounds, curve in calibration.curves.items()})
+        print(f"decoder/calibration.json: {written({answerer.config.checkpoint: calibration})}")
         for grounds in Grounds:
             own = [value.right for value in known if value.signals.grounds is grounds]
             print(f"  {grounds}: {len(own)} values, {np.mean(own) if own else 0:.1%} right")

@@ -1,10 +1,18 @@
-"""From the probabilities of tokens to how often such a value is right."""
+"""From what is known of a value to how often such a value is right."""
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+_FITTED = Path(__file__).with_name("calibration.json")
+"""By checkpoint. `python -m benchmarks.hybrid --rows documents,calibration` writes such a file."""
+_LEAST_READ = 0.05
 
 
 class Grounds(StrEnum):
@@ -17,22 +25,54 @@ class Grounds(StrEnum):
     WORDED = "worded"  # one that does not: yes, a count, a refusal, or made up
 
 
+class Sign(StrEnum):
+    """What speaks for or against a value beside the probability of its tokens."""
+
+    READ = "read"  # natural logarithm of how surely its least sure word was read on a page
+    HEARD = "heard"  # the same in a recording, where sure words are less sure
+    NAMED = "named"  # a word of the question or of the field's name stands beside it
+    LABEL = "label"  # it ends with a colon, as what names a value does
+    AGAIN = "again"  # another value of the same answer is the same, and no number
+    AMOUNT = "amount"  # it is one number
+
+
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What is known of one value: the natural-log probability of the tokens that wrote it, and for one that was seen
-    how surely its least sure piece was read (the specialist's confidence, times how alike print and value are)."""
+    how surely its least sure word was read (the specialist's confidence, times how alike print and value are)."""
 
     logprob: float
     grounds: Grounds
     read: float = 1.0
+    heard: bool = False
+    named: bool = False
+    label: bool = False
+    again: bool = False
+    amount: bool = False
+
+    @property
+    def signs(self) -> dict[Sign, float]:
+        """Each as a number, 0 where there is nothing to say."""
+        read = math.log(max(self.read, _LEAST_READ))
+        return {
+            Sign.READ: 0.0 if self.heard else read,
+            Sign.HEARD: read if self.heard else 0.0,
+            Sign.NAMED: float(self.named),
+            Sign.LABEL: float(self.label),
+            Sign.AGAIN: float(self.again),
+            Sign.AMOUNT: float(self.amount),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """For each of the grounds the intercept and slope of a logistic curve over the log-odds of the tokens. Those of
-    answers in words may be missing: no decoder's are known before they are measured."""
+    """A logistic curve: for each of the grounds an intercept and a slope over the log-odds of the tokens, for all the
+    same weight of each sign. Curves of answers in words may be missing: no decoder's are known before they are
+    measured. ``weights_sha256``: of the decoder's ``model.safetensors`` that it was fitted on."""
 
-    curves: dict[Grounds, tuple[float, float]]
+    curves: Mapping[Grounds, tuple[float, float]]
+    weights: Mapping[Sign, float] = field(default_factory=lambda: {Sign.READ: 1.0, Sign.HEARD: 1.0})
+    weights_sha256: str = ""
 
     def knows(self, grounds: Grounds) -> bool:
         """Whether there is a curve for them."""
@@ -41,7 +81,9 @@ class Calibration:
     def confidence(self, signals: Signals) -> float:
         """How likely the value is right, 0 to 1."""
         intercept, slope = self.curves[signals.grounds]
-        return signals.read / (1 + math.exp(-(intercept + slope * log_odds(signals.logprob))))
+        odds = intercept + slope * log_odds(signals.logprob)
+        signs = signals.signs
+        return 1 / (1 + math.exp(-(odds + sum(weight * signs[sign] for sign, weight in self.weights.items()))))
 
 
 def log_odds(logprob: float) -> float:
@@ -53,30 +95,35 @@ def log_odds(logprob: float) -> float:
 UNCALIBRATED = Calibration(
     {Grounds.SEEN: (0.0, 1.0), Grounds.UNSEEN: (-math.log(3), 1.0), Grounds.CONCLUSION: (0.0, 1.0)}
 )
-"""The tokens' own probability, with less odds for what the input does not contain."""
-
-_FITTED = {
-    # On values of answers about 40 generated documents of held-out layouts and languages, bfloat16 (`make eval`).
-    "decoder": Calibration(
-        {
-            Grounds.SEEN: (-0.12, 0.65),
-            Grounds.UNSEEN: (-1.39, 0.0),  # few, and a fifth of them right however likely
-            Grounds.CONCLUSION: (0.45, 0.51),
-            Grounds.QUOTED: (-0.68, 0.96),
-            Grounds.WORDED: (-0.37, 0.79),
-        }
-    ),
-    # The untuned decoder, on 320 values of 80 generated letters: 263 seen (56 % right), 57 unseen (none right).
-    "decoder:torch": Calibration(
-        {
-            Grounds.SEEN: (1.0, 0.66),
-            Grounds.UNSEEN: (-4.06, 0.0),
-            Grounds.CONCLUSION: UNCALIBRATED.curves[Grounds.CONCLUSION],
-        }
-    ),
-}
+"""The tokens' own probability, with less odds for what the input does not contain, and for what was hardly read."""
 
 
 def calibration_of(checkpoint: str) -> Calibration:
     """The curves of a checkpoint; only defaults have been measured."""
-    return _FITTED.get(checkpoint, UNCALIBRATED)
+    return fitted().get(checkpoint, UNCALIBRATED)
+
+
+@cache
+def fitted(file: Path = _FITTED) -> dict[str, Calibration]:
+    """What `written` wrote, by checkpoint."""
+    return {
+        name: Calibration(
+            {Grounds(grounds): (curve[0], curve[1]) for grounds, curve in known["curves"].items()},
+            {Sign(sign): weight for sign, weight in known["weights"].items()},
+            known["weights_sha256"],
+        )
+        for name, known in json.loads(file.read_text("utf-8")).items()
+    }
+
+
+def written(calibrations: Mapping[str, Calibration]) -> str:
+    """As the file that `fitted` reads."""
+    plain = {
+        name: {
+            "weights_sha256": one.weights_sha256,
+            "curves": {str(grounds): list(curve) for grounds, curve in one.curves.items()},
+            "weights": {str(sign): weight for sign, weight in one.weights.items()},
+        }
+        for name, one in calibrations.items()
+    }
+    return json.dumps(plain, indent=1) + "\n"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from decoder.calibration import UNCALIBRATED, Calibration, Grounds, Signals
 from decoder.confidence import LeafSpan, answer_confidence, leaf_names, leaves, span_logprob, token_ends
-from decoder.evidence import Evidence, EvidenceIndex
+from decoder.evidence import Evidence, EvidenceIndex, Place
 from decoder.precontext import Precontext
 from decoder.sequence import Generation
+from decoder.values import amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ def ground(
 def answer_signals(generation: Generation, index: EvidenceIndex, question: str) -> Signals:
     """What is known of an answer in words: the probability of all its tokens, and whether it stands in the input."""
     logprob = sum(generation.logprobs) + (generation.end_logprob or 0.0)
-    places = index.find(generation.text.strip(), "", question)
-    read = min((place.confidence for place in places), default=1.0)
-    return Signals(logprob, Grounds.QUOTED if places else Grounds.WORDED, read)
+    text = generation.text.strip()
+    place = index.place(text, "", question)
+    return _signals(logprob, Grounds.QUOTED if place is not None else Grounds.WORDED, text, place)
 
 
 def leaf_signals(
@@ -75,11 +77,32 @@ def leaf_signals(
     in the precontext; true, false, null and "" are conclusions, not readings."""
     index = EvidenceIndex.of(precontext)
     ends = token_ends(tokenizer, generation.tokens)
-    for leaf in leaves(generation.text):
+    found = leaves(generation.text)
+    times = Counter(str(leaf.value) for leaf in found)
+    for leaf in found:
         logprob = span_logprob(generation, ends, leaf.start, leaf.stop)
         if leaf.value is None or isinstance(leaf.value, bool) or leaf.value == "":
             yield leaf, Signals(logprob, Grounds.CONCLUSION), ()
             continue
-        places = index.find(str(leaf.value), leaf.path, " ".join([*leaf_names(leaf.path), question]))
-        read = min((place.confidence for place in places), default=1.0)
-        yield leaf, Signals(logprob, Grounds.SEEN if places else Grounds.UNSEEN, read), places
+        text = str(leaf.value)
+        place = index.place(text, leaf.path, " ".join([*leaf_names(leaf.path), question]))
+        grounds = Grounds.SEEN if place is not None else Grounds.UNSEEN
+        yield (
+            leaf,
+            _signals(logprob, grounds, text, place, times[text] > 1),
+            place.evidence if place is not None else (),
+        )
+
+
+def _signals(logprob: float, grounds: Grounds, text: str, place: Place | None, again: bool = False) -> Signals:
+    amount = bool(amounts(text))
+    return Signals(
+        logprob,
+        grounds,
+        read=place.read if place is not None else 1.0,
+        heard=place is not None and place.heard,
+        named=place is not None and place.named,
+        label=text.endswith(":"),
+        again=again and not amount,  # a price or a quantity may well come twice
+        amount=amount,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.hybrid import recorded
 from benchmarks.hybrid.asking import Asked
 from benchmarks.hybrid.confidences import values
 from benchmarks.hybrid.drawn import read
@@ -23,6 +24,7 @@ def run(setting: Setting, report: Report) -> None:
     """Ask all columns about the documents."""
     for column, replies in setting.panel.ask(questions(material(setting)), SECTION).items():
         report.add(column, (outcome for reply in replies for outcome in reply.outcomes))
+        recorded.save(recorded.file_of(setting.out, SECTION, column), replies)
         setting.values[column] = list(values(replies, setting.panel.answerers[column]))
 
 

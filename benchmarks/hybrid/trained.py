@@ -19,6 +19,11 @@ def decoder(model: Path | None = None) -> str | None:
     return "decoder" if checkpoint.variants[checkpoint.default].base else None
 
 
+def ships_as(checkpoint: str) -> str:
+    """The name under which a decoder ships: a folder that `export --decoder` wrote is to be the default."""
+    return "decoder" if Path(checkpoint).is_dir() else checkpoint
+
+
 def adapters(model: Path | None = None) -> dict[str, str]:
     """The folder of each shipped adapter, or of those in a folder, by its task."""
     folders = sorted(path.parent for path in (model or FOLDER).glob("*/adapter.json"))

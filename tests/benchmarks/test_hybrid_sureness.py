@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 import pytest
 
-from benchmarks.answer_calibration import Judged, fit
-from benchmarks.hybrid.sureness import calibration_error, selective
-from decoder.calibration import UNCALIBRATED, Calibration, Grounds, Signals
+from benchmarks.confidence_fit import Judged, fit
+from benchmarks.hybrid.selective import area, calibration_error, interval, selective
+from decoder.calibration import (
+    UNCALIBRATED,
+    Calibration,
+    Grounds,
+    Sign,
+    Signals,
+    calibration_of,
+    fitted,
+    written,
+)
 from decoder.grounding import ground
 from decoder.precontext import Precontext
 from decoder.sequence import Finish, Generation
+from encoders.checkpoints.lock import load_lock
 from tests.decoder.pages import document
 
 RNG = np.random.default_rng(0)
@@ -41,7 +53,9 @@ def answered(text: str, logprob: float, calibration: Calibration) -> float:
 def test_an_answer_in_words_is_as_sure_as_its_curve_says() -> None:
     curves = {**UNCALIBRATED.curves, Grounds.QUOTED: (0.0, 1.0), Grounds.WORDED: (-1.0, 1.0)}
     logprob = math.log(0.8)
-    assert answered("12.50", logprob, Calibration(curves)) == pytest.approx(0.8 * 0.9)  # times how surely it was read
+    assert answered("12.50", logprob, Calibration(curves)) == pytest.approx(3.6 / 4.6)  # odds times how surely read
+    label = Calibration(curves, {Sign.READ: 2.0, Sign.NAMED: math.log(2), Sign.AMOUNT: -math.log(5)})
+    assert answered("12.50", logprob, label) == pytest.approx(3.24 * 0.4 / (1 + 3.24 * 0.4))
     assert answered("13.50", logprob, Calibration(curves)) == pytest.approx(4 / (4 + math.e))
     average = math.exp((logprob / 4 + logprob / 4 + logprob / 2) / 3)
     assert answered("12.50", logprob, UNCALIBRATED) == pytest.approx(average)
@@ -49,7 +63,42 @@ def test_an_answer_in_words_is_as_sure_as_its_curve_says() -> None:
 
 def test_curves_are_fitted_for_what_was_seen_and_answers_in_words_may_lack_one() -> None:
     sure = [Judged(Signals(math.log(0.95), Grounds.QUOTED), right) for right in [True] * 30 + [False] * 10]
-    fitted = fit(sure)
-    assert fitted.knows(Grounds.QUOTED) and not fitted.knows(Grounds.WORDED)
-    assert fitted.confidence(sure[0].signals) == pytest.approx(0.75, abs=0.05)
-    assert fitted.curves[Grounds.SEEN] == UNCALIBRATED.curves[Grounds.SEEN]
+    found = fit(sure)
+    assert found.knows(Grounds.QUOTED) and not found.knows(Grounds.WORDED)
+    assert found.confidence(sure[0].signals) == pytest.approx(0.75, abs=0.05)
+    assert found.curves[Grounds.SEEN] == UNCALIBRATED.curves[Grounds.SEEN]
+    assert found.weights[Sign.HEARD] == 1.0 and found.weights[Sign.LABEL] == 0.0
+
+
+def test_a_sign_weighs_what_it_tells_and_never_the_wrong_way() -> None:
+    def some(count: int, right: bool, **signs: bool | float) -> list[Judged]:
+        return [Judged(Signals(math.log(0.9), Grounds.SEEN, **signs), right)] * count  # type: ignore[arg-type]
+
+    told = fit([*some(80, True), *some(20, False), *some(5, True, label=True), *some(35, False, label=True)])
+    assert told.weights[Sign.LABEL] < -2
+    assert told.confidence(Signals(math.log(0.9), Grounds.SEEN)) == pytest.approx(0.8, abs=0.05)
+    assert told.confidence(Signals(math.log(0.9), Grounds.SEEN, label=True)) == pytest.approx(0.13, abs=0.05)
+    odd = fit([*some(80, True, read=0.9), *some(20, False, read=0.9), *some(50, True, read=0.5), *some(50, False)])
+    assert odd.weights[Sign.READ] == 0.0  # what was read worse is not more likely for it
+    assert fitted_of(written({"a": told})) == told
+
+
+def fitted_of(text: str) -> Calibration:
+    with NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(text)
+        file.flush()
+        return fitted(Path(file.name))["a"]
+
+
+def test_the_default_decoder_was_fitted_with_the_weights_that_ship() -> None:
+    files = load_lock().checkpoints["decoder"].variants["tuned"].files
+    assert calibration_of("decoder").weights_sha256 == files["model.safetensors"], (
+        "new weights: python -m benchmarks.hybrid --rows documents,calibration, and its calibration.json to decoder/"
+    )
+
+
+def test_the_interval_is_of_documents() -> None:
+    right = np.array([1.0] * 60 + [0.0] * 40)
+    low, high = interval(np.linspace(1, 0, 100), right, [str(i // 20) for i in range(100)])
+    assert low[2] < 0.6 < high[2] and high[2] - low[2] > 0.4  # five documents, all right or all wrong
+    assert area(np.linspace(1, 0, 100), right) < 0.1 < 0.6 < area(np.linspace(0, 1, 100), right)
