@@ -67,18 +67,22 @@ def test_curves_are_fitted_for_what_was_seen_and_answers_in_words_may_lack_one()
     assert found.knows(Grounds.QUOTED) and not found.knows(Grounds.WORDED)
     assert found.confidence(sure[0].signals) == pytest.approx(0.75, abs=0.05)
     assert found.curves[Grounds.SEEN] == UNCALIBRATED.curves[Grounds.SEEN]
-    assert found.weights[Sign.HEARD] == 1.0 and found.weights[Sign.LABEL] == 0.0
+    assert found.weights == UNCALIBRATED.weights
 
 
 def test_a_sign_weighs_what_it_tells_and_never_the_wrong_way() -> None:
     def some(count: int, right: bool, **signs: bool | float) -> list[Judged]:
         return [Judged(Signals(math.log(0.9), Grounds.SEEN, **signs), right)] * count  # type: ignore[arg-type]
 
-    told = fit([*some(80, True), *some(20, False), *some(5, True, label=True), *some(35, False, label=True)])
+    told = fit(
+        [*some(80, True), *some(20, False), *some(5, True, label=True), *some(35, False, label=True)],
+        learnt={Sign.LABEL: -1},
+    )
     assert told.weights[Sign.LABEL] < -2
     assert told.confidence(Signals(math.log(0.9), Grounds.SEEN)) == pytest.approx(0.8, abs=0.05)
     assert told.confidence(Signals(math.log(0.9), Grounds.SEEN, label=True)) == pytest.approx(0.13, abs=0.05)
-    odd = fit([*some(80, True, read=0.9), *some(20, False, read=0.9), *some(50, True, read=0.5), *some(50, False)])
+    worse = [*some(80, True, read=0.9), *some(20, False, read=0.9), *some(50, True, read=0.5), *some(50, False)]
+    odd = fit(worse, learnt={Sign.READ: 1})
     assert odd.weights[Sign.READ] == 0.0  # what was read worse is not more likely for it
     assert fitted_of(written({"a": told})) == told
 
