@@ -138,6 +138,7 @@ def test_a_host_without_power_costs_what_it_had_in_hand(
     wait_until(lambda: not hosts.alive("w3"), "the host to be given up", 300)
     given_up = time.time() - off
     seconds = run.end(undisturbed)
+    assert "_map_task failed" not in run.output.read_text(), "the source was on the host that was lost"
     fault_table.measure("host without power", undisturbed, run.out, hosts.redone(), seconds)
     fault_table.notes.append(f"a host without power is given up after {given_up:.1f} s")
 
