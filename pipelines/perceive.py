@@ -53,8 +53,8 @@ class BatchSource(Datasource):
     """
 
     supports_distributed_reads = False
-    """It runs on the driver's node: of a task on a host without power Ray learns 100 s after it gave up the host (it waits
-    for the connection; actors it restarts at once), and until then nobody would get a batch."""
+    """It runs on the driver's node: of a task on a host without power Ray learns 100 s after it gave up the host (it
+    waits for the connection; actors it restarts at once), and until then nobody would get a batch."""
 
     def __init__(self, context: RunContext, batches: Sequence[int]) -> None:
         self._context, self._batches = context, tuple(batches)
