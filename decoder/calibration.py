@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 _FITTED = Path(__file__).with_name("calibration.json")
 """By checkpoint. `python -m benchmarks.hybrid --rows documents,calibration` writes such a file."""
-_LEAST_READ = 0.05
 
 
 class Grounds(StrEnum):
@@ -25,53 +24,34 @@ class Grounds(StrEnum):
     WORDED = "worded"  # one that does not: yes, a count, a refusal, or made up
 
 
-class Sign(StrEnum):
-    """What speaks for or against a value beside the probability of its tokens."""
-
-    READ = "read"  # natural logarithm of how surely its least sure word was read on a page
-    HEARD = "heard"  # the same in a recording, where sure words are less sure
-    NAMED = "named"  # a word of the question or of the field's name stands beside it
-    LABEL = "label"  # it ends with a colon, as what names a value does
-    AGAIN = "again"  # another value of the same answer is the same, and no number
-    AMOUNT = "amount"  # it is one number
-
-
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What is known of one value: the natural-log probability of the tokens that wrote it, and for one that was seen
-    how surely its least sure word was read (the specialist's confidence, times how alike print and value are)."""
+    how surely its least sure word was read (the specialist's confidence), on a page or in a recording."""
 
     logprob: float
     grounds: Grounds
     read: float = 1.0
     heard: bool = False
-    named: bool = False
-    label: bool = False
-    again: bool = False
-    amount: bool = False
 
     @property
-    def signs(self) -> dict[Sign, float]:
-        """Each as a number, 0 where there is nothing to say."""
-        read = math.log(max(self.read, _LEAST_READ))
-        return {
-            Sign.READ: 0.0 if self.heard else read,
-            Sign.HEARD: read if self.heard else 0.0,
-            Sign.NAMED: float(self.named),
-            Sign.LABEL: float(self.label),
-            Sign.AGAIN: float(self.again),
-            Sign.AMOUNT: float(self.amount),
-        }
+    def doubt(self) -> float:
+        """How far the log-odds of its least sure word fall short of a surely read one's: 0 to -14."""
+        return log_odds(math.log(max(self.read, 1e-9))) - log_odds(0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A logistic curve: for each of the grounds an intercept and a slope over the log-odds of the tokens, for all the
-    same weight of each sign. Curves of answers in words may be missing: no decoder's are known before they are
-    measured. ``weights_sha256``: of the decoder's ``model.safetensors`` that it was fitted on."""
+    """For each of the grounds the intercept and slope of a logistic curve over the log-odds of the tokens. Those of
+    answers in words may be missing: no decoder's are known before they are measured.
+
+    ``read``: the weight of `Signals.doubt` of what stands on a page. 0 where that was not measured, and for what was
+    heard the odds are those of the curve times how surely it was read. ``weights_sha256``: of the decoder's
+    ``model.safetensors`` that it was fitted on.
+    """
 
     curves: Mapping[Grounds, tuple[float, float]]
-    weights: Mapping[Sign, float] = field(default_factory=lambda: {Sign.READ: 1.0, Sign.HEARD: 1.0})
+    read: float = 0.0
     weights_sha256: str = ""
 
     def knows(self, grounds: Grounds) -> bool:
@@ -82,8 +62,11 @@ class Calibration:
         """How likely the value is right, 0 to 1."""
         intercept, slope = self.curves[signals.grounds]
         odds = intercept + slope * log_odds(signals.logprob)
-        signs = signals.signs
-        return 1 / (1 + math.exp(-(odds + sum(weight * signs[sign] for sign, weight in self.weights.items()))))
+        if signals.heard or not self.read:
+            odds += math.log(max(signals.read, 1e-3))
+        else:
+            odds += self.read * signals.doubt
+        return 1 / (1 + math.exp(-odds))
 
 
 def log_odds(logprob: float) -> float:
@@ -109,7 +92,7 @@ def fitted(file: Path = _FITTED) -> dict[str, Calibration]:
     return {
         name: Calibration(
             {Grounds(grounds): (curve[0], curve[1]) for grounds, curve in known["curves"].items()},
-            {Sign(sign): weight for sign, weight in known["weights"].items()},
+            known["read"],
             known["weights_sha256"],
         )
         for name, known in json.loads(file.read_text("utf-8")).items()
@@ -122,7 +105,7 @@ def written(calibrations: Mapping[str, Calibration]) -> str:
         name: {
             "weights_sha256": one.weights_sha256,
             "curves": {str(grounds): list(curve) for grounds, curve in one.curves.items()},
-            "weights": {str(sign): weight for sign, weight in one.weights.items()},
+            "read": one.read,
         }
         for name, one in calibrations.items()
     }

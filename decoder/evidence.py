@@ -48,13 +48,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands as a whole. ``read``: how surely its least sure word was read, times how alike value and
-    words are; ``heard``: in a recording; ``named``: a word of what it is about stands on its line or the one before."""
+    """Where a value stands as a whole. ``read``: how surely its least sure word was read; ``heard``: in a recording."""
 
     evidence: tuple[Evidence, ...]
     read: float
     heard: bool
-    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +122,8 @@ class EvidenceIndex:
             return None
         wanted = set(terms(about))
         best = max(matches, key=lambda match: (match.similarity, self._nearness(match, wanted), self._sure(match)))
-        read = best.similarity * min(word.confidence for word in self.words[best.start : best.stop])
-        heard = self.words[best.start].start is not None
-        return Place(self._evidence(best, path), read, heard, self._nearness(best, wanted) > 0)
+        words = self.words[best.start : best.stop]
+        return Place(self._evidence(best, path), min(word.confidence for word in words), words[0].start is not None)
 
     def quoted(self, text: str, about: str = "") -> tuple[Evidence, ...]:
         """Where a free-text answer was read: as a whole, else its longest runs of words that stand in the input.

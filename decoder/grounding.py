@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,6 @@ from decoder.confidence import LeafSpan, answer_confidence, leaf_names, leaves, 
 from decoder.evidence import Evidence, EvidenceIndex, Place
 from decoder.precontext import Precontext
 from decoder.sequence import Generation
-from decoder.values import amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,8 @@ def ground(
 def answer_signals(generation: Generation, index: EvidenceIndex, question: str) -> Signals:
     """What is known of an answer in words: the probability of all its tokens, and whether it stands in the input."""
     logprob = sum(generation.logprobs) + (generation.end_logprob or 0.0)
-    text = generation.text.strip()
-    place = index.place(text, "", question)
-    return _signals(logprob, Grounds.QUOTED if place is not None else Grounds.WORDED, text, place)
+    place = index.place(generation.text.strip(), "", question)
+    return _signals(logprob, place, Grounds.QUOTED, Grounds.WORDED)
 
 
 def leaf_signals(
@@ -77,32 +74,14 @@ def leaf_signals(
     in the precontext; true, false, null and "" are conclusions, not readings."""
     index = EvidenceIndex.of(precontext)
     ends = token_ends(tokenizer, generation.tokens)
-    found = leaves(generation.text)
-    times = Counter(str(leaf.value) for leaf in found)
-    for leaf in found:
+    for leaf in leaves(generation.text):
         logprob = span_logprob(generation, ends, leaf.start, leaf.stop)
         if leaf.value is None or isinstance(leaf.value, bool) or leaf.value == "":
             yield leaf, Signals(logprob, Grounds.CONCLUSION), ()
             continue
-        text = str(leaf.value)
-        place = index.place(text, leaf.path, " ".join([*leaf_names(leaf.path), question]))
-        grounds = Grounds.SEEN if place is not None else Grounds.UNSEEN
-        yield (
-            leaf,
-            _signals(logprob, grounds, text, place, times[text] > 1),
-            place.evidence if place is not None else (),
-        )
+        place = index.place(str(leaf.value), leaf.path, " ".join([*leaf_names(leaf.path), question]))
+        yield leaf, _signals(logprob, place, Grounds.SEEN, Grounds.UNSEEN), place.evidence if place is not None else ()
 
 
-def _signals(logprob: float, grounds: Grounds, text: str, place: Place | None, again: bool = False) -> Signals:
-    amount = bool(amounts(text))
-    return Signals(
-        logprob,
-        grounds,
-        read=place.read if place is not None else 1.0,
-        heard=place is not None and place.heard,
-        named=place is not None and place.named,
-        label=text.endswith(":"),
-        again=again and not amount,  # a price or a quantity may well come twice
-        amount=amount,
-    )
+def _signals(logprob: float, place: Place | None, found: Grounds, missing: Grounds) -> Signals:
+    return Signals(logprob, missing) if place is None else Signals(logprob, found, place.read, place.heard)

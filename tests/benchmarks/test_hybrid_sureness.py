@@ -15,7 +15,6 @@ from decoder.calibration import (
     UNCALIBRATED,
     Calibration,
     Grounds,
-    Sign,
     Signals,
     calibration_of,
     fitted,
@@ -54,8 +53,8 @@ def test_an_answer_in_words_is_as_sure_as_its_curve_says() -> None:
     curves = {**UNCALIBRATED.curves, Grounds.QUOTED: (0.0, 1.0), Grounds.WORDED: (-1.0, 1.0)}
     logprob = math.log(0.8)
     assert answered("12.50", logprob, Calibration(curves)) == pytest.approx(3.6 / 4.6)  # odds times how surely read
-    label = Calibration(curves, {Sign.READ: 2.0, Sign.NAMED: math.log(2), Sign.AMOUNT: -math.log(5)})
-    assert answered("12.50", logprob, label) == pytest.approx(3.24 * 0.4 / (1 + 3.24 * 0.4))
+    doubted = (math.log(9) - math.log(999)) / 2  # where that was measured
+    assert answered("12.50", logprob, Calibration(curves, 0.5)) == pytest.approx(1 / (1 + math.exp(-doubted) / 4))
     assert answered("13.50", logprob, Calibration(curves)) == pytest.approx(4 / (4 + math.e))
     average = math.exp((logprob / 4 + logprob / 4 + logprob / 2) / 3)
     assert answered("12.50", logprob, UNCALIBRATED) == pytest.approx(average)
@@ -67,23 +66,20 @@ def test_curves_are_fitted_for_what_was_seen_and_answers_in_words_may_lack_one()
     assert found.knows(Grounds.QUOTED) and not found.knows(Grounds.WORDED)
     assert found.confidence(sure[0].signals) == pytest.approx(0.75, abs=0.05)
     assert found.curves[Grounds.SEEN] == UNCALIBRATED.curves[Grounds.SEEN]
-    assert found.weights == UNCALIBRATED.weights
+    assert found.read == 0.0
 
 
-def test_a_sign_weighs_what_it_tells_and_never_the_wrong_way() -> None:
-    def some(count: int, right: bool, **signs: bool | float) -> list[Judged]:
-        return [Judged(Signals(math.log(0.9), Grounds.SEEN, **signs), right)] * count  # type: ignore[arg-type]
+def test_what_was_hardly_read_is_less_sure_and_never_more() -> None:
+    def some(count: int, right: bool, read: float = 1.0, *, heard: bool = False) -> list[Judged]:
+        return [Judged(Signals(math.log(0.9), Grounds.SEEN, read, heard), right)] * count
 
-    told = fit(
-        [*some(80, True), *some(20, False), *some(5, True, label=True), *some(35, False, label=True)],
-        learnt={Sign.LABEL: -1},
-    )
-    assert told.weights[Sign.LABEL] < -2
+    plain = [*some(80, True), *some(20, False)]
+    told = fit([*plain, *some(5, True, 0.9), *some(35, False, 0.9)])
+    assert told.read > 0.4
     assert told.confidence(Signals(math.log(0.9), Grounds.SEEN)) == pytest.approx(0.8, abs=0.05)
-    assert told.confidence(Signals(math.log(0.9), Grounds.SEEN, label=True)) == pytest.approx(0.13, abs=0.05)
-    worse = [*some(80, True, read=0.9), *some(20, False, read=0.9), *some(50, True, read=0.5), *some(50, False)]
-    odd = fit(worse, learnt={Sign.READ: 1})
-    assert odd.weights[Sign.READ] == 0.0  # what was read worse is not more likely for it
+    assert told.confidence(Signals(math.log(0.9), Grounds.SEEN, 0.9)) == pytest.approx(0.13, abs=0.05)
+    assert fit([*plain, *some(50, True, 0.5)]).read == 0.0
+    assert fit([*plain, *some(50, False, 0.5, heard=True)]).read == 0.0  # of pages this tells nothing
     assert fitted_of(written({"a": told})) == told
 
 

@@ -88,7 +88,7 @@ def test_a_cut_document_says_so(answerer: Answerer) -> None:
     answer = answerer.finish(prepared, said)
     assert answer.truncated and answer.note.startswith("read ") and "of 81 passages" in answer.note
     assert answer.evidence[0].value == "Ann Lee."
-    signals = Signals(-0.6, Grounds.QUOTED, read=0.9, named=True)
+    signals = Signals(-0.6, Grounds.QUOTED, read=0.9)
     assert answer.confidence == pytest.approx(calibration_of("decoder").confidence(signals), abs=1e-6)
     assert not answerer.finish(prepared, Generation("", (), (), Finish.CANCELLED, 9)).text
 
