@@ -39,7 +39,7 @@ class SpeechEncoder:
 
         config = self.config
         activity = resolve(config.activity_checkpoint)
-        self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))), config.threads)
+        self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))))
         if config.speakers:
             folder, speaker = resolve(config.speaker_checkpoint), config.speaker
             self._voices = VoiceEncoder(folder, window=speaker.window, hop=speaker.hop, device=device)

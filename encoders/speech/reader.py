@@ -83,7 +83,7 @@ class SpeechReader:
                 yield from self._hear(opened, state, index)
             since = time.perf_counter()
         for channel in state.channels:
-            yield from channel.finish()
+            yield from _timed(channel.finish(), state)
 
     def _hear(self, opened: AudioWindow, state: _Part, index: int) -> Iterator[Window]:
         for number in range(len(state.channels), len(opened.samples)):
@@ -91,15 +91,10 @@ class SpeechReader:
         missing = round((opened.start - state.start) * RATE) - state.samples
         for gap in _silence(missing):  # stretches that could not be decoded: later times must not move
             for channel in state.channels:
-                yield from channel.push(gap)
-        since = time.perf_counter()
+                yield from _timed(channel.push(gap), state)
         state.networks.add(self.config.activity_checkpoint)
         for channel, samples in zip(state.channels, opened.samples):
-            for window in channel.push(samples):
-                state.spent("listen", since)
-                yield window
-                since = time.perf_counter()
-        state.spent("listen", since)
+            yield from _timed(channel.push(samples), state)
         state.samples += max(0, missing) + opened.samples.shape[1]
 
     def _listener(self, owner: int) -> Listener:
@@ -179,6 +174,16 @@ class _Reading:
             state = self.states[window.owner // 64]
             at = state.start + window.pieces[0].part_start
             state.failures.append(_failure(error, "recognise", f"the speech from {at:.0f} s on was not read: "))
+
+
+def _timed(windows: Iterator[Window], state: _Part) -> Iterator[Window]:
+    """The same windows; what it took to find them is listening, what is done with them is not."""
+    since = time.perf_counter()
+    for window in windows:
+        state.spent("listen", since)
+        yield window
+        since = time.perf_counter()
+    state.spent("listen", since)
 
 
 def _failure(error: Exception, stage: str, before: str = "") -> Failure:

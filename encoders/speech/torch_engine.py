@@ -163,19 +163,19 @@ class TorchEngine:
         prompt, end = self._prompt(language), self.tokenizer(language).eot
         longest = max(map(len, tokens))
         rows = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
-        weights, logits = self._forced(encoded, torch.tensor(rows, device=self._device))
+        ids = torch.tensor(rows, device=self._device)
+        weights, logits = self._forced(encoded, ids)
         skip = len(prompt) - 1  # CTranslate2 counts from the last token of the prompt, as openai/whisper does
-        jobs, chances = [], []
+        likenesses, chances = [], []
         for row, (text, length) in enumerate(zip(tokens, seconds)):
             frames = min(weights.shape[-1], max(1, round(length * 100) // 2))
             own = weights[row, :, : len(prompt) + len(text) + 1, :frames].float().softmax(-1)
             deviation, mean = torch.std_mean(own, dim=-2, keepdim=True, unbiased=False)
-            likeness = median_filter((own - mean) / deviation.clamp_min(1e-10)).mean(0)[skip:-1]
-            jobs.append(self._pool.submit(token_starts, likeness.cpu().numpy()))
-            ids = torch.tensor(list(text), device=self._device)
+            likenesses.append(median_filter((own - mean) / deviation.clamp_min(1e-10)).mean(0)[skip:-1])
             said = logits[row, skip : skip + len(text), :end].float().softmax(-1)
-            chances.append(said.gather(1, ids[:, None])[:, 0].cpu().numpy().astype(np.float64))
-        return [Alignment(job.result() / 50, chance) for job, chance in zip(jobs, chances)]
+            chances.append(said.gather(1, ids[row, len(prompt) : len(prompt) + len(text), None])[:, 0])
+        jobs = [self._pool.submit(token_starts, likeness) for likeness in _fetched(likenesses)]
+        return [Alignment(job.result() / 50, chance.astype(np.float64)) for job, chance in zip(jobs, _fetched(chances))]
 
     def _forced(self, encoded: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores of the alignment heads [n, heads, t, frames] before softmax, and logits [n, t, vocabulary]."""
@@ -203,3 +203,10 @@ class TorchEngine:
             hidden = hidden + layer.fc2(gelu(layer.fc1(layer.final_layer_norm(hidden))))
         logits = self._network.proj_out(decoder.layer_norm(hidden))
         return torch.stack([scores[pair] for pair in self._heads], 1), logits
+
+
+def _fetched(tensors: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
+    """On the host, with one copy for all: each waits for the device, and for the other processes that share it."""
+    flat = torch.cat([tensor.flatten() for tensor in tensors]).cpu()
+    pieces = flat.split([tensor.numel() for tensor in tensors])
+    return [piece.view(tensor.shape).numpy() for piece, tensor in zip(pieces, tensors)]

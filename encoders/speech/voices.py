@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from encoders.speech.activity import RATE
 
 _FFT, _HOP, _BANDS = 400, 160, 40
 _LOUDNESS = 10 ** (-30 / 20)  # the root mean square that the network was trained at
-_BATCH = 32
+_BATCH, _CUDA_BATCH = 32, 256  # windows: a step of the recurrence takes a card hardly longer for many than for few
 _MEAN = Path(__file__).with_name("voice_mean.safetensors")
 
 
@@ -43,52 +44,66 @@ class VoiceWindows:
 
 
 class VoiceEncoder:
-    """Embeds windows inside regions of speech."""
+    """Embeds windows inside regions of speech, those of many regions at once; spectra too are made on ``device``."""
 
     def __init__(self, folder: Path, *, window: float, hop: float, device: str = "cpu") -> None:
         self._network = _load(folder).to(device)
-        self._device = device
-        self._window, self._hop = window, hop
+        self._device = torch.device(device)
+        self._window, self._hop = round(window * 100), round(hop * 100)  # in frames
+        self._batch = _BATCH if self._device.type == "cpu" else _CUDA_BATCH
+        self.seconds = self._batch * hop  # of speech that fill a batch
         filters = FeatureExtractor.get_mel_filters(RATE, _FFT, _BANDS)  # the same Slaney filters as librosa's
-        self._filters = filters.astype(np.float32)
+        self._filters = torch.from_numpy(filters.astype(np.float32)).T.to(device)
+        self._hann = torch.hann_window(_FFT, device=device)
 
-    def __call__(self, samples: NDArray[np.float32], start: float) -> VoiceWindows:
-        """Windows of one region: [n] float32 samples that begin at ``start`` seconds.
+    @torch.inference_mode()
+    def __call__(self, regions: Sequence[tuple[NDArray[np.float32], float]]) -> list[VoiceWindows]:
+        """Windows of each region, given as its [n] samples and the second that they begin at.
 
-        Windows never leave the region: one that runs over its end hears the next speaker or silence.
+        Windows never leave a region: one that runs over its end hears the next speaker or silence. A region shorter
+        than a window is said over and over: embeddings of short windows are like each other's, whoever speaks.
         """
-        mels = self._mels(samples)
-        length, step = round(self._window * 100), round(self._hop * 100)
-        firsts = list(range(0, max(1, len(mels) - length + 1), step))
-        if firsts[-1] + length < len(mels):
-            firsts.append(len(mels) - length)
-        short, length = len(mels) < length, min(length, len(mels))
-        if short:  # said over and over: embeddings of short windows are like each other's, whoever speaks
-            windows = np.resize(mels, (1, round(self._window * 100), _BANDS))
-        else:
-            windows = np.stack([mels[first : first + length] for first in firsts])
-        spans = np.array([(start + first / 100, start + (first + length) / 100) for first in firsts])
-        return VoiceWindows(spans, self._embed(windows))
+        mels, begins = self._mels([samples for samples, _ in regions])
+        placed = [self._place(len(samples) // _HOP + 1) for samples, _ in regions]
+        rows = [(begin + first, size) for begin, (firsts, size) in zip(begins, placed) for first in firsts]
+        embeddings = self._embed(mels, torch.tensor(rows, device=self._device))
+        found, at = [], 0
+        for (_, start), (firsts, size) in zip(regions, placed):
+            spans = np.array([(start + first / 100, start + (first + size) / 100) for first in firsts])
+            found.append(VoiceWindows(spans, embeddings[at : at + len(firsts)]))
+            at += len(firsts)
+        return found
 
     def parameters(self) -> int:
         """How many parameters the network has."""
         return sum(parameter.numel() for parameter in self._network.parameters())
 
-    def _embed(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        batches = [windows[at : at + _BATCH] for at in range(0, len(windows), _BATCH)]
-        with torch.inference_mode():
-            embeddings = [self._network(torch.from_numpy(batch).to(self._device)).cpu() for batch in batches]
-        return np.asarray(torch.cat(embeddings).numpy())
+    def _place(self, frames: int) -> tuple[list[int], int]:
+        """First frames of the windows of a region of so many frames, and how many of them are its own."""
+        firsts = list(range(0, max(1, frames - self._window + 1), self._hop))
+        if firsts[-1] + self._window < frames:
+            firsts.append(frames - self._window)
+        return firsts, min(self._window, frames)
 
-    def _mels(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mel power, not its logarithm, [frames, 40], at the loudness that the network knows."""
-        loudness = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
-        samples = samples * np.float32(_LOUDNESS / max(loudness, 1e-6))
-        padded = np.pad(samples, _FFT // 2)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
-        window = np.hanning(_FFT + 1)[:-1].astype(np.float32)
-        power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
-        return np.asarray(power.astype(np.float32) @ self._filters.T)
+    def _embed(self, mels: torch.Tensor, rows: torch.Tensor) -> NDArray[np.float32]:
+        """Windows that begin at ``rows[:, 0]`` and repeat after ``rows[:, 1]`` frames, [n, 256]."""
+        places = torch.arange(self._window, device=self._device)
+        embeddings = [self._network(mels[some[:, :1] + places % some[:, 1:]]) for some in rows.split(self._batch)]
+        return np.asarray(torch.cat(embeddings).cpu().numpy())
+
+    def _mels(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[torch.Tensor, list[int]]:
+        """Mel power, not its logarithm, [frames, 40], of all pieces, each at the loudness that the network knows; and
+        the frame at which each begins. Frames that lie across two pieces are nobody's."""
+        sizes = [len(samples) // _HOP + 1 + _FFT // _HOP for samples in pieces]  # in hops, with room for the last frame
+        begins = [0, *np.cumsum(sizes).tolist()]
+        joined = np.zeros(begins[-1] * _HOP + _FFT, np.float32)
+        for samples, begin in zip(pieces, begins):
+            loudness = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
+            at = begin * _HOP + _FFT // 2
+            joined[at : at + len(samples)] = samples * np.float32(_LOUDNESS / max(loudness, 1e-6))
+        frames = torch.from_numpy(joined).to(self._device).unfold(0, _FFT, _HOP)
+        spectra = torch.view_as_real(torch.fft.rfft(frames * self._hann))
+        return spectra.square().sum(-1) @ self._filters, begins[:-1]
 
 
 @cache

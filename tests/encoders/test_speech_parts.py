@@ -113,7 +113,7 @@ def test_short_windows_do_not_become_speakers() -> None:
 def test_a_short_region_is_heard_at_the_length_that_the_network_knows() -> None:
     encoder = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
     samples = np.random.default_rng(0).standard_normal(8_000).astype(np.float32) * 0.1
-    short, long = encoder(samples, 2.0), encoder(np.tile(samples, 4), 2.0)
+    short, long = encoder([(samples, 2.0), (np.tile(samples, 4), 2.0)])
     assert short.spans[0].tolist() == [2.0, 2.51]
     assert len(short.embeddings) == 1
     assert float(short.embeddings[0] @ long.embeddings[0]) > 0.95

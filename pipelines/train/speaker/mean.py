@@ -94,7 +94,7 @@ def main() -> None:
     for samples in [*espeak_voices(random), *hibari_voices(random)]:
         for heard in (samples, far(samples, random)):
             halves = [heard[at : at + RATE * 4 // 5] for at in range(0, len(heard) - RATE // 2, RATE * 4 // 5)]
-            rows += [encoder(piece, 0.0).embeddings for piece in (heard, *halves)]
+            rows += [own.embeddings for own in encoder([(piece, 0.0) for piece in (heard, *halves)])]
     save_file({"mean": np.concatenate(rows).mean(0)}, str(options.out))
     print(f"mean of {sum(map(len, rows))} windows")
 
