@@ -69,12 +69,12 @@ def speech() -> Steps:
 
 
 def speaker() -> Steps:
-    """32 windows of 1.6 s."""
+    """256 windows of 1.6 s."""
     from encoders.speech.voices import SpeakerNetwork
 
     network = SpeakerNetwork().eval().to("cuda")
     yield 0
-    network(torch.zeros(32, 160, 40, device="cuda"))
+    network(torch.zeros(256, 160, 40, device="cuda"))
 
 
 def detection_network() -> Steps:

@@ -36,7 +36,7 @@ class ActivityNetwork:
     def __init__(self, path: Path) -> None:
         graph = onnx.load(str(path)).graph
         weights = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
-        self._parameters = sum(weight.numel() for weight in weights.values())
+        self._parameters: int = sum(weight.numel() for weight in weights.values())
         recurrent = [weights[name][0] for node in graph.node if node.op_type == "LSTM" for name in node.input[1:4]]
         try:
             # A Fourier transform under a window; the row of frequency 0 is the window.

@@ -34,10 +34,13 @@ class SpeechEncoder:
 
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load the networks. CPU: CTranslate2; CUDA: the static-cache torch engine. Raises CheckpointError."""
+        import torch
+
         from encoders.speech.activity import ActivityNetwork
         from encoders.speech.voices import VoiceEncoder
 
         config = self.config
+        torch.set_num_threads(config.threads)
         activity = resolve(config.activity_checkpoint)
         self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))))
         if config.speakers:

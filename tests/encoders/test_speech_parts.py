@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
+import soundfile
 import torch
 
 from encoders.checkpoints import resolve
@@ -22,6 +25,8 @@ from encoders.speech.warping import median_filter, token_starts
 from encoders.speech.windows import Piece, RegionCutter, Window
 from encoders.speech.words import TimedWord
 
+MEMO = Path(__file__).parents[2] / "examples" / "archive" / "recordings" / "memo-0031.ogg"
+
 
 def test_activity_does_not_depend_on_how_audio_is_cut() -> None:
     network = ActivityNetwork(resolve("speech_activity") / "model.onnx")
@@ -30,6 +35,19 @@ def test_activity_does_not_depend_on_how_audio_is_cut() -> None:
     stream = network.listen()
     pieces = [stream.push(samples[:7_001]), stream.push(samples[7_001:7_005]), stream.push(samples[7_005:], last=True)]
     assert np.allclose(np.concatenate(pieces), whole, atol=1e-5)
+
+
+def test_activity_is_what_onnx_runtime_computes() -> None:
+    path = resolve("speech_activity") / "model.onnx"
+    samples = soundfile.read(MEMO, dtype="float32", frames=15 * 16_000)[0]
+    frames = samples[: len(samples) // 512 * 512].reshape(-1, 512)
+    contexts = np.concatenate([np.zeros((1, 64), np.float32), frames[:-1, -64:]])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    still = np.zeros((1, 1, 128), np.float32)
+    wanted = session.run(None, {"input": np.concatenate([contexts, frames], 1), "h": still, "c": still})[0].reshape(-1)
+    heard = ActivityNetwork(path).listen().push(samples)
+    assert heard.max() > 0.9 and heard.min() < 0.1
+    assert np.allclose(heard, wanted, atol=1e-4)
 
 
 def test_regions_close_after_silence_and_are_cut_at_pauses() -> None:
@@ -118,6 +136,18 @@ def test_a_short_region_is_heard_at_the_length_that_the_network_knows() -> None:
     assert len(short.embeddings) == 1
     assert float(short.embeddings[0] @ long.embeddings[0]) > 0.95
     assert np.allclose(np.linalg.norm(centred(long.embeddings), axis=1), 1, atol=1e-5)
+
+
+def test_voices_do_not_depend_on_the_company_of_a_region() -> None:
+    encoder = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
+    random = np.random.default_rng(0)
+    sizes = (4_000, 16_000 * 2 + 77, 25_600, 100, 16_000 * 15)
+    regions = [(random.standard_normal(size).astype(np.float32) * 0.1, float(at)) for at, size in enumerate(sizes)]
+    for together, region in zip(encoder(regions), regions):
+        (alone,) = encoder([region])
+        assert np.array_equal(together.spans, alone.spans)
+        assert np.allclose(together.embeddings, alone.embeddings, atol=1e-5)
+        assert together.spans[-1, 1] <= region[1] + len(region[0]) / 16_000 + 0.02
 
 
 def test_speakers_are_matched_across_parts() -> None:
