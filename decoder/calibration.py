@@ -1,4 +1,4 @@
-"""From what is known of a value to how often such a value is right."""
+"""From the probabilities of tokens to how often such a value is right."""
 
 from __future__ import annotations
 
@@ -27,31 +27,20 @@ class Grounds(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Signals:
     """What is known of one value: the natural-log probability of the tokens that wrote it, and for one that was seen
-    how surely its least sure word was read (the specialist's confidence), on a page or in a recording."""
+    how surely its least sure piece was read (the specialist's confidence, times how alike print and value are)."""
 
     logprob: float
     grounds: Grounds
     read: float = 1.0
-    heard: bool = False
-
-    @property
-    def doubt(self) -> float:
-        """How far the log-odds of its least sure word fall short of a surely read one's: 0 to -14."""
-        return log_odds(math.log(max(self.read, 1e-9))) - log_odds(0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """For each of the grounds the intercept and slope of a logistic curve over the log-odds of the tokens. Those of
-    answers in words may be missing: no decoder's are known before they are measured.
-
-    ``read``: the weight of `Signals.doubt` of what stands on a page. 0 where that was not measured, and for what was
-    heard the odds are those of the curve times how surely it was read. ``weights_sha256``: of the decoder's
-    ``model.safetensors`` that it was fitted on.
-    """
+    answers in words may be missing: no decoder's are known before they are measured. ``weights_sha256``: of the
+    decoder's ``model.safetensors`` that they were fitted on."""
 
     curves: Mapping[Grounds, tuple[float, float]]
-    read: float = 0.0
     weights_sha256: str = ""
 
     def knows(self, grounds: Grounds) -> bool:
@@ -61,12 +50,7 @@ class Calibration:
     def confidence(self, signals: Signals) -> float:
         """How likely the value is right, 0 to 1."""
         intercept, slope = self.curves[signals.grounds]
-        odds = intercept + slope * log_odds(signals.logprob)
-        if signals.heard or not self.read:
-            odds += math.log(max(signals.read, 1e-3))
-        else:
-            odds += self.read * signals.doubt
-        return 1 / (1 + math.exp(-odds))
+        return signals.read / (1 + math.exp(-(intercept + slope * log_odds(signals.logprob))))
 
 
 def log_odds(logprob: float) -> float:
@@ -78,7 +62,7 @@ def log_odds(logprob: float) -> float:
 UNCALIBRATED = Calibration(
     {Grounds.SEEN: (0.0, 1.0), Grounds.UNSEEN: (-math.log(3), 1.0), Grounds.CONCLUSION: (0.0, 1.0)}
 )
-"""The tokens' own probability, with less odds for what the input does not contain, and for what was hardly read."""
+"""The tokens' own probability, with less odds for what the input does not contain."""
 
 
 def calibration_of(checkpoint: str) -> Calibration:
@@ -88,15 +72,14 @@ def calibration_of(checkpoint: str) -> Calibration:
 
 @cache
 def fitted(file: Path = _FITTED) -> dict[str, Calibration]:
-    """What `written` wrote, by checkpoint."""
-    return {
-        name: Calibration(
-            {Grounds(grounds): (curve[0], curve[1]) for grounds, curve in known["curves"].items()},
-            known["read"],
-            known["weights_sha256"],
-        )
-        for name, known in json.loads(file.read_text("utf-8")).items()
-    }
+    """What `written` wrote, by checkpoint. Raises `ValueError` for the file of another version."""
+    found = {}
+    for name, known in json.loads(file.read_text("utf-8")).items():
+        if known.keys() != {"weights_sha256", "curves"}:
+            raise ValueError(f"{file} was fitted by another version: fit again, python -m benchmarks.hybrid.sureness")
+        curves = {Grounds(grounds): (curve[0], curve[1]) for grounds, curve in known["curves"].items()}
+        found[name] = Calibration(curves, known["weights_sha256"])
+    return found
 
 
 def written(calibrations: Mapping[str, Calibration]) -> str:
@@ -105,7 +88,6 @@ def written(calibrations: Mapping[str, Calibration]) -> str:
         name: {
             "weights_sha256": one.weights_sha256,
             "curves": {str(grounds): list(curve) for grounds, curve in one.curves.items()},
-            "read": one.read,
         }
         for name, one in calibrations.items()
     }

@@ -47,15 +47,6 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value stands as a whole. ``read``: how surely its least sure word was read; ``heard``: in a recording."""
-
-    evidence: tuple[Evidence, ...]
-    read: float
-    heard: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """One word of the input. ``row`` numbers its line, page or chunk, in reading order."""
 
@@ -104,26 +95,20 @@ class EvidenceIndex:
         return index
 
     def find(self, value: str, path: str = "", about: str = "") -> tuple[Evidence, ...]:
-        """The evidence of `place`; empty when there is none."""
-        place = self.place(value, path, about)
-        return place.evidence if place is not None else ()
-
-    def place(self, value: str, path: str = "", about: str = "") -> Place | None:
         """Where the value stands as a whole: exactly (case, accents' form and outer punctuation aside), else nearly.
 
         Of several places the one with most words of ``about`` (the question, the field's name) on its line or the
-        line before, then the one read most surely, then the first. None when there is none.
+        line before, then the one read most surely, then the first. Empty when there is none.
         """
         keys = [key for key in map(normalised, value.split()) if key]
         if not keys:
-            return None
+            return ()
         matches = self._exact(keys) or self._same_value(value) or self._within(value) or self._nearly(keys)
         if not matches:
-            return None
+            return ()
         wanted = set(terms(about))
         best = max(matches, key=lambda match: (match.similarity, self._nearness(match, wanted), self._sure(match)))
-        words = self.words[best.start : best.stop]
-        return Place(self._evidence(best, path), min(word.confidence for word in words), words[0].start is not None)
+        return self._evidence(best, path)
 
     def quoted(self, text: str, about: str = "") -> tuple[Evidence, ...]:
         """Where a free-text answer was read: as a whole, else its longest runs of words that stand in the input.

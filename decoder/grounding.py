@@ -8,7 +8,7 @@ from typing import Any
 
 from decoder.calibration import UNCALIBRATED, Calibration, Grounds, Signals
 from decoder.confidence import LeafSpan, answer_confidence, leaf_names, leaves, span_logprob, token_ends
-from decoder.evidence import Evidence, EvidenceIndex, Place
+from decoder.evidence import Evidence, EvidenceIndex
 from decoder.precontext import Precontext
 from decoder.sequence import Generation
 
@@ -63,8 +63,9 @@ def ground(
 def answer_signals(generation: Generation, index: EvidenceIndex, question: str) -> Signals:
     """What is known of an answer in words: the probability of all its tokens, and whether it stands in the input."""
     logprob = sum(generation.logprobs) + (generation.end_logprob or 0.0)
-    place = index.place(generation.text.strip(), "", question)
-    return _signals(logprob, place, Grounds.QUOTED, Grounds.WORDED)
+    places = index.find(generation.text.strip(), "", question)
+    read = min((place.confidence for place in places), default=1.0)
+    return Signals(logprob, Grounds.QUOTED if places else Grounds.WORDED, read)
 
 
 def leaf_signals(
@@ -79,9 +80,6 @@ def leaf_signals(
         if leaf.value is None or isinstance(leaf.value, bool) or leaf.value == "":
             yield leaf, Signals(logprob, Grounds.CONCLUSION), ()
             continue
-        place = index.place(str(leaf.value), leaf.path, " ".join([*leaf_names(leaf.path), question]))
-        yield leaf, _signals(logprob, place, Grounds.SEEN, Grounds.UNSEEN), place.evidence if place is not None else ()
-
-
-def _signals(logprob: float, place: Place | None, found: Grounds, missing: Grounds) -> Signals:
-    return Signals(logprob, missing) if place is None else Signals(logprob, found, place.read, place.heard)
+        places = index.find(str(leaf.value), leaf.path, " ".join([*leaf_names(leaf.path), question]))
+        read = min((place.confidence for place in places), default=1.0)
+        yield leaf, Signals(logprob, Grounds.SEEN if places else Grounds.UNSEEN, read), places

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import pytest
@@ -52,9 +51,7 @@ def answered(text: str, logprob: float, calibration: Calibration) -> float:
 def test_an_answer_in_words_is_as_sure_as_its_curve_says() -> None:
     curves = {**UNCALIBRATED.curves, Grounds.QUOTED: (0.0, 1.0), Grounds.WORDED: (-1.0, 1.0)}
     logprob = math.log(0.8)
-    assert answered("12.50", logprob, Calibration(curves)) == pytest.approx(3.6 / 4.6)  # odds times how surely read
-    doubted = (math.log(9) - math.log(999)) / 2  # where that was measured
-    assert answered("12.50", logprob, Calibration(curves, 0.5)) == pytest.approx(1 / (1 + math.exp(-doubted) / 4))
+    assert answered("12.50", logprob, Calibration(curves)) == pytest.approx(0.8 * 0.9)  # times how surely it was read
     assert answered("13.50", logprob, Calibration(curves)) == pytest.approx(4 / (4 + math.e))
     average = math.exp((logprob / 4 + logprob / 4 + logprob / 2) / 3)
     assert answered("12.50", logprob, UNCALIBRATED) == pytest.approx(average)
@@ -66,28 +63,17 @@ def test_curves_are_fitted_for_what_was_seen_and_answers_in_words_may_lack_one()
     assert found.knows(Grounds.QUOTED) and not found.knows(Grounds.WORDED)
     assert found.confidence(sure[0].signals) == pytest.approx(0.75, abs=0.05)
     assert found.curves[Grounds.SEEN] == UNCALIBRATED.curves[Grounds.SEEN]
-    assert found.read == 0.0
 
 
-def test_what_was_hardly_read_is_less_sure_and_never_more() -> None:
-    def some(count: int, right: bool, read: float = 1.0, *, heard: bool = False) -> list[Judged]:
-        return [Judged(Signals(math.log(0.9), Grounds.SEEN, read, heard), right)] * count
-
-    plain = [*some(80, True), *some(20, False)]
-    told = fit([*plain, *some(5, True, 0.9), *some(35, False, 0.9)])
-    assert told.read > 0.4
-    assert told.confidence(Signals(math.log(0.9), Grounds.SEEN)) == pytest.approx(0.8, abs=0.05)
-    assert told.confidence(Signals(math.log(0.9), Grounds.SEEN, 0.9)) == pytest.approx(0.13, abs=0.05)
-    assert fit([*plain, *some(50, True, 0.5)]).read == 0.0
-    assert fit([*plain, *some(50, False, 0.5, heard=True)]).read == 0.0  # of pages this tells nothing
-    assert fitted_of(written({"a": told})) == told
-
-
-def fitted_of(text: str) -> Calibration:
-    with NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(text)
-        file.flush()
-        return fitted(Path(file.name))["a"]
+def test_curves_come_back_from_their_file_and_those_of_another_version_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    one = Calibration({Grounds.SEEN: (0.5, 1.25), Grounds.WORDED: (-1.0, 0.0)}, "ab" * 32)
+    file.write_text(written({"a": one}), encoding="utf-8")
+    assert fitted(file) == {"a": one}
+    other = tmp_path / "other.json"
+    other.write_text(file.read_text("utf-8").replace("weights_sha256", "weights"), encoding="utf-8")
+    with pytest.raises(ValueError, match="fit again"):
+        fitted(other)
 
 
 def test_the_default_decoder_was_fitted_with_the_weights_that_ship() -> None:

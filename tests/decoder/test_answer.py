@@ -133,8 +133,7 @@ def test_confidence_follows_the_grounds_of_a_value() -> None:
         likely, unlikely = (calibration.confidence(Signals(p, Grounds.SEEN)) for p in (-0.05, -3.0))
         assert 0 < unlikely < likely < 1
         assert calibration.confidence(Signals(-0.05, Grounds.UNSEEN)) < likely
-        assert calibration.confidence(Signals(-0.05, Grounds.SEEN, read=0.5)) < likely
-        assert calibration.confidence(Signals(-0.05, Grounds.SEEN, read=0.5, heard=True)) < likely
+        assert calibration.confidence(Signals(-0.05, Grounds.SEEN, read=0.5)) == pytest.approx(likely / 2)
         assert 0 < calibration.confidence(Signals(float("-inf"), Grounds.CONCLUSION)) < 0.2
 
 
