@@ -245,12 +245,7 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 
     count = max(map(int, chosen.processes.split(",")))
     clips = gpu_speech.clips_of(chosen.clips)
-    gpu_speech.write_recordings(folder / "audio", clips, 1, chosen.minutes)
-    (path,) = (folder / "audio").glob("recording-000.*")
-    for speakers in (False, True):
-        name = f"speech_processes_{'with' if speakers else 'without'}_speakers"
-        found[name] = gpu_speech.process_speed(path, count, folder, chosen.device, speakers)
-        print(f"{name}: {found[name]}", flush=True)
+    found |= gpu_speech.many_processes(clips, count, chosen.minutes, folder, chosen.device)
 
 
 def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -278,13 +273,6 @@ PARTS = {
 }
 
 
-def speech_worker() -> Any:
-    """Imported where it is used: it needs the speech encoder's libraries."""
-    from benchmarks import gpu_speech
-
-    return gpu_speech.encoder_worker
-
-
 def main() -> None:
     """Run the parts asked for and print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -308,9 +296,7 @@ def main() -> None:
     options.add_argument("--encoder-worker", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.encoder_worker:
-        task, *arguments = json.loads(chosen.encoder_worker)
-        worker = gpu_ocr.encoder_worker if task == "ocr" else speech_worker()
-        worker(*arguments)
+        gpu_ocr.encoder_worker(*json.loads(chosen.encoder_worker))
         sys.stdout.flush()
         os._exit(0)
     if chosen.device.startswith("cuda") and not _has("nvidia-smi"):

@@ -275,7 +275,7 @@ def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str,
     for index in range(count):
         ready = folder / f"ready-{index}"
         ready.unlink(missing_ok=True)
-        work = json.dumps(["ocr", list(map(str, paths[index::count])), device, share, seconds, str(ready), str(go)])
+        work = json.dumps([list(map(str, paths[index::count])), device, share, seconds, str(ready), str(go)])
         command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", work]
         workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
     while not all(ready.exists() or process.poll() is not None for process, ready in workers):

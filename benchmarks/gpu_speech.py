@@ -1,12 +1,17 @@
 """Speech on CUDA: the torch engine against CTranslate2, and how many times real time it reads.
 
-Part of `benchmarks.gpu`. Windows are generated speech and, where they are, the development conversations. The
+    python -m benchmarks.gpu_speech [--processes 11] [--minutes 10] [--rounds 3] [--json FILE]
+
+Alone it reads MP3 in many processes at once, without speakers and with; the rest is part of `benchmarks.gpu`, and needs
+nothing of Ray either. Windows are generated speech and, where they are, the development conversations. The
 reference is CTranslate2 (int8, greedy) on CPU, computed here or read from a file written by ``--save-reference``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -142,8 +147,8 @@ def encoder_speed(path: Path, device: str, speakers: bool) -> dict[str, Any]:
     }
 
 
-def encoder_worker(path: str, device: str, speakers: bool, ready: str, go: str) -> None:
-    """The speech encoder in this process over the recording, once to warm up and once from ``go`` on."""
+def encoder_worker(path: str, device: str, speakers: bool, ready: str, go: str, rounds: int) -> None:
+    """The speech encoder in this process over the recording, once to warm up and ``rounds`` times from ``go`` on."""
     encoder = SpeechEncoder(SpeechConfig(speakers=speakers))
     encoder.load(device)
     media = "audio/mpeg" if path.endswith(".mp3") else "audio/flac"
@@ -152,29 +157,30 @@ def encoder_worker(path: str, device: str, speakers: bool, ready: str, go: str) 
     Path(ready).touch()
     while not Path(go).exists():
         time.sleep(0.01)
-    started, cpu = time.time(), time.process_time()
-    perception = encoder([item])[0]
-    done: dict[str, Any] = {
-        "start": started,
-        "end": time.time(),
-        "cpu": time.process_time() - cpu,
-        "stages": perception.seconds,
-    }
-    done["duration"] = perception.result.duration if isinstance(perception.result, Speech) else 0.0
+    done: dict[str, Any] = {"start": time.time(), "duration": 0.0, "stages": {}}
+    cpu = time.process_time()
+    for _ in range(rounds):
+        perception = encoder([item])[0]
+        assert isinstance(perception.result, Speech), perception.failures
+        done["duration"] += perception.result.duration
+        for name, value in perception.seconds.items():
+            done["stages"][name] = done["stages"].get(name, 0.0) + value / rounds
+    done |= {"end": time.time(), "cpu": time.process_time() - cpu}
     encoder.close()
     print(json.dumps(done))
 
 
-def process_speed(path: Path, count: int, folder: Path, device: str, speakers: bool) -> dict[str, Any]:
-    """Times real time of ``count`` encoders at once, each over the same recording; start-up apart."""
+def process_speed(path: Path, count: int, folder: Path, device: str, speakers: bool, rounds: int = 1) -> dict[str, Any]:
+    """Times real time of ``count`` encoders at once, each over the same recording; start-up apart. With more rounds
+    they drift apart, as in a long run: some listen while others hold the card."""
     go = folder / "go-speech"
     go.unlink(missing_ok=True)
     workers = []
     for index in range(count):
         ready = folder / f"ready-speech-{index}"
         ready.unlink(missing_ok=True)
-        share = json.dumps(["speech", str(path), device, speakers, str(ready), str(go)])
-        command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", share]
+        share = json.dumps([str(path), device, speakers, str(ready), str(go), rounds])
+        command = [sys.executable, "-m", "benchmarks.gpu_speech", "--worker", share]
         workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
     while not all(ready.exists() or process.poll() is not None for process, ready in workers):
         time.sleep(0.05)
@@ -184,6 +190,47 @@ def process_speed(path: Path, count: int, folder: Path, device: str, speakers: b
     audio = sum(one["duration"] for one in found)
     stages = {name: sum(one["stages"][name] for one in found) / count for name in found[0]["stages"]}
     return {
-        "processes": count, "x_real_time": audio / wall, "wall": wall, "file": path.suffix,
+        "processes": count, "rounds": rounds, "x_real_time": audio / wall, "wall": wall, "file": path.suffix,
         "cpu_seconds_an_hour": sum(one["cpu"] for one in found) / audio * 3600, "stages": stages,
     }  # fmt: skip
+
+
+def many_processes(
+    clips: list[NDArray[np.float32]], count: int, minutes: float, folder: Path, device: str, rounds: int = 1
+) -> dict[str, Any]:
+    """`process_speed` over one recording of the clips, without speakers and with."""
+    write_recordings(folder / "audio", clips, 1, minutes)
+    (path,) = (folder / "audio").glob("recording-000.*")
+    found = {}
+    for speakers in (False, True):
+        name = f"speech_processes_{'with' if speakers else 'without'}_speakers"
+        found[name] = process_speed(path, count, folder, device, speakers, rounds)
+        print(f"{name}: {found[name]}", flush=True)
+    return found
+
+
+def main() -> None:
+    """Many processes at once."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--processes", type=int, default=11, help="at once; each takes 5 to 7 GiB of the card")
+    options.add_argument("--minutes", type=float, default=10, help="of the recording")
+    options.add_argument("--rounds", type=int, default=1, help="how often each process reads it")
+    options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
+    options.add_argument("--device", default="cuda")
+    options.add_argument("--folder", type=Path, default=Path("/tmp/interlace-gpu"))
+    options.add_argument("--json", type=Path, help="all figures")
+    options.add_argument("--worker", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.worker:
+        encoder_worker(*json.loads(chosen.worker))
+        sys.stdout.flush()
+        os._exit(0)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    clips = clips_of(chosen.clips)
+    found = many_processes(clips, chosen.processes, chosen.minutes, chosen.folder, chosen.device, chosen.rounds)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
