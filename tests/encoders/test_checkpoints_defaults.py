@@ -238,6 +238,7 @@ def test_the_tuned_decoder_still_chats_where_there_is_no_document() -> None:
     fruits = _chat(resolve("decoder"), "Give me three fruits.").lower()
     assert "banana" in fruits and "apple" in fruits
     assert "Paris" in _chat(resolve("decoder"), "What is the capital of France?")
+    assert "4" in _chat(resolve("decoder"), "What is 2+2?")
 
 
 def test_decoder_answers_with_its_chat_template() -> None:
