@@ -106,6 +106,8 @@ def _with_speakers(
 ) -> tuple[list[HeardWord], list[Voice]]:
     """Give every word to a speaker. Labels are preliminary until all channels are joined."""
     found = find_turns(channel.regions, channel.heard, config)
+    if not found.turns:  # the networks failed before a first batch of voices was heard
+        return words, []
     named = []
     for heard in words:
         word = heard.word

@@ -13,6 +13,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 from torch import nn
 
+from encoders.failures import is_out_of_memory
 from encoders.speech.activity import RATE
 
 _FFT, _HOP, _BANDS = 400, 160, 40
@@ -88,8 +89,14 @@ class VoiceEncoder:
     def _embed(self, mels: torch.Tensor, rows: torch.Tensor) -> NDArray[np.float32]:
         """Windows that begin at ``rows[:, 0]`` and repeat after ``rows[:, 1]`` frames, [n, 256]."""
         places = torch.arange(self._window, device=self._device)
-        embeddings = [self._network(mels[some[:, :1] + places % some[:, 1:]]) for some in rows.split(self._batch)]
-        return np.asarray(torch.cat(embeddings).cpu().numpy())
+        while True:
+            try:
+                some = (mels[one[:, :1] + places % one[:, 1:]] for one in rows.split(self._batch))
+                return np.asarray(torch.cat([self._network(windows) for windows in some]).cpu().numpy())
+            except Exception as error:
+                if self._batch == 1 or not is_out_of_memory(error):
+                    raise
+            self._batch //= 2  # outside the handler: the error's traceback holds on to what filled the memory
 
     def _mels(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[torch.Tensor, list[int]]:
         """Mel power, not its logarithm, [frames, 40], of all pieces, each at the loudness that the network knows; and

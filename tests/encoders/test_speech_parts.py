@@ -7,22 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
 import soundfile
 import torch
 
 from encoders.checkpoints import resolve
 from encoders.results import Chunk, Speaker, Speech, SpokenWord
 from encoders.speech.activity import FRAME_SECONDS, ActivityNetwork, RegionFinder
+from encoders.speech.assembly import assemble
 from encoders.speech.chunks import chunks_of, contiguous
 from encoders.speech.clustering import cluster_voices
 from encoders.speech.config import SpeakerConfig
 from encoders.speech.diarization import find_turns
 from encoders.speech.engine import Hypothesis
 from encoders.speech.guards import compression, is_silence, without_loops
+from encoders.speech.listening import Listener
 from encoders.speech.matching import match_speakers
-from encoders.speech.voices import VoiceEncoder, VoiceWindows, centred, voice_mean
+from encoders.speech.transcriber import LanguageBelief, Transcript
+from encoders.speech.voices import SpeakerNetwork, VoiceEncoder, VoiceWindows, centred, voice_mean
 from encoders.speech.warping import median_filter, token_starts
-from encoders.speech.windows import Piece, RegionCutter, Window
+from encoders.speech.windows import Piece, RegionCutter, Window, WindowPacker
 from encoders.speech.words import TimedWord
 
 MEMO = Path(__file__).parents[2] / "examples" / "archive" / "recordings" / "memo-0031.ogg"
@@ -148,6 +152,32 @@ def test_voices_do_not_depend_on_the_company_of_a_region() -> None:
         assert np.array_equal(together.spans, alone.spans)
         assert np.allclose(together.embeddings, alone.embeddings, atol=1e-5)
         assert together.spans[-1, 1] <= region[1] + len(region[0]) / 16_000 + 0.02
+
+
+def test_voices_are_heard_in_smaller_batches_when_memory_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
+    region = (np.random.default_rng(0).standard_normal(16_000 * 8).astype(np.float32) * 0.1, 0.0)
+    (wanted,) = encoder([region])
+    whole = SpeakerNetwork.forward
+
+    def small(network: SpeakerNetwork, mels: torch.Tensor) -> torch.Tensor:
+        if len(mels) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(network, mels)
+
+    monkeypatch.setattr(SpeakerNetwork, "forward", small)
+    (heard,) = encoder([region])
+    assert np.allclose(heard.embeddings, wanted.embeddings, atol=1e-5)
+
+
+def test_words_without_voices_belong_to_nobody() -> None:
+    """An error may come when windows were read already and no batch of voices was heard."""
+    activity = ActivityNetwork(resolve("speech_activity") / "model.onnx")
+    channel = Listener(RegionCutter(activity.listen()), WindowPacker(), LanguageBelief("en"), None, [(0.0, 1.0)])
+    channel.keep(Window(np.zeros(16_000, np.float32), (Piece(0, 0, 1),)), Transcript([TimedWord(" so", 0, 1, 1)], "en"))
+    speech = assemble([channel], 0.0, 1.0, SpeakerConfig()).speech
+    assert [(chunk.text, chunk.speaker) for chunk in speech.chunks] == [("so", None)]
+    assert speech.speakers == ()
 
 
 def test_speakers_are_matched_across_parts() -> None:
