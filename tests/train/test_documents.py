@@ -174,11 +174,11 @@ def test_a_window_is_asked_for_its_parts_in_their_order(faces: Faces) -> None:
     assert found["list"] > 10 and found["title"] > 5
 
 
-def test_a_fifth_is_unanswerable_and_every_kind_and_language_comes(samples: list[Sample]) -> None:
+def test_a_sixth_is_unanswerable_and_every_kind_and_language_comes(samples: list[Sample]) -> None:
     kinds = Counter(sample.kind for sample in samples)
     assert len(kinds) == 11 and 0.16 < kinds["receipt"] / SEEDS < 0.3
     tasks = [task for sample in samples for task in sample.tasks]
-    assert 0.16 < sum(not task.answerable for task in tasks) / len(tasks) < 0.26
+    assert 0.13 < sum(not task.answerable for task in tasks) / len(tasks) < 0.2
     assert 0.35 < sum(sample.language == "en" for sample in samples) / SEEDS < 0.65
     assert len({sample.language for sample in samples}) >= 8
 

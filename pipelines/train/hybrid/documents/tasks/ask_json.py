@@ -92,12 +92,14 @@ def extraction(draft: Draft) -> Task | None:
     styles = ("snake", "snake", "camel", "plain", "title") + (() if draft.held_out else ("snake", "pascal", "upper"))
     style, described = rng.choice(styles), rng.random() < (0.25 if draft.held_out else 0.35)
     nullable = rng.random() < 0.6
+    mixed = not draft.held_out and rng.random() < 0.3  # some may be null and some not, as people write schemas
     properties: dict[str, Any] = {}
     answer: dict[str, Any] = {}
     for key in keys:
         name = _named(rng, key, style) if draft.held_out else _called(draft, key, style)
         if name in properties:
             continue
+        nullable = rng.random() < 0.5 if mixed else nullable
         properties[name] = {"type": ["string", "null"] if nullable else "string"}
         if described:
             properties[name]["description"] = (
