@@ -28,6 +28,10 @@ if TYPE_CHECKING:  # torch and OpenCV take long to import, and a driver only ask
 
 TASK = "ocr"
 
+PIXELS_AT_ONCE = 160_000_000
+"""A group of pages on a card is read once it has so many: sixteen A4 scans at 300 dpi, half a GB on the host and as
+much on the card. Sixteen images at the limit of `OpeningConfig.max_pixels` would take four times that."""
+
 _SCRIPT_WEIGHTS = Path(__file__).with_name("script_weights.safetensors")
 
 
@@ -90,7 +94,7 @@ class OcrEncoder:
             group.append((state, opened))
             if _is_to_be_read(opened):
                 self._load_reader()
-            if self._reader is None or len(group) >= self._reader.pages_at_once:
+            if self._reader is None or len(group) >= self._reader.pages_at_once or _pixels(group) >= PIXELS_AT_ONCE:
                 self._read_group(group)
                 group = []
         self._read_group(group)
@@ -206,6 +210,11 @@ class OcrEncoder:
 def _is_to_be_read(opened: OpenedPage) -> bool:
     """Whether a page is pixels, without a sound text layer."""
     return opened.lines is None and opened.image is not None
+
+
+def _pixels(group: Sequence[tuple[_Part, OpenedPage]]) -> int:
+    """Pixels of the group's images."""
+    return sum(opened.width * opened.height for _, opened in group if opened.image is not None)
 
 
 def _turned(opened: OpenedPage, read: ReadPage) -> OpenedPage:

@@ -192,6 +192,18 @@ def test_a_network_that_fails_on_a_page_fails_that_page(encoder: OcrEncoder, mon
     assert page_of(perception).page == 2 and texts(page_of(perception)) == list(PRINTED[:2])
 
 
+def test_pages_share_batches_up_to_a_sum_of_pixels(encoder: OcrEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert encoder._reader is not None
+    read, groups = encoder._reader.read, []
+    monkeypatch.setattr(encoder._reader, "read", lambda images: groups.append(len(images)) or read(images))
+    monkeypatch.setattr(encoder._reader, "pages_at_once", 16)  # as on a card
+    monkeypatch.setattr("encoders.ocr.encoder.PIXELS_AT_ONCE", 900_000)  # a picture has 480,000
+    lines = [(text,) for text in PRINTED]
+    seen = encoder([part(picture(lines=line), name=str(index)) for index, line in enumerate(lines)])
+    assert groups == [2, 2, 1]
+    assert [tuple(texts(page_of(perception))) for perception in seen] == lines
+
+
 def test_a_sound_text_layer_is_not_read_again() -> None:
     encoder = OcrEncoder(OcrConfig())
     encoder.load()
