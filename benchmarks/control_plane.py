@@ -27,8 +27,9 @@ from rich.console import Console
 from benchmarks.figures import judge, must_be_zero
 from benchmarks.stub import STUB
 from benchmarks.stub.config import StubConfig
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.settings import load_settings
 
 PAGES_PER_FILE = 400

@@ -1,11 +1,12 @@
 """How long the default encoders take per unit, for planning before anything was measured on the machine at hand.
 
-Measured with `make bench` on the machines named; a lake that has rows already is planned from its own times.
+Measured with `make bench` on the machines named; a lake that was read on such a device before is planned from its own
+times, and a run that finds others sizes its pools anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,12 @@ DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("answer", "cpu"): ServiceTime(6.0, "default"),
     ("answer", "cuda"): ServiceTime(0.02, "default"),
 }
+
+
+def measured_time(task: str, device: str, seconds: float, origin: str) -> ServiceTime:
+    """What was measured of an actor, in place of the default. How much of it the GPU computes nobody measures in a run,
+    so that stays the part that it is of the default: with it the share of a card stays what it is."""
+    default = DEFAULTS.get((task, device))
+    if default is None or default.gpu_seconds is None:
+        return ServiceTime(seconds, origin)
+    return replace(default, seconds=seconds, origin=origin, gpu_seconds=default.gpu_seconds * seconds / default.seconds)

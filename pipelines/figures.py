@@ -12,6 +12,7 @@ from typing import Any
 from cluster.pools import PoolPlan, Work
 
 SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 600.0)
+MEASURED = 3  # batches without which a service time is not believed
 FILL = (0.125, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
@@ -74,6 +75,20 @@ class PoolFigures:
     actors: int = 0
     actors_starting: int = 0
     failures: dict[str, int] = field(default_factory=dict)  # by category
+    device: str = ""  # cpu | cuda; empty where an older version told
+    timed_batches: int = 0  # those that were not the first of their actor, which loads networks with it
+    timed_seconds: float = 0.0
+    timed_units: float = 0.0
+
+    @property
+    def batches(self) -> int:
+        """How many are done."""
+        return sum(self.batch_seconds.counts)
+
+    @property
+    def service_seconds(self) -> float | None:
+        """Seconds of one actor per unit, fetching included; None until enough batches are done."""
+        return self.timed_seconds / self.timed_units if self.timed_batches >= MEASURED and self.timed_units else None
 
 
 @dataclass(slots=True)
@@ -118,6 +133,7 @@ class RunFigures:
                     pool = plan.pool(item.task)
                     actors = f"{pool.actors}-{pool.max_actors}" if pool.actors != pool.max_actors else f"{pool.actors}"
                     self.pools[item.task] = PoolFigures(item.unit, item.parts, item.units, pool.batch_units, actors)
+                    self.pools[item.task].device = pool.device
 
     def advance(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """One batch was committed: what `WritingStage` tells of its parts. Returns a sentence for each node that began
@@ -139,6 +155,10 @@ class RunFigures:
                 pool.audio_seconds += sum(row["audio_seconds"] for row in rows)
                 pool.batch_seconds.add(call["seconds"])
                 pool.batch_fill.add(units / pool.batch_units)
+                if call.get("loading") is None:
+                    pool.timed_batches += 1
+                    pool.timed_seconds += call["seconds"]
+                    pool.timed_units += units
                 pool.gpu_busy = call["gpu_busy"]
                 if call.get("node") is not None and call["node"] not in self.nodes:
                     begun.append(self._begun(call))

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
 
 import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
-from cluster.gpu_memory import gpu_needs
-from cluster.planning import plan_pools
 from cluster.pools import ClusterConfig, Resources
-from cluster.service_times import ServiceTime
 from cluster.session import joins_a_cluster, local_resources, ray_session
 from pipelines.batches import work_of
 from pipelines.progress import Progress
 from pipelines.row_file import RowFile
 from pipelines.run import Run
 from pipelines.settings import SettingsTree
-from pipelines.storage import Storage
-from pipelines.tables import open_table, read_batches
 
 
 def print_forecast(
@@ -32,16 +26,7 @@ def print_forecast(
     manifest = run.scan()
     answers = manifest.count("new", "unchanged") if run.question else 0
     resources = _resources(settings.cluster)
-    service = measured_times(Storage(out), "cuda" if resources.gpus else "cpu") if out else {}
-    needs = gpu_needs(run.entries, run.configs, settings.decoder, settings.cluster.gpu_gib)
-    plan = plan_pools(
-        work_of(manifest.parts, run.entries),
-        resources,
-        settings.cluster,
-        answers=answers,
-        service=service,
-        needs=needs,
-    )
+    plan, needs = run.planned(work_of(manifest.parts, run.entries), resources, answers), run.gpu_needs
     _print_listing(console, manifest.listing)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("pool", "device", "actors", "cpus", "gpus", "GiB", "batch", "per unit", "work", "times from"):
@@ -91,18 +76,3 @@ def _print_listing(console: Console, listing: RowFile) -> None:
     console.print(f"{pages:>8} pages and {hours:.2f} hours of audio to read")
     if categories:
         console.print("unreadable: " + ", ".join(f"{count} {category}" for category, count in categories.items()))
-
-
-def measured_times(storage: Storage, device: str) -> dict[tuple[str, str], ServiceTime]:
-    """Seconds per page and per second of audio from the rows that OUT holds already; empty when it has none."""
-    if open_table(storage, "parts") is None:
-        return {}
-    rates: dict[str, list[float]] = {}
-    columns = ["modality", "seconds", "range_start", "range_stop"]
-    for batch in read_batches(storage, "parts", columns=columns):
-        for row in batch.to_pylist():
-            units = (row["range_stop"] or 0) - (row["range_start"] or 0)
-            if units > 0:
-                task = "speech_to_text" if row["modality"] == "audio" else "ocr"
-                rates.setdefault(task, []).append(sum(stage["seconds"] for stage in row["seconds"]) / units)
-    return {(task, device): ServiceTime(median(values), "this lake") for task, values in rates.items()}

@@ -16,7 +16,7 @@ from pipelines.figures import RunFigures
 from pipelines.progress import LINE_SECONDS, Progress
 
 if TYPE_CHECKING:
-    from pipelines.run import Outcome
+    from pipelines.outcome import Outcome
 
 
 class LogLines(Progress):

@@ -16,7 +16,7 @@ from rich.table import Table
 from pipelines.figures import PoolFigures, RunFigures
 
 if TYPE_CHECKING:
-    from pipelines.run import Outcome
+    from pipelines.outcome import Outcome
 
 LINE_SECONDS = 10.0
 

@@ -9,16 +9,16 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cluster.gpu_memory import gpu_needs
+from cluster.gpu_memory import Need, gpu_needs
 from cluster.planning import plan_pools
 from cluster.pools import PoolPlan, Resources, Work
+from cluster.service_times import ServiceTime
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from encoders.tracing import span
@@ -29,9 +29,11 @@ from pipelines.fingerprints import active_encoders, perception_fingerprints
 from pipelines.formats import migrate
 from pipelines.known import known_assets
 from pipelines.lease import LEASE_SECONDS, Lease
-from pipelines.ledger import Ledger, read_ledger
+from pipelines.ledger import read_ledger
 from pipelines.live import Live
 from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, failed_rows, select
+from pipelines.measured import measured_times, plan_line
+from pipelines.outcome import Outcome
 from pipelines.passwords import Passwords
 from pipelines.progress import Progress
 from pipelines.prune import check_prunable, deleted_rows
@@ -54,18 +56,6 @@ if TYPE_CHECKING:
     from cluster.decoder_app import DecoderHandle
     from pipelines.perceive import Step
     from pipelines.stages import RunContext
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended."""
-
-    run_id: str
-    ledger: Ledger
-    interrupted: bool
-    nothing_new: bool
-    seconds: float
-    figures: RunFigures | None = None  # None when there was nothing to do
 
 
 class Run:
@@ -277,12 +267,21 @@ class Run:
         answers = manifest.count("new", "unchanged") if self.question else 0
         joined = joins_a_cluster() and manifest.parts.num_rows
         resources = self._ray() if joined else local_resources(self.settings.cluster)
-        return self._planned(work_of(manifest.parts, self.entries), resources, answers)
+        return self.planned(work_of(manifest.parts, self.entries), resources, answers)
 
-    def _planned(self, work: Sequence[Work], resources: Resources, answers: int) -> PoolPlan:
-        config = self.settings.cluster
-        needs = gpu_needs(self.entries, self.configs, self.settings.decoder, config.gpu_gib)
-        return plan_pools(work, resources, config, answers=answers, needs=needs)
+    def planned(self, work: Sequence[Work], resources: Resources, answers: int) -> PoolPlan:
+        """The plan for this work, with the times that earlier runs into OUT measured where there are any."""
+        times = self._times if any(item.parts for item in work) else {}
+        return plan_pools(work, resources, self.settings.cluster, answers=answers, service=times, needs=self.gpu_needs)
+
+    @cached_property
+    def _times(self) -> dict[tuple[str, str], ServiceTime]:
+        return measured_times(self.earlier)
+
+    @cached_property
+    def gpu_needs(self) -> dict[str, Need]:
+        """GPU memory of an actor of each task."""
+        return gpu_needs(self.entries, self.configs, self.settings.decoder, self.settings.cluster.gpu_gib)
 
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
@@ -293,7 +292,8 @@ class Run:
         branches = remaining_branches(files, {n for rows in left.tables() for n in rows["batch"].unique().to_pylist()})
         work = work_of(left, self.entries)
         resources = self._ray()
-        plan = self._planned(work, resources, left.num_rows if self.question else 0)
+        plan = self.planned(work, resources, left.num_rows if self.question else 0)
+        self.progress.note(plan_line(plan))
         attempt = uuid.uuid4().hex
 
         def drain() -> None:
@@ -357,7 +357,7 @@ class Run:
         if not missing:
             return
         resources = self._ray()
-        plan = self._planned([], resources, len(missing))
+        plan = self.planned([], resources, len(missing))
         figures = self._telling(files, (), plan)
         decoder = self._decoder(plan)
         figures.answers_expected = figures.answers + len(missing)

@@ -15,7 +15,7 @@ from pipelines.storage import Storage
 from pipelines.tables import read_columns
 
 if TYPE_CHECKING:
-    from pipelines.run import Outcome
+    from pipelines.outcome import Outcome
 
 
 def print_summary(console: Console, outcome: Outcome, out: str) -> None:

@@ -27,9 +27,10 @@ from pipelines.ask import Ask
 from pipelines.batches import Branch
 from pipelines.cli_lake import finish
 from pipelines.lease import LeaseHeld, LeaseLost
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
 from pipelines.retry import Retry
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.runfiles import RunFiles
 from pipelines.settings import load_settings
 from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack, unpack

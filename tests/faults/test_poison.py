@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from encoders.media.config import OpeningLimits
 from pipelines.cli import app
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.settings import load_settings
 from pipelines.sources import split_s3
 from pipelines.storage import s3_client

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.settings import load_settings
 
 ARCHIVE = Path(__file__).resolve().parents[2] / "examples" / "archive"

@@ -18,9 +18,10 @@ from rich.console import Console
 
 from encoders.adapters.base import Adapter, AdapterConfig
 from encoders.adapters.checkpoint import save_adapter
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
 from pipelines.report import ReportLimits, write_report
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.settings import load_settings
 from pipelines.storage import Storage
 from pipelines.summary import print_networks

@@ -12,8 +12,8 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from encoders.layout import join_pages
+from pipelines.outcome import Outcome
 from pipelines.records import AssetRecord, read_records
-from pipelines.run import Outcome
 from pipelines.tables import read_table
 from tests.pipelines.conftest import ARCHIVE, QUESTION
 

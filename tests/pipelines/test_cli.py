@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.run import Outcome
+from pipelines.outcome import Outcome
 
 COMMANDS = ["run", "plan", "status", "search", "export", "report", "config", "models pull", "models list"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.settings import load_settings
 from pipelines.tables import read_table
 from tests.pipelines.conftest import ARCHIVE, QUESTION

@@ -13,8 +13,9 @@ from rich.console import Console
 from encoders.failures import InterlaceError
 from pipelines.batches import Forming
 from pipelines.ledger import read_ledger
+from pipelines.outcome import Outcome
 from pipelines.progress import Progress
-from pipelines.run import Outcome, Run
+from pipelines.run import Run
 from pipelines.runfiles import list_runs
 from pipelines.settings import load_settings
 from pipelines.storage import Storage
