@@ -20,9 +20,9 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=29531)
     options = parser.parse_args()
     recipe = read_recipe(options.recipe)
+    if options.fresh and not options.begin:
+        parser.error("--fresh says what of --begin is left out: name the training or stage to begin with")
     if options.begin and not options.fresh and not hears_nobody(recipe, options.begin):
         parser.error(
             f"--begin {options.begin}: a stage of {options.recipe} up to there hears voices (unheard < 1); see --fresh"
@@ -155,13 +157,8 @@ def main() -> None:
             failed.append(fold)
             print(f"fold {fold}: FAILED, {error}; see the logs in {options.out / fold}", flush=True)
 
-    threads = [threading.Thread(target=take, args=pair) for pair in enumerate(options.folds)]
-    for thread in threads:
-        thread.start()
-        if len(options.devices) < len(threads):
-            thread.join()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(min(len(options.devices), len(options.folds))) as pool:
+        list(pool.map(take, range(len(options.folds)), options.folds))
     if failed:
         raise SystemExit(1)
 

@@ -37,8 +37,8 @@ class ActivityNetwork:
         graph = onnx.load(str(path)).graph
         weights = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
         self._parameters: int = sum(weight.numel() for weight in weights.values())
-        recurrent = [weights[name][0] for node in graph.node if node.op_type == "LSTM" for name in node.input[1:4]]
         try:
+            recurrent = [weights[name][0] for node in graph.node if node.op_type == "LSTM" for name in node.input[1:4]]
             # A Fourier transform under a window; the row of frequency 0 is the window.
             self._window = weights["stft.forward_basis_buffer"][0, 0]
             self._convolutions = [

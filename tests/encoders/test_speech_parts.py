@@ -6,12 +6,14 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import soundfile
 import torch
+from onnx import TensorProto, helper
 
-from encoders.checkpoints import resolve
+from encoders.checkpoints import CheckpointError, resolve
 from encoders.results import Chunk, Speaker, Speech, SpokenWord
 from encoders.speech.activity import FRAME_SECONDS, ActivityNetwork, RegionFinder
 from encoders.speech.assembly import assemble
@@ -52,6 +54,14 @@ def test_activity_is_what_onnx_runtime_computes() -> None:
     heard = ActivityNetwork(path).listen().push(samples)
     assert heard.max() > 0.9 and heard.min() < 0.1
     assert np.allclose(heard, wanted, atol=1e-4)
+
+
+def test_the_file_of_another_network_is_named(tmp_path: Path) -> None:
+    node = helper.make_node("LSTM", ["x", "w", "r", "b"], ["y"], hidden_size=2)
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy"]
+    onnx.save(helper.make_model(helper.make_graph([node], "other", values[:1], values[1:])), tmp_path / "other.onnx")
+    with pytest.raises(CheckpointError, match=r"other\.onnx is not silero's network"):
+        ActivityNetwork(tmp_path / "other.onnx")
 
 
 def test_regions_close_after_silence_and_are_cut_at_pauses() -> None:

@@ -355,6 +355,12 @@ def test_a_training_goes_on_although_one_adapter_has_changed(decoder: Path) -> N
     second = Hybrid(recipe.decoder, recipe.rank, adapters).float()
     assert second.resume(state) == ["adapters.speech_to_text"]
     torch.testing.assert_close(second.adapters["ocr"].enter.weight, first.adapters["ocr"].enter.weight)
+    with pytest.raises(ValueError, match=r"adapters\.orc; there are adapters\.ocr, adapters\.speech_to_text, decoder"):
+        second.resume(state, ("adapters.orc",))
+    third = Hybrid(recipe.decoder, recipe.rank, adapters).float()
+    weight = third.adapters["ocr"].enter.weight.detach().clone()
+    assert third.resume(state, ("adapters.ocr",)) == ["adapters.ocr", "adapters.speech_to_text"]
+    assert torch.equal(third.adapters["ocr"].enter.weight, weight)
 
 
 def test_a_decoder_that_knows_no_chats_is_refused(decoder: Path, tmp_path: Path) -> None:

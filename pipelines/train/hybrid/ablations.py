@@ -26,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,11 +246,8 @@ def main() -> None:
             print(row(found), flush=True)
             failed.extend([found["name"]] if "error" in found else [])
 
-    threads = [threading.Thread(target=take, args=(one,)) for one in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(arguments.devices)) as pool:
+        list(pool.map(take, wanted))
     if failed:
         raise SystemExit(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -70,13 +70,17 @@ class Hybrid(nn.Module):
         self.adapters = nn.ModuleDict(adapters)
         self.spelling = Spelling(adapters["speech_to_text"]) if "speech_to_text" in adapters else None
 
-    def resume(self, state: Mapping[str, torch.Tensor]) -> list[str]:
-        """Take over what an ended training left, and return the parts whose shape has changed since or that it did not
-        have: they begin anew."""
+    def resume(self, state: Mapping[str, torch.Tensor], anew: tuple[str, ...] = ()) -> list[str]:
+        """Take over what an ended training left, and return the parts that begin anew: those whose names begin with one
+        of ``anew``, whose shape has changed since, or that it did not have. Raises ValueError where there is no part of
+        such a name."""
         own = {name: p for name, p in self.named_parameters() if p.requires_grad}
-        known = {name: v for name, v in state.items() if name in own and own[name].shape == v.shape}
+        if unknown := [part for part in anew if not any(name.startswith(part) for name in own)]:
+            raise ValueError(f"no part begins with {' or '.join(unknown)}; there are {', '.join(_parts(own))}")
+        kept = {name: v for name, v in state.items() if not name.startswith(anew)}
+        known = {name: v for name, v in kept.items() if name in own and own[name].shape == v.shape}
         self.load_state_dict(known, strict=False)
-        return sorted({".".join(name.split(".")[:2]) for name in own.keys() - known.keys()})
+        return _parts(own.keys() - known.keys())
 
     @property
     def _network(self) -> Any:
@@ -155,6 +159,11 @@ def alike(scores: torch.Tensor, tokens: torch.Tensor, share: torch.Tensor) -> to
     logs = scores.log_softmax(-1).gather(1, tokens)
     rest = (1 - logs.exp().sum(-1)).clamp(min=1e-6).log()
     return -(share * logs).sum(-1) - (1 - share.sum(-1)).clamp(min=0) * rest
+
+
+def _parts(names: Iterable[str]) -> list[str]:
+    """What parameters of these names belong to: adapters.ocr, decoder.model."""
+    return sorted({".".join(name.split(".")[:2]) for name in names})
 
 
 def lines(features: torch.Tensor, group: Items) -> torch.Tensor:

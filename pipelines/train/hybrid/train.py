@@ -82,7 +82,7 @@ def train(run: Run, stages: list[Stage]) -> None:
     model = Hybrid(run.recipe.decoder, run.recipe.rank, adapters).to(run.device)
     if run.resume:
         state = torch.load(run.resume / "state.pt", map_location=run.device, weights_only=True)
-        left = model.resume({name: value for name, value in state.items() if not name.startswith(run.anew)})
+        left = model.resume(state, run.anew)
         run.say(event="resumed", anew=left)
     if run.device.type == "cuda":
         model.compile()
@@ -379,6 +379,8 @@ def main() -> None:
     parser.add_argument("--without-confidence", action="store_true")
     parser.add_argument("--port", type=int, default=29511)
     arguments = parser.parse_args()
+    if arguments.anew and not arguments.resume:
+        parser.error("--anew says what of --resume is left out: name the training to go on from")
     arguments.out.mkdir(parents=True, exist_ok=True)
     if len(arguments.devices) == 1:
         _process(0, arguments)
