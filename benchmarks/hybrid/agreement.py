@@ -6,7 +6,8 @@ dates      by day: 12/02/2018 is 12 Feb 2018; digits are day first, month first 
 companies  letters and digits alone, case aside; a registration number in brackets at the end is set aside
 addresses  F1 over bags of words, case and punctuation aside
 spoken     however a recogniser of speech spells it: 190 dollars is $190, five is 5, March 14 is March 14th, 4.30 pm and
-           430pm are 4:30 p.m.; only where it is the whole answer
+           430pm are 4:30 p.m.; only where it is the whole answer, but for the th of 14th,
+           which counts nowhere
 text       NFKC, case, runs of white space, and punctuation at the ends aside
 refusals   the words of REFUSAL, or what else plainly says that the input has no answer; in JSON null or ""
 """
@@ -108,7 +109,8 @@ def _alike(answer: str, truth: str) -> bool:
 
 
 def _written(answer: str) -> str:
-    """An answer that is a sum, a number, a day or a time and nothing else, as it is written; others as they are."""
+    """An answer that is a sum, a number or a time and nothing else, as it is written; others without the ends of
+    ordinals."""
     text = folded(answer)
     if (match := _DOLLARS.fullmatch(text)) is not None:
         return f"${match[1]}"

@@ -101,7 +101,7 @@ def extras() -> dict[str, Extra]:
             names = (*(f"{owner}'s {one}" for one in owned), f"{owned[0]} of the {owner}")
             called = [f"{owner.capitalize()} Tel", f"{owner.capitalize()} phone"] if of == "phone" else []
             labels = (*called, names[0].capitalize())
-            found[f"{owner}_{'birthday' if of == 'date' else of}"] = Extra(labels, names, of, "rifslp")
+            found[_key(owner, of)] = Extra(labels, names, of, "rifslp")
     for owner in (*_BUYERS, "customer"):
         for of in _OF_CUSTOMERS if owner == "customer" else _OF_BUYERS:
             owned = _OF_BUYERS[of].split("|")

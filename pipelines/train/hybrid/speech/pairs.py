@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.train.hybrid.samples import REFUSAL, PagePlan, Sample, Task
+from pipelines.train.hybrid.samples import REFUSAL, Sample, Task
 from pipelines.train.hybrid.speech import fillers
 from pipelines.train.hybrid.speech.calls import chosen_wordings, draw_facts, spoken, stated
 from pipelines.train.hybrid.speech.comparing import pair_tasks
@@ -38,11 +38,6 @@ def pair(seed: int, faces: Sequence[Face], *, held_out: bool = False) -> Sample:
 def pair_call(seed: int, *, held_out: bool = False) -> Sample:
     """The same without its page, where no fonts are at hand."""
     return _pair(seed, held_out)[0]
-
-
-def with_page(sample: Sample, plan: PagePlan) -> Sample:
-    """The sample with a page in place of its own."""
-    return replace(sample, documents=((plan,),))
 
 
 def _pair(seed: int, held_out: bool) -> tuple[Sample, Sheet]:
