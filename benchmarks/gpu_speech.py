@@ -3,8 +3,8 @@
     python -m benchmarks.gpu_speech [--processes 11] [--minutes 10] [--rounds 3] [--json FILE]
 
 Alone it reads MP3 in many processes at once, without speakers and with; the rest is part of `benchmarks.gpu`, and needs
-nothing of Ray either. Windows are generated speech and, where they are, the development conversations. The
-reference is CTranslate2 (int8, greedy) on CPU, computed here or read from a file written by ``--save-reference``.
+nothing of Ray either. Windows are cut out of the FLAC files of the folders that ``--clips`` names. The
+reference is CTranslate2 (int8, greedy) on CPU, computed here or read from a file that `save_reference` wrote.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -217,7 +218,6 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=1, help="how often each process reads it")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
     options.add_argument("--device", default="cuda")
-    options.add_argument("--folder", type=Path, default=Path("/tmp/interlace-gpu"))
     options.add_argument("--json", type=Path, help="all figures")
     options.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = options.parse_args()
@@ -226,8 +226,10 @@ def main() -> None:
         sys.stdout.flush()
         os._exit(0)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    clips = clips_of(chosen.clips)
-    found = many_processes(clips, chosen.processes, chosen.minutes, chosen.folder, chosen.device, chosen.rounds)
+    if not (clips := clips_of(chosen.clips)):
+        options.error(f"no FLAC files in {', '.join(map(str, chosen.clips))}; name folders that have some by --clips")
+    with tempfile.TemporaryDirectory(prefix="interlace-gpu-") as folder:
+        found = many_processes(clips, chosen.processes, chosen.minutes, Path(folder), chosen.device, chosen.rounds)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
 

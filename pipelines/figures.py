@@ -81,11 +81,6 @@ class PoolFigures:
     timed_units: float = 0.0
 
     @property
-    def batches(self) -> int:
-        """How many are done."""
-        return sum(self.batch_seconds.counts)
-
-    @property
     def service_seconds(self) -> float | None:
         """Seconds of one actor per unit, fetching included; None until enough batches are done."""
         return self.timed_seconds / self.timed_units if self.timed_batches >= MEASURED and self.timed_units else None

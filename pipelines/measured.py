@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from cluster.pools import PoolPlan
@@ -10,7 +11,7 @@ from cluster.service_times import ServiceTime, measured_time
 from pipelines.figures import MEASURED, PoolFigures, RunFigures
 from pipelines.runfiles import RunFiles
 
-RUNS = 50  # that are looked at, one small read each
+RUNS = 50  # that are looked at, one small read each, side by side
 ORIGIN = "this lake"
 
 
@@ -18,8 +19,9 @@ def measured_times(runs: Sequence[RunFiles]) -> dict[tuple[str, str], ServiceTim
     """Seconds of an actor per unit by task and device, of the newest of these runs (oldest first) that together had
     enough batches; what ran on another kind of device is no measure. Empty when nothing was measured."""
     found: dict[tuple[str, str], PoolFigures] = {}
-    for files in islice(reversed(runs), RUNS):
-        told = files.live()
+    with ThreadPoolExecutor(16) as readers:
+        lives = readers.map(RunFiles.live, islice(reversed(runs), RUNS))
+    for told in lives:
         for task, pool in RunFigures.of(told).pools.items() if told else ():
             known = found.setdefault((task, pool.device), pool)
             if known is not pool and known.timed_batches < MEASURED:

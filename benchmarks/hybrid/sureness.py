@@ -137,9 +137,16 @@ def main() -> None:
     setting = Setting(Panel((), Softener({})), Path(), out=options.out, kit=options.kit)
     answerer = Answerer(DecoderConfig(checkpoint=options.checkpoint))
     found = {}
-    for section, asked in ((SECTION, material(setting)), (documents.SECTION, documents.material(setting))):
+    for section, made in ((SECTION, material), (documents.SECTION, documents.material)):
         file = recorded.file_of(options.out, section, options.column)
-        found[section] = list(values(recorded.load(file, documents.questions(asked), answerer), answerer))
+        if not file.exists():
+            parser.error(f"{file} is not there: benchmarks.hybrid --rows documents,calibration --out OUT writes it")
+        asked = documents.questions(made(setting))
+        try:
+            replies = recorded.load(file, asked, answerer)
+        except ValueError as error:
+            parser.error(str(error))
+        found[section] = list(values(replies, answerer))
     report = Report()
     judge(options.column, answerer, found[SECTION], found[documents.SECTION], options.out, report)
     print("\n".join(report.lines))
