@@ -210,7 +210,7 @@ def _detections(found: Sequence[Detection], heading: str, paged: bool, items: _I
 
 def in_reading_order(boxes: Sequence[tuple[float, float, float, float]]) -> list[int]:
     """Numbers of boxes (left, top, right, bottom) by row from the top, within a row from the left. A box is on a row
-    when its middle is less than half the lower one's height below the middle of the row's first."""
+    when its middle is below that of the row's first by less than half the height of the less high of the two."""
     middles, rows = [(top + bottom) / 2 for _, top, _, bottom in boxes], list[list[int]]()
     for number in sorted(range(len(boxes)), key=lambda n: (middles[n], boxes[n][0])):
         first = rows[-1][0] if rows else None

@@ -236,6 +236,8 @@ def main() -> None:
         if unknown := set(arguments.only) - {one.name for one in wanted}:
             parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(one.name for one in wanted)}")
         wanted = [one for one in wanted if one.name in arguments.only]
+    if arguments.speech is None and (hearing := [one.name for one in wanted if one.hears]):
+        parser.error(f"{', '.join(hearing)} learn from recordings: name them by --speech, or the others by --only")
     runs, lock, failed = Runs(arguments), threading.Lock(), []
     print(HEAD, flush=True)
 

@@ -27,7 +27,7 @@ _VERIFY = (
     "Is it right that the {fact} {where} is {value}?", "The {fact} {where} is {value}, yes or no?",
 )  # fmt: skip
 _SAID, _PRINTED = ("in the call", "in the recording"), ("on the page", "on the {title}")
-_RIGHT = 0.5  # of what is asked; of the rest half is what the other side has
+_RIGHT = 0.5  # of the values that are held against a call; see `_verified` for pairs
 
 
 def pair_tasks(rng: random.Random, said: Mapping[str, str], sheet: Sheet, listed: str | None) -> list[Task]:
@@ -91,7 +91,7 @@ def _verified(rng: random.Random, both: Mapping[str, tuple[str, str]], title: st
     side = rng.randrange(2)
     true, other = both[fact][side], both[fact][1 - side]
     value = true if rng.random() < _RIGHT else rng.choice((other, _other(rng, fact)))
-    if value == true and rng.random() < 1 - _RIGHT:  # both sides have it
+    if value == true and rng.random() < 1 - _RIGHT:  # a third stay right: of the other questions more than half are yes
         value = _other(rng, fact)
     where = rng.choice((_SAID, _PRINTED)[side]).format(title=title)
     question = rng.choice(_VERIFY).format(value=value, fact=fact, where=where)
