@@ -1,6 +1,7 @@
 """How whisper spells what is said, which a script does not: of 40 calls that are evaluated it printed 38 otherwise,
 mostly full stops for commas and small letters in names of companies, at times "190 dollars", "March 14", "5" or
-"2.30 pm". A call has a spelling of its own, and answers about it follow it."""
+"2.30 pm". A call has a spelling of its own, and answers about it follow it; those about a call with a page stay as the
+page spells them."""
 
 from __future__ import annotations
 
