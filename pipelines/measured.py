@@ -20,9 +20,9 @@ def measured_times(runs: Sequence[RunFiles]) -> dict[tuple[str, str], ServiceTim
     enough batches; what ran on another kind of device is no measure. Empty when nothing was measured."""
     found: dict[tuple[str, str], PoolFigures] = {}
     with ThreadPoolExecutor(16) as readers:
-        lives = readers.map(RunFiles.live, islice(reversed(runs), RUNS))
-    for told in lives:
-        for task, pool in RunFigures.of(told).pools.items() if told else ():
+        told = readers.map(_told, islice(reversed(runs), RUNS))
+    for figures in told:
+        for task, pool in figures.pools.items() if figures else ():
             known = found.setdefault((task, pool.device), pool)
             if known is not pool and known.timed_batches < MEASURED:
                 known.timed_batches += pool.timed_batches
@@ -30,6 +30,15 @@ def measured_times(runs: Sequence[RunFiles]) -> dict[tuple[str, str], ServiceTim
                 known.timed_units += pool.timed_units
     times = {(task, device): pool.service_seconds for (task, device), pool in found.items() if device}
     return {key: measured_time(*key, seconds, ORIGIN) for key, seconds in times.items() if seconds}
+
+
+def _told(files: RunFiles) -> RunFigures | None:
+    """What a run told; None where that cannot be read: it is empty where power went before it was on the disk, for it
+    is never waited for, and another version may tell other things. No run may fail for want of it."""
+    try:
+        return RunFigures.of(value) if (value := files.live()) else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def plan_line(plan: PoolPlan) -> str:

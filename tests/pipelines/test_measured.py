@@ -66,6 +66,16 @@ def test_what_an_older_version_told_has_no_device_and_no_times(tmp_path: Path) -
     assert seconds(tmp_path) == {}
 
 
+def test_what_cannot_be_read_is_no_measure(tmp_path: Path) -> None:
+    told(tmp_path, "1", 0.3, 5)
+    told(tmp_path, "2", 9.0, 5)
+    told(tmp_path, "3", 9.0, 5)
+    RunFiles(Storage(str(tmp_path)), "2").write_live(b"")  # power went before it was on the disk
+    newer = RunFiles(Storage(str(tmp_path)), "3")
+    newer.write_live(json.dumps((newer.live() or {}) | {"what a newer version tells": 1}).encode())
+    assert seconds(tmp_path) == {("ocr", "cpu"): pytest.approx(0.3)}
+
+
 def test_a_measured_time_leaves_the_share_of_a_card_as_it_was() -> None:
     default, measured = DEFAULTS["ocr", "cuda"], measured_time("ocr", "cuda", 0.17, "here")
     assert default.gpu_seconds and measured.gpu_seconds == pytest.approx(default.gpu_seconds / 2)
