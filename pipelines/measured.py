@@ -20,7 +20,7 @@ def measured_times(runs: Sequence[RunFiles]) -> dict[tuple[str, str], ServiceTim
     enough batches; what ran on another kind of device is no measure. Empty when nothing was measured."""
     found: dict[tuple[str, str], PoolFigures] = {}
     with ThreadPoolExecutor(16) as readers:
-        told = readers.map(_told, islice(reversed(runs), RUNS))
+        told = readers.map(told_by, islice(reversed(runs), RUNS))
     for figures in told:
         for task, pool in figures.pools.items() if figures else ():
             known = found.setdefault((task, pool.device), pool)
@@ -32,7 +32,7 @@ def measured_times(runs: Sequence[RunFiles]) -> dict[tuple[str, str], ServiceTim
     return {key: measured_time(*key, seconds, ORIGIN) for key, seconds in times.items() if seconds}
 
 
-def _told(files: RunFiles) -> RunFigures | None:
+def told_by(files: RunFiles) -> RunFigures | None:
     """What a run told; None where that cannot be read: it is empty where power went before it was on the disk, for it
     is never waited for, and another version may tell other things. No run may fail for want of it."""
     try:

@@ -12,6 +12,7 @@ from encoders.redaction import redact
 from pipelines.figures import RunFigures
 from pipelines.lease import Holder, holder
 from pipelines.ledger import Ledger, read_ledger
+from pipelines.measured import told_by
 from pipelines.runfiles import RunFiles
 from pipelines.storage import Storage, StorageError
 from pipelines.tables import open_table
@@ -59,9 +60,8 @@ def run_names(storage: Storage) -> list[str]:
 def newest_figures(storage: Storage, names: list[str]) -> RunFigures | None:
     """What the newest of these runs tells that told anything; runs that found nothing new do not."""
     for name in reversed(names[-5:]):
-        value = RunFiles(storage, name).live()
-        if value is not None:
-            return RunFigures.of(value)
+        if (told := told_by(RunFiles(storage, name))) is not None:
+            return told
     return None
 
 

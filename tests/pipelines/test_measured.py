@@ -21,6 +21,7 @@ from pipelines.run import Run
 from pipelines.runfiles import RunFiles, list_runs
 from pipelines.settings import load_settings
 from pipelines.storage import Storage
+from pipelines.view import newest_figures
 
 UNITS = 4.0
 
@@ -74,6 +75,8 @@ def test_what_cannot_be_read_is_no_measure(tmp_path: Path) -> None:
     newer = RunFiles(Storage(str(tmp_path)), "3")
     newer.write_live(json.dumps((newer.live() or {}) | {"what a newer version tells": 1}).encode())
     assert seconds(tmp_path) == {("ocr", "cpu"): pytest.approx(0.3)}
+    figures = newest_figures(Storage(str(tmp_path)), ["1", "2", "3"])
+    assert figures is not None and figures.pools["ocr"].timed_batches == 5
 
 
 def test_a_measured_time_leaves_the_share_of_a_card_as_it_was() -> None:
