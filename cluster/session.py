@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.gpu_memory import card_gib
+from cluster.local_ray import start_local_ray
 from cluster.placing import Node
 from cluster.pools import ClusterConfig, Resources
 from encoders.failures import InterlaceError
@@ -71,7 +72,8 @@ def _gpus_named(visible: str) -> int:
 def ray_session(config: ClusterConfig, note: Callable[[str], None] | None = None) -> Iterator[Resources]:
     """Join or start Ray; yields what it has. What this started it stops, what it joined it leaves running.
 
-    With ``note``, a cluster that was joined and has no workers is asked to start some, and ``note`` is told.
+    With ``note``, a cluster that was joined and has no workers is asked to start some, and ``note`` is told. Raises
+    `InterlaceError` when there is nothing to join, or Ray does not start.
     """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     import ray
@@ -98,7 +100,8 @@ def ray_session(config: ClusterConfig, note: Callable[[str], None] | None = None
         # Workers inherit the driver's environment. In a runtime_env the same variables would cost every worker a second
         # start of Python and leave the workers idle that Ray starts ahead.
         with _native_stderr_to_null(), _environment(WORKER_ENVIRONMENT):
-            ray.init(
+            start_local_ray(
+                note,
                 address="local",  # without it Ray joins whatever cluster somebody else started on this machine
                 num_cpus=int(resources.cpus),
                 num_gpus=int(resources.gpus),

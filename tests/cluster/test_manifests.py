@@ -231,4 +231,5 @@ def test_the_image_has_every_language_that_the_reader_names() -> None:
 
     text = (ROOT / "cluster" / "Containerfile").read_text()
     assert {name for name in DEBIAN_PACKAGES if name not in text} == set()
-    assert all(re.search(r":\d+\.\d+\.\d+", line) for line in text.splitlines() if line.startswith("FROM"))
+    assert re.search(r"^ARG BASE=\S+:\d+\.\d+\.\d+", text, re.MULTILINE)
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}"] * 2

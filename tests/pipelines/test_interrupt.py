@@ -42,14 +42,14 @@ def test_an_ended_run_is_finished_by_the_same_command(tmp_path: Path, number: si
     first = start(tmp_path)
     wait_for_commits(out, 3, first)
     first.send_signal(number)
-    first.communicate(timeout=90)
+    first.communicate(timeout=240)
     if number is signal.SIGTERM:
         assert first.returncode == 130
         published = read_table(str(out), "parts").count_rows()
         assert 3 <= published < FILES
         assert read_ledger(Storage(str(out))).accounts["parts"].terms["pending"] == FILES - published
     second = start(tmp_path)
-    output, _ = second.communicate(timeout=120)
+    output, _ = second.communicate(timeout=240)
     assert second.returncode == 0, output
     texts = sorted(read_table(str(out), "parts").to_table(columns=["text"])["text"].to_pylist())
     assert texts == sorted(f"letter {index}" for index in range(FILES))
