@@ -24,6 +24,7 @@ def plan_pools(
     answers: int = 0,
     service: Mapping[tuple[str, str], ServiceTime] | None = None,
     needs: Mapping[str, Need] | None = None,
+    running: Mapping[str, float] | None = None,
 ) -> PoolPlan:
     """Give every task that has work its pool. Actors are shared out by predicted seconds, at least one each.
 
@@ -31,12 +32,13 @@ def plan_pools(
     more where fewer actors keep the card busy and have a core each: an actor spends most of its time opening, cutting
     out and laying out on its core. Pools have cards of their own while there are enough, else equal shares. Without
     GPUs, one core per actor, or equal fractions of a core when there are more pools than cores. Ray starts a pool at
-    its planned size and moves it between one actor and ``max_actors`` by what waits before it.
+    its planned size and moves it between one actor and ``max_actors`` by what waits before it. ``running``: by task,
+    the share of a card that actors hold who work already; it stays.
 
     Raises InterlaceError when a plan cannot be met: which pool, what it needs, what there is, what to change.
     """
     todo, times = [item for item in work if item.parts], {**DEFAULTS, **(service or {})}
-    planning = partial(_Planning, config or ClusterConfig(), times, needs or {})
+    planning = partial(_Planning, config or ClusterConfig(), times, needs or {}, running or {})
     nodes = resources.machines()
     free = tuple(replace(node, gpus=node.gpus - node.held) for node in nodes)
     if free != nodes and all(left.gpus > 0 or not node.gpus for left, node in zip(free, nodes, strict=True)):
@@ -53,10 +55,11 @@ class _Planning:
         config: ClusterConfig,
         times: Mapping[tuple[str, str], ServiceTime],
         needs: Mapping[str, Need],
+        running: Mapping[str, float],
         resources: Resources,
         nodes: Sequence[Node],
     ) -> None:
-        self.config, self.times, self.needs = config, times, needs
+        self.config, self.times, self.needs, self.running = config, times, needs, running
         self.resources, self.nodes = resources, nodes
         self.tenants = 0  # pools, and the decoder
         self.encoders = 0
@@ -68,7 +71,7 @@ class _Planning:
         tasks = [item.task for item in work]
         where = {task: self._allowed(task) for task in [*tasks, *([DECODER] if answers else [])]}
         self.tenants, self.encoders = len(where), len(work)
-        shares = self._shares(where)
+        shares = {**self._shares(where), **self.running}
         seconds = {item.task: item.units * self._time(item.task, where).seconds for item in work}
         tenants = [self._tenant(item, where[item.task], shares[item.task], seconds[item.task]) for item in work]
         decoder = self._decoder(answers, where[DECODER], shares[DECODER]) if answers else None

@@ -199,19 +199,22 @@ def cluster_resources() -> Resources:
     return Resources(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes), tuple(nodes))
 
 
+_cards: dict[str, float | None] = {}  # by the ID of a node, which is its own for ever
+
+
 def _cards_of(nodes: set[str]) -> dict[str, float | None]:
     """GiB of the smallest card of each node; a node that does not answer in time is left out."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask = ray.remote(num_cpus=0, max_retries=0)(card_gib)
-    asked = {ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(n, soft=False)).remote(): n for n in nodes}
+    on = {name: NodeAffinitySchedulingStrategy(name, soft=False) for name in nodes - _cards.keys()}
+    asked = {ask.options(scheduling_strategy=strategy).remote(): name for name, strategy in on.items()}
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ASKING_SECONDS) if asked else ([], [])
-    found = {}
     for reference in answered:
         with suppress(ray.exceptions.RayError):
-            found[asked[reference]] = ray.get(reference)
-    return found
+            _cards[asked[reference]] = ray.get(reference)
+    return {name: _cards[name] for name in nodes if name in _cards}
 
 
 def _awaited_resources(config: ClusterConfig, note: Callable[[str], None]) -> Resources:

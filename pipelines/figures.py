@@ -81,6 +81,11 @@ class PoolFigures:
     timed_units: float = 0.0
 
     @property
+    def batches(self) -> int:
+        """How many are done."""
+        return sum(self.batch_seconds.counts)
+
+    @property
     def service_seconds(self) -> float | None:
         """Seconds of one actor per unit, fetching included; None until enough batches are done."""
         return self.timed_seconds / self.timed_units if self.timed_batches >= MEASURED and self.timed_units else None
@@ -129,6 +134,12 @@ class RunFigures:
                     actors = f"{pool.actors}-{pool.max_actors}" if pool.actors != pool.max_actors else f"{pool.actors}"
                     self.pools[item.task] = PoolFigures(item.unit, item.parts, item.units, pool.batch_units, actors)
                     self.pools[item.task].device = pool.device
+
+    def resized(self, sizes: Mapping[str, int]) -> None:
+        """Pools that work have other sizes from now on."""
+        with self._lock:
+            for task, actors in sizes.items():
+                self.pools[task].actors_planned = str(actors)
 
     def advance(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         """One batch was committed: what `WritingStage` tells of its parts. Returns a sentence for each node that began

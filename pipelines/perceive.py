@@ -29,6 +29,7 @@ from ray.data.datasource import Datasource, ReadTask
 from cluster.pools import Pool, PoolPlan
 from encoders.registry import EncoderEntry
 from pipelines.batches import Branch
+from pipelines.pool_sizes import HoldGivers, PoolSizes
 from pipelines.queues import QueueWatch
 from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack_table
 
@@ -106,8 +107,10 @@ def perceive(
     """
     settings = DataContext.get_current()
     settings.target_max_block_size = 1  # byte: every row is a batch and a block of its own, however small
-    settings.set_config(ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [*ENABLED_BACKPRESSURE_POLICIES, ReadAhead])
-    settings.custom_execution_callback_classes = [QueueWatch]
+    settings.set_config(
+        ENABLED_BACKPRESSURE_POLICIES_CONFIG_KEY, [*ENABLED_BACKPRESSURE_POLICIES, ReadAhead, HoldGivers]
+    )
+    settings.custom_execution_callback_classes = [QueueWatch, PoolSizes]
     streams = []
     for branch in branches:
         stream = ray.data.read_datasource(
@@ -140,7 +143,7 @@ def _stage(
 def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool, batches: int, grows: bool) -> Dataset:
     """Ray starts the planned number of actors. It ends those that wait for work, down to one, and starts others where
     batches wait, as soon as there is room: so cores and cards go to the branch, and in a chain to the stage, that is
-    behind, whatever the plan had thought."""
+    behind, whatever the plan had thought. Pools that all have batches waiting are moved by `pipelines.resizing`."""
     start, most = min(pool.actors, batches), batches if grows and not pool.fixed else min(pool.max_actors, batches)
     least = start if pool.fixed else 1
     return stream.map_batches(

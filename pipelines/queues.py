@@ -34,7 +34,7 @@ class QueueWatch(ExecutionCallback):
         self._due = time.monotonic() + EVERY
         seen: dict[str, dict[str, int]] = {}
         for operator, state in executor._topology.items():
-            task = _task(operator)
+            task = task_of(operator)
             if task is None:
                 continue
             pool = operator.get_actor_info()
@@ -50,7 +50,7 @@ class QueueWatch(ExecutionCallback):
         type(self).latest = seen
 
 
-def _task(operator: PhysicalOperator) -> str | None:
+def task_of(operator: PhysicalOperator) -> str | None:
     """Whose pool an operator is; None for those that read no media."""
     for logical in operator._logical_operators:
         arguments: Mapping[str, Any] = getattr(logical, "fn_constructor_kwargs", None) or {}

@@ -291,8 +291,7 @@ class Run:
             return
         branches = remaining_branches(files, {n for rows in left.tables() for n in rows["batch"].unique().to_pylist()})
         work = work_of(left, self.entries)
-        resources = self._ray()
-        plan = self.planned(work, resources, left.num_rows if self.question else 0)
+        plan = self.planned(work, self._ray(), left.num_rows if self.question else 0)
         self.progress.note(plan_line(plan))
         attempt = uuid.uuid4().hex
 
@@ -320,13 +319,16 @@ class Run:
     ) -> Iterator[list[dict[str, Any]]]:
         """Do the work; yields what `WritingStage` tells of one batch after the other, when they are committed."""
         from pipelines.perceive import perceive
+        from pipelines.resizing import Resizing
         from pipelines.stages import unpack
 
-        context = self._context(files, attempt)
-        steps, grows = self._steps(context, plan), joins_a_cluster() and not self.settings.cluster.actors
+        context, config = self._context(files, attempt), self.settings.cluster
+        steps, grows = self._steps(context, plan), joins_a_cluster() and not config.actors
+        resizing = Resizing(plan, branches, self._telling(files, (), plan), config, self._ray, self.progress.note)
         dataset = perceive(context, branches, self.entries, self.configs, plan, steps=steps, grows=grows)
         for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield unpack(pa.table(block))
+            resizing.look()  # its figures have advanced by that batch
 
     def _context(self, files: RunFiles, attempt: str) -> RunContext:
         """What the actors of this attempt need to know."""
