@@ -132,8 +132,8 @@ class RunFigures:
                 if item.parts:
                     pool = plan.pool(item.task)
                     actors = f"{pool.actors}-{pool.max_actors}" if pool.actors != pool.max_actors else f"{pool.actors}"
-                    self.pools[item.task] = PoolFigures(item.unit, item.parts, item.units, pool.batch_units, actors)
-                    self.pools[item.task].device = pool.device
+                    expected = (item.unit, item.parts, item.units)
+                    self.pools[item.task] = PoolFigures(*expected, pool.batch_units, actors, device=pool.device)
 
     def resized(self, sizes: Mapping[str, int]) -> None:
         """Pools that work have other sizes from now on."""

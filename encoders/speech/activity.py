@@ -111,9 +111,8 @@ class ActivityStream:
 
     network: ActivityNetwork
     state: State | None = None
-    rest: torch.Tensor = field(
-        default_factory=lambda: torch.zeros(_CONTEXT)
-    )  # context of the next frame, and its start
+    rest: torch.Tensor = field(default_factory=lambda: torch.zeros(_CONTEXT))
+    """Context of the next frame, and its start."""
 
     def push(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
         """Speech probability of every frame that is complete; with ``last`` the rest is padded to a frame."""
