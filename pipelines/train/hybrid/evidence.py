@@ -11,7 +11,7 @@ from encoders.base import Perception
 from encoders.results import DocumentResult, Speech
 from pipelines.train.hybrid.samples import Task
 
-_PRINTED = {"field", "table", "copy", "layout", "list", "json"}
+_PRINTED = {"field", "table", "copy", "layout", "list", "extreme", "json"}
 """Kinds whose answers are as printed."""
 _UNREAD = 1 / 8  # of the values of a JSON answer: else a long list would never be asked for
 

@@ -47,7 +47,7 @@ class Turn:
 class Task:
     """A question, a JSON schema (as text), or both, with the answer exactly as the decoder should write it.
 
-    ``kind``: field, table, where, layout, count, compare, list, read, who, when, merge, json, unanswerable.
+    ``kind``: field, table, where, layout, count, compare, extreme, list, read, who, when, merge, json, unanswerable.
     ``accepted``: other spellings that an evaluation takes for right.
     """
 

@@ -19,22 +19,23 @@ def build(draft: Draft) -> None:
     sender = draft.choose("sender-left", "sender-right", "sender-center", "sender-below")
     name, rows = draft.value("sender")[0], draft.value("address")
     align = {"sender-right": "right", "sender-center": "center"}.get(sender, "left")
-    how = 1.0 if draft.held_out else rng.random()  # in training not always first: in a small line, or after the other
+    # in training not always first: in a small line, after the other, at the foot; held out is as rows under the signer
+    how = 1.0 if draft.held_out else rng.random()
+    footed, swapped = 0.3 < how <= 0.5, 0.5 < how <= 0.57
     if how < 0.15:
         small, where = Style(style.face, max(13, round(size * 0.75))), ", ".join(rows)
         line = sheet.line(f"{name} {rng.choice('-|*')} {where}", small, align)
         draft.note("sender", name, [line])
         draft.note("sender_address", where, [line])
         sheet.y += size
-    elif how > 0.3 and sender != "sender-below":
+    elif how > 0.5 and sender != "sender-below":
         draft.note("sender", name, [sheet.line(name, head, align)])
         draft.note("sender_address", rows, [sheet.line(row, style, align) for row in rows])
         sheet.y += size
     person = draft.value("recipient")[0]
-    draft.note("recipient", person, [sheet.line(person, style)])
-    for row in words.address(rng, lang, draft.held_out):
-        sheet.line(row, style)
-    sheet.y += size
+    if not swapped:
+        _recipient(draft, person, style)
+        sheet.y += size
     if 0.15 <= how <= 0.3:
         draft.note("sender", name, [sheet.line(name, head, "right")])
         draft.note("sender_address", rows, [sheet.line(row, style, "right") for row in rows])
@@ -63,6 +64,44 @@ def build(draft: Draft) -> None:
     if sender == "sender-below":
         draft.note("sender", name, [sheet.line(name, style)])
         draft.note("sender_address", rows, [sheet.line(row, style) for row in rows])
+    elif swapped:
+        sheet.y += size
+        _recipient(draft, person, style)
+    elif footed:
+        _foot(draft, name, rows, style)
+
+
+def _recipient(draft: Draft, person: str, style: Style) -> None:
+    """Who the letter is to, with an address that is not asked for."""
+    sheet, rng = draft.sheets[-1], draft.rng
+    named = f"{draft.label('recipient')}: {person}" if not draft.held_out and rng.random() < 0.15 else person
+    draft.note("recipient", person, [sheet.line(named, style)])
+    for row in words.address(rng, draft.lang, draft.held_out):
+        sheet.line(row, style)
+
+
+def _foot(draft: Draft, name: str, rows: list[str], style: Style) -> None:
+    """The sender at the foot of the page, where what stands on top is the recipient: in one line, in two, or under
+    labels."""
+    sheet, rng = draft.sheets[-1], draft.rng
+    small, where = Style(style.face, max(13, round(style.size * 0.75))), ", ".join(rows)
+    sheet.y += style.size * rng.choice((0.5, 1.0, 2.0))
+    if rng.random() < 0.4:
+        sheet.rule(8)
+    align, how = rng.choice(("left", "center", "right")), rng.random()
+    if how < 0.4 and small.width(f"{name} | {where}") < sheet.inner:
+        line = sheet.line(f"{name} {rng.choice('-|*')} {where}", small, align)
+        draft.note("sender", name, [line])
+        draft.note("sender_address", where, [line])
+    elif how < 0.7:
+        draft.note("sender", name, [sheet.line(name, rng.choice((small, style)), align)])
+        draft.note("sender_address", where, [sheet.line(where, small, align)])
+        if rng.random() < 0.5:
+            phone = draft.value("phone")[0]
+            draft.note("phone", phone, [sheet.line(f"{draft.label('phone')} {phone}", small, align)])
+    else:
+        draft.note("sender", name, [sheet.line(f"{draft.label('sender')}: {name}", style)])
+        draft.note("sender_address", where, [sheet.line(f"{draft.label('address')}: {where}", style)])
 
 
 def _marks(draft: Draft, style: Style, layout: str) -> None:

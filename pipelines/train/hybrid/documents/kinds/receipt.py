@@ -66,6 +66,8 @@ def _head(draft: Draft, sheet: Sheet, style: Style, align: str, capitals: bool, 
         rows = malaysia.address(draft)
     elif rng.random() < 0.3:
         rows = rows + [rng.choice(lang.data.get("countries", ["EU"]))] if rng.random() < 0.3 else [", ".join(rows)]
+    elif not draft.held_out and rng.random() < 0.2:
+        rows = [*rows, rng.choice(lang.data.get("countries", ["EU"]))]
     name = receipt_clutter.spelled(draft, name)
     if capitals:
         name, rows = name.upper(), [row.upper() for row in rows]

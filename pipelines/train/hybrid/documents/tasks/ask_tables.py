@@ -1,4 +1,5 @@
-"""Questions about the rows of a table: cells, counts, the largest, lists, comparisons."""
+"""Questions about the rows of a table: cells, counts, the largest, lists, comparisons, and in training alone what leads
+up to these: the larger of two that are named, the largest value itself, a column as a list, rows by their number."""
 
 from __future__ import annotations
 
@@ -72,12 +73,19 @@ def no_such_row(draft: Draft) -> Task | None:
     return Task("unanswerable", _asked(draft, table, index, other), None, REFUSAL)
 
 
+def _question(draft: Draft, lang: Language, kind: str, **parts: str) -> str:
+    """A question about the whole table: in training, in English, mostly one of many more wordings."""
+    if not draft.held_out and lang.code == "en" and draft.rng.random() < 0.7:
+        return wordings.other(draft, kind, **{name[0]: text for name, text in parts.items()})
+    return lang.ask(draft.rng, kind, draft.held_out, **parts)
+
+
 def counted(draft: Draft) -> Task | None:
     """How many rows."""
     if len(draft.tables) != 1:
         return None
     lang = language_of_question(draft)
-    return Task("count", lang.ask(draft.rng, "items_count", draft.held_out), None, str(len(draft.tables[0].rows)))
+    return Task("count", _question(draft, lang, "items_count"), None, str(len(draft.tables[0].rows)))
 
 
 def listed(draft: Draft) -> Task | None:
@@ -92,21 +100,28 @@ def listed(draft: Draft) -> Task | None:
     lang = language_of_question(draft)
     return Task(
         "list",
-        lang.ask(draft.rng, "items_list", draft.held_out),
+        _question(draft, lang, "items_list"),
         None,
         "; ".join(row[_named(table)] for row in table.rows),
     )
 
 
-def extreme(draft: Draft) -> Task | None:
-    """The row with the largest or the smallest number in a column."""
+def _counting(draft: Draft) -> tuple[Table, int, list[float]] | None:
+    """A table, one of its columns that count, and the values there."""
     if not (table := _usable(draft)):
         return None
     able = [index for index, key in enumerate(table.columns) if key in table.numbers]
     if not able:
         return None
     index = draft.rng.choice(able)
-    values = table.numbers[table.columns[index]]
+    return table, index, table.numbers[table.columns[index]]
+
+
+def extreme(draft: Draft) -> Task | None:
+    """The row with the largest or the smallest number in a column."""
+    if not (found := _counting(draft)):
+        return None
+    table, index, values = found
     kind: str
     pick: Callable[[list[float]], float]
     kind, pick = draft.rng.choice((("most", max), ("least", min)))
@@ -114,29 +129,90 @@ def extreme(draft: Draft) -> Task | None:
     if values.count(best) > 1:
         return None
     lang = language_of_question(draft)
-    question = lang.ask(draft.rng, kind, draft.held_out, column=_column(lang, draft, table, index))
-    return Task("compare", question, None, table.rows[values.index(best)][_named(table)])
+    question = _question(draft, lang, kind, column=_column(lang, draft, table, index))
+    name = table.rows[values.index(best)][_named(table)]
+    # named apart in training: some tokens of a name, where yes and no are one, which weighs more
+    return Task("compare" if draft.held_out else "extreme", question, None, name)
 
 
 def greater(draft: Draft) -> Task | None:
     """Whether one row has more than another."""
-    if not (table := _usable(draft)):
+    if not (found := _counting(draft)):
         return None
-    able = [index for index, key in enumerate(table.columns) if key in table.numbers]
-    if not able:
-        return None
+    table, index, values = found
     rng = draft.rng
-    index = rng.choice(able)
-    values = table.numbers[table.columns[index]]
     first, second = rng.sample(range(len(values)), 2)
     if values[first] == values[second]:
         return None
     english = languages()["en"]
     column = _column(english, draft, table, index)
     names = [row[_named(table)] for row in table.rows]
+    more = values[first] > values[second]
+    if not draft.held_out and rng.random() < 0.5:
+        kind = rng.choice(("greater", "lesser"))
+        question = wordings.other(draft, kind, c=column, a=names[first], b=names[second])
+        return Task("compare", question, None, "yes" if more == (kind == "greater") else "no")
     wording = rng.choice((
         "Is the {c} of {a} higher than that of {b}?", "Does {a} have a greater {c} than {b}?",
         "Is {a} above {b} in {c}?", "Compare the {c}: is {a} more than {b}?",
     ))  # fmt: skip
-    answer = "yes" if values[first] > values[second] else "no"
-    return Task("compare", wording.format(c=column, a=names[first], b=names[second]), None, answer)
+    return Task("compare", wording.format(c=column, a=names[first], b=names[second]), None, "yes" if more else "no")
+
+
+def among(draft: Draft) -> Task | None:
+    """Which of two named rows has more, or less: in training, on the way to the largest of all."""
+    if not (found := _counting(draft)):
+        return None
+    table, index, values = found
+    rng = draft.rng
+    first, second = rng.sample(range(len(values)), 2)
+    if values[first] == values[second]:
+        return None
+    kind = rng.choice(("more_of_two", "less_of_two"))
+    column = _column(languages()["en"], draft, table, index)
+    names = [row[_named(table)] for row in table.rows]
+    question = wordings.other(draft, kind, c=column, a=names[first], b=names[second])
+    right = first if (values[first] > values[second]) == (kind == "more_of_two") else second
+    return Task("extreme", question, None, names[right])
+
+
+def peak(draft: Draft) -> Task | None:
+    """The largest or the smallest value of a column itself, as printed; in training."""
+    if not (found := _counting(draft)):
+        return None
+    table, index, values = found
+    kind = draft.rng.choice(("highest", "lowest"))
+    best = max(values) if kind == "highest" else min(values)
+    question = wordings.other(draft, kind, c=_column(languages()["en"], draft, table, index))
+    return Task("extreme", question, None, table.rows[values.index(best)][index])
+
+
+def column(draft: Draft) -> Task | None:
+    """All values of a column, from the first row to the last; in training, for lists that end too early."""
+    if not (table := _usable(draft)) or len(table.rows) > 12:
+        return None
+    index = draft.rng.randrange(len(table.columns))
+    question = wordings.other(draft, "column", c=_column(languages()["en"], draft, table, index))
+    return Task("list", question, None, "; ".join(row[index] for row in table.rows))
+
+
+_NTH = ("first", "second", "third", "fourth", "fifth", "sixth")
+
+
+def ordinal(draft: Draft) -> Task | None:
+    """A row by its number, or by the one before or after it; in training."""
+    if not (table := _usable(draft)):
+        return None
+    rng = draft.rng
+    names = [row[_named(table)] for row in table.rows]
+    place = rng.randrange(len(names))
+    kind = rng.choice(("nth", "last", "next", "before"))
+    if kind == "nth" and place < len(_NTH):
+        return Task("layout", wordings.other(draft, "nth", n=_NTH[place]), None, names[place])
+    if kind == "last":
+        return Task("layout", wordings.other(draft, "last"), None, names[-1])
+    step = -1 if kind == "before" else 1
+    if not 0 <= place + step < len(names):
+        return None
+    question = wordings.other(draft, "before" if step < 0 else "next", r=names[place])
+    return Task("layout", question, None, names[place + step])
