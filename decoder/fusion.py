@@ -17,7 +17,7 @@ from decoder.schema_text import skeleton
 from decoder.sequence import DecoderError, Segment, SoftSegment, TextSegment
 from encoders.checkpoints.resolve import resolve
 
-PROMPT_VERSION = 8
+PROMPT_VERSION = 9
 """Part of every answer fingerprint: raise it with any change to the texts or the cutting below, or to what a
 schema allows."""
 

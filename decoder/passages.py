@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoder.headings import headings, place_of
+from decoder.placing import in_reading_order, part_of
 from decoder.precontext import Precontext
 from encoders.adapters.soft import SoftTokens
 from encoders.layout.joining import ends_in_hyphen
@@ -77,7 +78,7 @@ def passages(precontext: Sequence[Precontext]) -> list[Passage]:
         elif isinstance(entry.result, Speech):
             found += _turns(entry.result, heading, items, entry.name)
         else:
-            found += _detections(entry.result, heading, paged, items, entry.name)
+            found += _detections(entry, heading, paged, items)
     return found
 
 
@@ -191,32 +192,36 @@ def _turn(chunks: Sequence[Chunk], turn: Sequence[int], items: _Items) -> Row:
 _FOUND = {"gui_detection": "Interface elements found"}
 
 
-def _detections(found: Sequence[Detection], heading: str, paged: bool, items: _Items, task: str) -> Iterator[Passage]:
-    """How many of what were found, none included, and a line for each in reading order: label, box in pixels,
-    confidence. What stands beside, above or first is told by the order, which is easier read than coordinates."""
+def _detections(entry: Precontext, heading: str, paged: bool, items: _Items) -> Iterator[Passage]:
+    """How large the picture is and how many of what were found in it, none included, and a line for each in reading
+    order: label, part of the picture, box in pixels, confidence. What stands beside, above or first is told by the
+    order, and which third it stands in by words: both are easier read than coordinates."""
+    found, task = entry.result, entry.name
+    assert isinstance(found, tuple)
+    sizes = {page.page: (page.width, page.height) for page in entry.pages}
+    alike = len(set(sizes.values())) == 1  # else each page's size stands beside its number
+    inside = f" in {_pixels(next(iter(sizes.values())))}" if alike else ""
     counts = ", ".join(f"{count} {label}" for label, count in Counter(item.label for item in found).items())
-    yield Passage((Row(f"{_FOUND.get(task, 'Objects found')}: {counts or 'none'}"),), heading, task)
+    yield Passage((Row(f"{_FOUND.get(task, 'Objects found')}{inside}: {counts or 'none'}"),), heading, task)
     on_page: dict[int, list[Detection]] = {}
     for item in found:
         on_page.setdefault(item.page, []).append(item)
     for page, things in sorted(on_page.items()):
         place = place_of(heading, page if paged or len(on_page) > 1 else None)
+        if place and not alike and page in sizes:
+            place += f", {_pixels(sizes[page])}"
         for number in in_reading_order([extent(item.quad) for item in things]):
-            item = things[number]
-            left, top, right, bottom = (round(edge) for edge in extent(item.quad))
-            text = f"{item.label} at ({left}, {top}) to ({right}, {bottom}), confidence {item.confidence:.2f}"
-            yield Passage((Row(text, cells=_joined(items, page, [number])),), place, task, item.confidence)
+            row = Row(_found(things[number], sizes.get(page)), cells=_joined(items, page, [number]))
+            yield Passage((row,), place, task, things[number].confidence)
 
 
-def in_reading_order(boxes: Sequence[tuple[float, float, float, float]]) -> list[int]:
-    """Numbers of boxes (left, top, right, bottom) by row from the top, within a row from the left. A box is on a row
-    when its middle is below that of the row's first by less than half the height of the less high of the two."""
-    middles, rows = [(top + bottom) / 2 for _, top, _, bottom in boxes], list[list[int]]()
-    for number in sorted(range(len(boxes)), key=lambda n: (middles[n], boxes[n][0])):
-        first = rows[-1][0] if rows else None
-        high = min(boxes[n][3] - boxes[n][1] for n in (number, number if first is None else first))
-        if first is not None and middles[number] - middles[first] < high / 2:
-            rows[-1].append(number)
-        else:
-            rows.append([number])
-    return [number for row in rows for number in sorted(row, key=lambda n: boxes[n][0])]
+def _found(item: Detection, size: tuple[int, int] | None) -> str:
+    """A detected thing in words."""
+    box = extent(item.quad)
+    left, top, right, bottom = (round(edge) for edge in box)
+    part = "{} {} ".format(*part_of(box, *size)) if size else ""
+    return f"{item.label} at {part}({left}, {top}) to ({right}, {bottom}), confidence {item.confidence:.2f}"
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} px"

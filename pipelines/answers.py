@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -18,7 +18,7 @@ from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Generation, SequenceRequest
 from encoders.adapters.soft import SoftTokens
 from encoders.failures import Failure, FailureCategory
-from encoders.results import DocumentResult, Speech
+from encoders.results import DocumentResult, Page, Speech
 from encoders.speech.matching import match_speakers
 from encoders.tracing import Trace
 from pipelines.question import Question
@@ -126,10 +126,16 @@ def precontext_of(parts: Sequence[dict[str, Any]], adapters: Mapping[str, str] |
             found.append(Precontext("ocr", DocumentResult(pages), row["part_id"], soft(row, "ocr"), row["uri"]))
         for name, items in seen.items():
             things = tuple(map(detection_of, items))
-            found.append(Precontext(name, things, row["part_id"], soft(row, name), row["uri"]))
+            shown = tuple(map(_as_shown, pages))
+            found.append(Precontext(name, things, row["part_id"], soft(row, name), row["uri"], shown))
     for (row, _), speech in zip(spoken, matched, strict=True):
         found.append(Precontext("speech_to_text", speech, row["part_id"], soft(row, "speech_to_text"), row["uri"]))
     return tuple(found)
+
+
+def _as_shown(page: Page) -> Page:
+    """A page's size before OCR turned it: detectors look at pages as the file shows them."""
+    return replace(page, width=page.height, height=page.width) if page.rotation % 180 else page
 
 
 def unanswered(storage: Storage, question: Question, listed: Iterable[pa.Table]) -> set[str]:

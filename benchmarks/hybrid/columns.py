@@ -88,5 +88,5 @@ class Softener:
             result = item.perception.result
             assert result is not None
             soft = None if mode == "text" else self.soft(item, rate)
-            found.append(Precontext(item.name, result, item.key, soft))
+            found.append(Precontext(item.name, result, item.key, soft, pages=item.perception.pages))
         return tuple(found)

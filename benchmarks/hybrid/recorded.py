@@ -48,7 +48,7 @@ def load(file: Path, asked: Sequence[Asked], answerer: Answerer) -> list[Reply]:
     found = []
     for item, answer in zip(asked, (one["answer"] for one in known), strict=True):
         precontext = tuple(
-            Precontext(one.name, result, one.key)
+            Precontext(one.name, result, one.key, pages=one.perception.pages)
             for one in item.inputs
             if (result := one.perception.result) is not None
         )

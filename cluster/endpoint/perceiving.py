@@ -286,7 +286,8 @@ def _add(perceived: Perceived, opened: _Opened, file: int, reading: Reading, bec
         item["because"] = list(because)
     perceived.results.append(shaped)
     perceived.items.append(item)
-    perceived.entries.append(Precontext(task, result, media.part_id, reading.soft, media.digest))
+    pages = reading.perception.pages
+    perceived.entries.append(Precontext(task, result, media.part_id, reading.soft, media.digest, pages))
     perceived.active |= reading.active
     perceived.loaded |= reading.loaded
 

@@ -12,6 +12,7 @@ import pytest
 
 from decoder.config import DecoderConfig
 from decoder.fusion import Fusion
+from decoder.placing import part_of
 from decoder.precontext import Precontext
 from decoder.relevance import choose, terms
 from decoder.sequence import DecoderError, TextSegment
@@ -86,6 +87,22 @@ def test_recordings_and_objects_say_when_who_and_where(fusion: Fusion) -> None:
     assert "[0:00 SPEAKER_00] good morning\n[0:02 SPEAKER_01] the total is nine\n" in text
     assert "Objects found: 1 ship\nship at (1, 2) to (30, 40), confidence 0.90\n" in text
     assert "Interface elements found: none" in text
+
+
+def test_detections_say_how_large_the_picture_is_and_which_part_of_it_each_is_in(fusion: Fusion) -> None:
+    ship = Detection("ship", quad(1, 2, 31, 42), 0.9)
+    pages = Page(1, 300, 120, "image"), Page(2, 90, 90, "image")
+    one = Precontext("object_detection", (ship,), soft=soft(1), pages=pages[:1])
+    told = "Objects found in 300 x 120 px: 1 ship\n", "ship at top left (1, 2) to (31, 42), confidence 0.90\n"
+    assert in_mode(fusion, "text", one) == "".join(told)
+    assert in_mode(fusion, "soft", one) == told[0] + "<1 soft>\n"
+    two = replace(one, result=(ship, replace(ship, page=2)), soft=None, pages=pages)
+    assert in_mode(fusion, "text", two) == (
+        f"Objects found: 2 ship\nPage 1, 300 x 120 px:\n{told[1]}"
+        "Page 2, 90 x 90 px:\nship at top left (1, 2) to (31, 42), confidence 0.90\n"
+    )
+    parts = [part_of(box, 90, 90) for box in ((40, 40, 50, 50), (61, 28, 63, 30), (-9, 80, 99, 120))]
+    assert parts == [("middle", "center"), ("top", "right"), ("bottom", "center")]
 
 
 def test_detections_are_in_reading_order_and_the_surest_of_them_are_kept(fusion: Fusion) -> None:

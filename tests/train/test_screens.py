@@ -74,7 +74,7 @@ def test_training_sees_things_as_production_shows_them(recipe: Recipe, mode: str
     soft = adapter.adapt(seen.features, seen.spans, geometry_of(seen), texts=texts_of(seen))
     fusion = Fusion(DecoderConfig(checkpoint=recipe.decoder, mode=mode, prompt_tokens=600))  # type: ignore[arg-type]
     assert isinstance(seen.result, tuple)
-    prompt = fusion.prompt(task.question, None, [Precontext(seen.task, seen.result, "p", soft)])
+    prompt = fusion.prompt(task.question, None, [Precontext(seen.task, seen.result, "p", soft, pages=seen.pages)])
     embed = model.decoder.model.embed_tokens
     wanted = [
         embed(torch.as_tensor(s.tokens, dtype=torch.long))

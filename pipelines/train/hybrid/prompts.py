@@ -124,7 +124,7 @@ class Prompter:
         assert one.result is not None
         if isinstance(one, Detected):
             soft = self._places(number, one.spans, self.rates["gui_detection"], places)
-            return Precontext(one.task, one.result, str(number), soft)
+            return Precontext(one.task, one.result, str(number), soft, pages=one.pages)
         task = "speech_to_text" if isinstance(one.result, Speech) else "ocr"
         each = self.rates[task] if task != "ocr" or rate is None else rate
         return Precontext(task, one.result, str(number), self._places(number, one.spans, each, places))

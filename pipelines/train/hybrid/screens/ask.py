@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from decoder.placing import part_of
 from encoders.results import extent
 from pipelines.train.hybrid.documents.language import kept
 from pipelines.train.hybrid.samples import REFUSAL, Task
@@ -14,7 +15,6 @@ from pipelines.train.hybrid.screens.looks import Look
 from pipelines.train.hybrid.screens.views import Detected
 
 _CLEAR = 0.04  # of the picture: what is nearer to a border than this is on neither side of it
-_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
 
 
 def ask(
@@ -91,16 +91,16 @@ class _About:
         if row is None:
             return None
         (x, y), name, drawn = self._middles[row], self._labels[row], self._rng.random()
-        third = min(2, int(y * 3))
+        down, across = part_of(self._boxes[row], self._look.width, self._look.height)
         near = min(abs(y - 1 / 3), abs(y - 2 / 3))
         if drawn < 0.3:
-            return self._task("screen_where", say.THIRD, _ROWS[third], one=name) if near > _CLEAR else None
+            return self._task("screen_where", say.THIRD, down, one=name) if near > _CLEAR else None
         if drawn < 0.5:
             side = "left" if x < 0.5 else "right"
             return self._task("screen_where", say.HALF, side, one=name) if abs(x - 0.5) > _CLEAR else None
         if min(near, abs(x - 1 / 3), abs(x - 2 / 3)) < _CLEAR:
             return None
-        answer = f"{_ROWS[third]} {_COLUMNS[min(2, int(x * 3))]}".replace("middle center", "center")
+        answer = f"{down} {across}".replace("middle center", "center")
         return self._task("screen_where", say.WHERE, answer, one=name)
 
     def lacking(self) -> Task | None:
