@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from pipelines.train.hybrid.cuts import cut
 from pipelines.train.hybrid.evidence import answered
 from pipelines.train.hybrid.perceived import Perceived, load, stored
 from pipelines.train.hybrid.prompts import Example, Heard, Prompter
+from pipelines.train.hybrid.reading import LINE_KINDS
 from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import Task
 from pipelines.train.hybrid.screens.source import Screens
@@ -71,7 +72,7 @@ class Examples:
         stage, rng = self._stage, self._rng
         if self._chats is not None and rng.random() < stage.chats:
             return self._prompter.chat(next(self._chats))
-        mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
+        mode = drawn(stage.modes, rng)
         inputs: Sequence[Perception | Heard]
         tasks: Sequence[Task]
         if self._screens is not None and rng.random() < stage.screens:
@@ -81,6 +82,8 @@ class Examples:
             inputs, tasks = self._spoken(mode)
         else:
             inputs, tasks = next(self._documents)
+            if stage.line_modes is not None and all(task.kind in LINE_KINDS for task in tasks):
+                mode = drawn(stage.line_modes, rng)
         picked = [task for task in chosen(tasks, stage.tasks, rng) if self._short(task)]
         try:
             return fitting(self._prompter.example(inputs, picked, mode, rate), stage.row_tokens) if picked else None
@@ -136,6 +139,11 @@ class Examples:
         chats = read_chats(path, answered=True)
         while True:
             yield from self._rng.sample(chats, len(chats))
+
+
+def drawn(modes: Mapping[str, float], rng: random.Random) -> str:
+    """One of the modes, by their weights."""
+    return rng.choices(list(modes), list(modes.values()))[0]
 
 
 def chosen(tasks: Sequence[Task], most: int, rng: random.Random) -> list[Task]:

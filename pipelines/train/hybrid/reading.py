@@ -18,6 +18,8 @@ _EVALUATED = {"en": 0.6, "de": 0.08, "fr": 0.08, "es": 0.08, "it": 0.04, "pl": 0
 _TRAINED = {"en": 0.34, "de": 0.1, "fr": 0.1, "es": 0.1, "it": 0.06, "pl": 0.1, "zh": 0.1, "ja": 0.1}
 """Shares of languages. What is not English has half as many letters a token and more tokens under a soft one (at 8
 steps 1.2 to 1.7, Chinese and Japanese 3.4, English 0.85), so it takes more to learn."""
+LINE_KINDS = ("read", "scramble")
+"""Kinds of tasks of lines: prose, and random words."""
 LATIN = "aegkrstzABGQR0159äöüßéèàçñóąęłżś€$£%&@#"
 """What a face must have to print our languages."""
 _LETTERS = {

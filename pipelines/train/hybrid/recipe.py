@@ -38,6 +38,9 @@ class Stage(_Part):
         description="samples of lines are cut into examples of so many, recordings into 1 to so many sentences",
     )
     modes: dict[str, float] = Field(default_factory=lambda: {"text": 1.0, "soft": 1.0, "both": 1.0})
+    line_modes: dict[str, float] | None = Field(
+        None, description="of printed lines to be read aloud; where their text is read too, there is nothing to learn"
+    )
     rates: tuple[int, ...] = (8, 16)
     speech: float = Field(0.0, ge=0, le=1, description="share of recordings among the examples")
     unheard: float = Field(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import resource
 import time
 from collections import defaultdict
@@ -31,6 +30,7 @@ from pipelines.train.hybrid.batches import Batch
 from pipelines.train.hybrid.model import Hybrid
 from pipelines.train.hybrid.parcels import Parcel
 from pipelines.train.hybrid.recipe import Recipe, Stage, read_recipe
+from pipelines.train.hybrid.schedule import factor
 from pipelines.train.hybrid.source import Conditions, Source, collate, held, taken_away
 
 _LOG_EVERY = 20  # steps
@@ -162,16 +162,15 @@ def _stage(
     begun, step, share = time.monotonic(), 0, 0.0
     following: Iterator[Parcel[Batch]] | None = None
     while True:
-        if step % _AGREED_EVERY == 0:
+        if step % _AGREED_EVERY == 0 or step < _AGREED_EVERY:
             share = _agreed((time.monotonic() - begun) / stage.seconds, run)
         if share >= 1:
             break
         if share > _LOOKS_AHEAD and following is None and later is not None:
             following = _batches(run, later)
-        factor = min(1.0, share / stage.warmup) if stage.warmup else 1.0
-        factor *= 0.5 * (1 + math.cos(math.pi * share))
+        now = factor(share, stage.warmup)
         for group, peak in zip(optimiser.param_groups, peaks):
-            group["lr"] = peak * factor
+            group["lr"] = peak * now
         _step(run, stage, model, ears, batch, meter)
         _averaged(parameters, run)
         norm = nn.utils.clip_grad_norm_(parameters, _CLIP)
