@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import pickle
 import random
 from collections.abc import Iterator
 from itertools import islice
@@ -25,11 +26,14 @@ from encoders.base import FeatureSpan
 from pipelines.train.hybrid.batches import batch_of
 from pipelines.train.hybrid.cuts import cut
 from pipelines.train.hybrid.evidence import answered
+from pipelines.train.hybrid.examples import Examples
 from pipelines.train.hybrid.items import Saying
 from pipelines.train.hybrid.parcels import mapped
 from pipelines.train.hybrid.perceived import Perceived
 from pipelines.train.hybrid.prompts import Heard, Prompter
+from pipelines.train.hybrid.recipe import Recipe, Stage
 from pipelines.train.hybrid.samples import PagePlan, PrintedLine, Sample, Task, Turn
+from pipelines.train.hybrid.schedule import factor
 from pipelines.train.hybrid.source import collate, filled
 from pipelines.train.hybrid.speech.utterances import TRAINING
 from pipelines.train.hybrid.tokenizing import QuickTokenizer
@@ -187,3 +191,26 @@ def test_transcripts_need_no_sound(tmp_path: Path) -> None:
         assert heard.speech.duration < 60 and heard.speech.text.split() == [
             word for chunk in heard.speech.chunks for word in chunk.text.split()
         ]
+
+
+def test_lines_are_read_aloud_in_modes_of_their_own(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    samples = [
+        Sample(1, "lines", "en", "prose", tasks=(Task("read", "Read.", None, "Sea Ltd"),)),
+        Sample(2, "letter", "en", "plain", tasks=(Task("field", "Who?", None, "Sea Ltd"),)),
+    ]
+    (tmp_path / "0.samples").write_bytes(pickle.dumps([Perceived(sample, (page(),)) for sample in samples]))
+    stage = Stage(name="x", seconds=1, modes={"text": 1.0}, line_modes={"soft": 1.0})
+    prompter = Prompter(tokenizer.name_or_path, 300, {"ocr": 2, "speech_to_text": 5})
+    recipe = Recipe(decoder=tokenizer.name_or_path, adapters={}, stages=(stage,))
+    examples = Examples(recipe, stage, prompter, tmp_path, None, None, random.Random(1))
+    made = [examples.next(2) for _ in range(12)]
+    assert {(one.branches[0].kind, bool(one.soft)) for one in made} == {("read", True), ("field", False)}
+
+
+def test_no_step_of_a_stage_is_for_nothing() -> None:
+    for warmup in (0.0, 0.03, 0.1):
+        rates = [factor(step / 400, warmup) for step in range(400)]
+        peak = rates.index(max(rates))
+        assert rates[0] >= 0.1 and rates[-1] > 0 and abs(peak - 400 * warmup) <= 1
+        assert rates == [*sorted(rates[: peak + 1]), *sorted(rates[peak + 1 :], reverse=True)]
+    assert factor(1.0, 0.1) == 0

@@ -64,7 +64,8 @@ def tasks(drafts: tuple[Draft, Draft], kinds: tuple[str, str]) -> tuple[Task, ..
             chosen.setdefault(task.question, task)
     if not drafts[0].held_out:
         of = (names[0], names[1])
-        for task in (_one_by_one(rng, drafts, of), *(_verified(rng, drafts, of) for _ in range(3))):
+        for ask in (_one_by_one, _verified, _verified, _of_the_greater):
+            task = ask(rng, drafts, of)
             if task is not None and task.question is not None:
                 chosen.setdefault(task.question, task)
     return tuple(chosen.values())
@@ -72,6 +73,14 @@ def tasks(drafts: tuple[Draft, Draft], kinds: tuple[str, str]) -> tuple[Task, ..
 
 def _values(draft: Draft) -> dict[str, str]:
     return {fact.key: fact.value for fact in draft.facts if unique(draft, fact) and not fact.key.endswith("address")}
+
+
+def _alike(drafts: tuple[Draft, Draft], key: str) -> bool:
+    """Whether both give the same value for a key: a day is the same however it is written, capitals are but print."""
+    if all(key in draft.days for draft in drafts):
+        return drafts[0].days[key] == drafts[1].days[key]
+    first, second = (_values(draft)[key].casefold() for draft in drafts)
+    return first == second
 
 
 def _plain(key: str) -> str:
@@ -98,8 +107,8 @@ def _agree(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[str, st
     shared = [
         key for key in sorted(set(first) & set(second)) if key in ("name", "company", "date", "birth_date", "total")
     ]
-    same = [key for key in shared if first[key] == second[key]]
-    other = [key for key in shared if first[key] != second[key]]
+    same = [key for key in shared if _alike(drafts, key)]
+    other = [key for key in shared if key not in same]
     able = same if same and (not other or rng.random() < 0.6) else other
     if not able:
         return None
@@ -125,7 +134,7 @@ def _one_by_one(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[st
         "For each of {k}: do both documents agree? Answer {x} or {y}.",
     ))  # fmt: skip
     question = wording.format(k=", ".join(map(_plain, keys)), a=names[0], b=names[1], x=alike, y=other)
-    answer = ", ".join(f"{_plain(key)}: {alike if first[key] == second[key] else other}" for key in keys)
+    answer = ", ".join(f"{_plain(key)}: {alike if _alike(drafts, key) else other}" for key in keys)
     return Task("merge", question, None, answer)
 
 
@@ -133,7 +142,7 @@ def _verified(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[str,
     """Whether a value is that of one of the two, or what the other one gives for it; in training alone."""
     which = rng.randrange(2)
     own, other = _values(drafts[which]), _values(drafts[1 - which])
-    keys = sorted(key for key in own if other.get(key, own[key]) != own[key])
+    keys = sorted(key for key in own if key in other and not _alike(drafts, key))
     if not keys:
         return None
     key = rng.choice(keys)
@@ -162,7 +171,9 @@ def _more(rng: random.Random, drafts: tuple[Draft, Draft], names: tuple[str, str
         wording = rng.choice(
             ("Is the total of the {a} higher than that of the {b}?", "Does the {a} come to more than the {b}?")
         )
-        return Task("merge", wording.format(a=names[0], b=names[1]), None, "no" if higher else "yes")
+        asked = rng.randrange(2) if not drafts[0].held_out else 0  # an invoice, named first, is mostly the higher
+        question = wording.format(a=names[asked], b=names[1 - asked])
+        return Task("merge", question, None, "yes" if higher == asked else "no")
     up = rng.random() < 0.5
     word = rng.choice(("higher", "larger", "greater") if up else ("lower", "smaller"))
     wording = rng.choice(

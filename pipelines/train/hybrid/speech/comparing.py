@@ -27,7 +27,7 @@ _VERIFY = (
     "Is it right that the {fact} {where} is {value}?", "The {fact} {where} is {value}, yes or no?",
 )  # fmt: skip
 _SAID, _PRINTED = ("in the call", "in the recording"), ("on the page", "on the {title}")
-_RIGHT = 0.5  # of the values that are held against a call; see `_verified` for pairs
+_RIGHT = 0.5  # of the values that are held against a call or its page
 
 
 def pair_tasks(rng: random.Random, said: Mapping[str, str], sheet: Sheet, listed: str | None) -> list[Task]:
@@ -90,23 +90,24 @@ def _verified(rng: random.Random, both: Mapping[str, tuple[str, str]], title: st
     fact = rng.choice(sorted(both))
     side = rng.randrange(2)
     true, other = both[fact][side], both[fact][1 - side]
-    value = true if rng.random() < _RIGHT else rng.choice((other, _other(rng, fact)))
-    if value == true and rng.random() < 1 - _RIGHT:  # a third stay right: of the other questions more than half are yes
-        value = _other(rng, fact)
+    wrong = [value for value in (other, _other(rng, fact, true)) if _digits(value) != _digits(true)]
+    value = true if rng.random() < _RIGHT or not wrong else rng.choice(wrong)
     where = rng.choice((_SAID, _PRINTED)[side]).format(title=title)
     question = rng.choice(_VERIFY).format(value=value, fact=fact, where=where)
     return Task("compare", question[0].upper() + question[1:], None, _yes(_digits(value) == _digits(true)))
 
 
-def _other(rng: random.Random, fact: str) -> str:
-    """A value that may be anybody's."""
+def _other(rng: random.Random, fact: str, true: str) -> str:
+    """A value that may be anybody's, of the form of the true one."""
     if fact == "amount":
         return f"${fillers.amount(rng)}"
     if fact == "customer":
         return fillers.person(rng, False)
     if fact == "day":
-        return rng.choice(fillers.DAYS)
-    return rng.choice(fillers.SMALL)
+        day = f"{rng.choice(fillers.MONTHS)} {fillers.ordinal(rng.randint(1, 28))}"
+        return rng.choice(fillers.DAYS) if true in fillers.DAYS else day
+    other = rng.choice(fillers.SMALL)
+    return str(fillers.NUMBERS.index(other)) if true.isdigit() else other
 
 
 def _digits(value: str) -> str:
