@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,10 @@ def run(part: Part, limit: float) -> int:
 
 
 def main() -> None:
-    """Run the parts, as many as there is time for."""
+    """Run the parts in a folder."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, required=True)
-    options.add_argument("--folder", type=Path, default=Path("/tmp/interlace-gpu"))
+    options.add_argument("--folder", type=Path, help="where to work; default: a temporary folder, gone at the end")
     options.add_argument("--parts", default="", help="names, in order; default: all")
     options.add_argument("--seconds", type=float, default=240, help="for all of them")
     options.add_argument("--processes", type=int, default=max(2, available_cpus() - 1))
@@ -85,6 +86,16 @@ def main() -> None:
     options.add_argument("--device", default="cuda")
     chosen = options.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
+    if chosen.folder is None:  # all parts share its documents
+        with tempfile.TemporaryDirectory(prefix="interlace-gpu-", ignore_cleanup_errors=True) as folder:
+            chosen.folder = Path(folder)
+            run_all(chosen)
+    else:
+        run_all(chosen)
+
+
+def run_all(chosen: argparse.Namespace) -> None:
+    """As many of the parts as there is time for."""
     known = {part.name: part for part in parts(chosen)}
     began = time.perf_counter()
     took = {}
