@@ -22,8 +22,9 @@ class ServiceTime:
 
 
 # CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one card beside 16 cores, see docs/gpu.md: OCR as each of 15
-# actors took on an H100 (scan-like A4 pages of 45 long lines), speech with speakers in one process on an H200; answers
-# are a guess.
+# actors took on an H100 (scan-like A4 pages of 45 long lines); speech with words and speakers as each of 11 took there
+# (6.4 s for ten minutes), less half of the 5.0 s of listening, which CPUs have shown to be spared since; the recogniser
+# alone is what it is of a card. Answers are a guess.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
     ("ocr", "cuda"): ServiceTime(0.34, "one H100", 0.0124),
@@ -32,7 +33,7 @@ DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("gui_detection", "cpu"): ServiceTime(1.0, "default"),
     ("gui_detection", "cuda"): ServiceTime(0.3, "default"),
     ("speech_to_text", "cpu"): ServiceTime(0.12, "default"),
-    ("speech_to_text", "cuda"): ServiceTime(0.0073, "one H200", 0.0004),
+    ("speech_to_text", "cuda"): ServiceTime(0.0065, "derived from one H100", 0.0004),
     ("answer", "cpu"): ServiceTime(6.0, "default"),
     ("answer", "cuda"): ServiceTime(0.02, "default"),
 }
