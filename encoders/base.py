@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.checkpoints.pull import Progress
 from encoders.failures import Failure
 from encoders.results import Detection, DocumentResult, Page, Speech
 
@@ -76,6 +77,9 @@ class Encoder(Protocol):
     """
 
     name: ClassVar[str]
+
+    def fetch(self, device: str = "cpu", progress: Progress | None = None) -> None:
+        """Have on this machine every checkpoint that `load` reads for that device. Raises `CheckpointError`."""
 
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load checkpoints onto ``cpu`` or ``cuda[:n]``. ``lazily``: they are here when it returns, but a network that

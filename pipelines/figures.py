@@ -79,6 +79,7 @@ class PoolFigures:
     timed_batches: int = 0  # those that were not the first of their actor, which loads networks with it
     timed_seconds: float = 0.0
     timed_units: float = 0.0
+    encoder: str = ""  # its fingerprint; empty where an older version told
 
     @property
     def batches(self) -> int:
@@ -125,15 +126,17 @@ class RunFigures:
         }
         return cls(**{**value, "pools": pools, "networks": networks})
 
-    def plan(self, work: Sequence[Work], plan: PoolPlan) -> None:
-        """What is to be read, and by which pools."""
+    def plan(self, work: Sequence[Work], plan: PoolPlan, encoders: Mapping[str, str]) -> None:
+        """What is to be read, by which pools, and with which encoders, by their fingerprints."""
         with self._lock:
             for item in work:
                 if item.parts:
                     pool = plan.pool(item.task)
                     actors = f"{pool.actors}-{pool.max_actors}" if pool.actors != pool.max_actors else f"{pool.actors}"
                     expected = (item.unit, item.parts, item.units)
-                    self.pools[item.task] = PoolFigures(*expected, pool.batch_units, actors, device=pool.device)
+                    self.pools[item.task] = PoolFigures(
+                        *expected, pool.batch_units, actors, device=pool.device, encoder=encoders[item.task]
+                    )
 
     def resized(self, sizes: Mapping[str, int]) -> None:
         """Pools that work have other sizes from now on."""

@@ -16,23 +16,28 @@ def active_encoders(settings: SettingsTree) -> dict[str, EncoderEntry]:
     return {task: entry for task, entry in ENCODERS.items() if task in settings.run.tasks}
 
 
+def encoder_fingerprints(entries: Mapping[str, EncoderEntry], configs: Mapping[str, Any]) -> dict[str, str]:
+    """Per task, a hash of its encoder's checkpoints and of the settings that shape what it reads. Loads none."""
+    return {task: entry.build(configs[task]).fingerprint() for task, entry in entries.items()}
+
+
 def perception_fingerprints(
-    entries: Mapping[str, EncoderEntry], configs: Mapping[str, Any], run: RunConfig, kept: Mapping[str, str]
+    entries: Mapping[str, EncoderEntry], encoders: Mapping[str, str], run: RunConfig, kept: Mapping[str, str]
 ) -> dict[str, str]:
-    """Per modality, a hash of every encoder that reads it and of how its parts are cut. ``kept``: the checkpoints of
-    adapters whose soft tokens are stored, by task. Loads no checkpoint.
+    """Per modality, a hash of every encoder that reads it and of how its parts are cut. ``encoders``: those of
+    `encoder_fingerprints`; ``kept``: the checkpoints of adapters whose soft tokens are stored, by task.
 
     A modality that no active encoder reads is absent: its assets are skipped.
     """
-    encoders = {task: entry.build(configs[task]).fingerprint() for task, entry in entries.items()}
+    shapes = dict(encoders)
     for task in entries:
         if task in kept:
-            encoders[task] += f"+{checkpoint_digest(kept[task])}"
+            shapes[task] += f"+{checkpoint_digest(kept[task])}"
         if run.keep_features:
-            encoders[task] += "+features"
+            shapes[task] += "+features"
     found: dict[str, str] = {}
     for modality in ("document", "image", "audio"):
-        readers = [f"{task}={encoders[task]}" for task, entry in entries.items() if modality in entry.modalities]
+        readers = [f"{task}={shapes[task]}" for task, entry in entries.items() if modality in entry.modalities]
         if readers:
             part = run.seconds_per_part if modality == "audio" else run.pages_per_part
             found[modality] = _digest([modality, str(part), *readers])

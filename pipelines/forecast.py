@@ -26,7 +26,8 @@ def print_forecast(
     manifest = run.scan()
     answers = manifest.count("new", "unchanged") if run.question else 0
     resources = _resources(settings.cluster)
-    plan, needs = run.planned(work_of(manifest.parts, run.entries), resources, answers), run.gpu_needs
+    work, planner = work_of(manifest.parts, run.entries), run.planner
+    plan, needs = planner.plan(work, resources, answers), planner.gpu_needs
     _print_listing(console, manifest.listing)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("pool", "device", "actors", "cpus", "gpus", "GiB", "batch", "per unit", "work", "times from"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -15,14 +15,17 @@ RUNS = 50  # that are looked at, one small read each, side by side
 ORIGIN = "this lake"
 
 
-def measured_times(runs: Sequence[RunFiles]) -> dict[tuple[str, str], ServiceTime]:
+def measured_times(runs: Sequence[RunFiles], encoders: Mapping[str, str]) -> dict[tuple[str, str], ServiceTime]:
     """Seconds of an actor per unit by task and device, of the newest of these runs (oldest first) that together had
-    enough batches; what ran on another kind of device is no measure. Empty when nothing was measured."""
+    enough batches. What ran on another kind of device, or with another checkpoint or other settings than ``encoders``
+    have (fingerprints, by task), is no measure. Empty when nothing was measured."""
     found: dict[tuple[str, str], PoolFigures] = {}
     with ThreadPoolExecutor(16) as readers:
         told = readers.map(told_by, islice(reversed(runs), RUNS))
     for figures in told:
         for task, pool in figures.pools.items() if figures else ():
+            if pool.encoder != encoders.get(task):
+                continue
             known = found.setdefault((task, pool.device), pool)
             if known is not pool and known.timed_batches < MEASURED:
                 known.timed_batches += pool.timed_batches

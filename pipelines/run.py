@@ -15,26 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cluster.gpu_memory import Need, gpu_needs
-from cluster.planning import plan_pools
 from cluster.pools import PoolPlan, Resources, Work
-from cluster.service_times import ServiceTime
 from cluster.session import available_cpus, joins_a_cluster, local_resources, ray_session
 from encoders.registry import EncoderEntry
 from encoders.tracing import span
 from pipelines.adapting import check_read, encoder_configs, read_adapters, run_adapters
 from pipelines.batches import Branch, form_branches, left_parts, remaining_branches, work_of
 from pipelines.figures import RunFigures
-from pipelines.fingerprints import active_encoders, perception_fingerprints
+from pipelines.fingerprints import active_encoders, encoder_fingerprints, perception_fingerprints
 from pipelines.formats import migrate
 from pipelines.known import known_assets
 from pipelines.lease import LEASE_SECONDS, Lease
 from pipelines.ledger import read_ledger
 from pipelines.live import Live
 from pipelines.manifest import LISTING, Manifest, Prober, build_manifest, failed_rows, select
-from pipelines.measured import measured_times, plan_line
+from pipelines.measured import plan_line
 from pipelines.outcome import Outcome
 from pipelines.passwords import Passwords
+from pipelines.planning import RunPlanner
 from pipelines.progress import Progress
 from pipelines.prune import check_prunable, deleted_rows
 from pipelines.publish import Published, finish_plans, publish
@@ -168,11 +166,15 @@ class Run:
     # -- the manifest -----------------------------------------------------------------------------------------
     def fingerprints(self) -> dict[str, str]:
         """Per modality, what shapes a perception in this run."""
+        kept = self.adapters if self.settings.run.keep_soft_tokens else {}
+        return perception_fingerprints(self.entries, self._encoders, self.settings.run, kept)
+
+    @cached_property
+    def _encoders(self) -> dict[str, str]:
         run = self.settings.run
-        kept = self.adapters if run.keep_soft_tokens else {}
-        unkept = () if run.keep_features else self.adapters.keys() - kept.keys()  # what nobody keeps shapes nothing
+        unkept = () if run.keep_features or run.keep_soft_tokens else self.adapters  # what nobody keeps shapes nothing
         configs = self.configs | {task: self.settings.encoder(task) for task in unkept}
-        return perception_fingerprints(self.entries, configs, run, kept)
+        return encoder_fingerprints(self.entries, configs)
 
     def _asked(self, fingerprints: dict[str, str]) -> list[Any]:
         """What tells this run from others: an unfinished run that was asked the same is resumed."""
@@ -216,6 +218,8 @@ class Run:
         files = RunFiles(self.storage, f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}")
         manifest = self.scan(fingerprints)
         plan = self.plan(manifest)
+        if manifest.parts.num_rows:  # what cannot be had is told before anything is frozen
+            self.planner.fetch(plan)
         branches, parts = form_branches(manifest.parts, self.entries, plan)
         self.traces.scanned(files.run_id, parts)
         files.freeze(Manifest(manifest.listing, parts))
@@ -267,21 +271,13 @@ class Run:
         answers = manifest.count("new", "unchanged") if self.question else 0
         joined = joins_a_cluster() and manifest.parts.num_rows
         resources = self._ray() if joined else local_resources(self.settings.cluster)
-        return self.planned(work_of(manifest.parts, self.entries), resources, answers)
-
-    def planned(self, work: Sequence[Work], resources: Resources, answers: int) -> PoolPlan:
-        """The plan for this work, with the times that earlier runs into OUT measured where there are any."""
-        times = self._times if any(item.parts for item in work) else {}
-        return plan_pools(work, resources, self.settings.cluster, answers=answers, service=times, needs=self.gpu_needs)
+        return self.planner.plan(work_of(manifest.parts, self.entries), resources, answers)
 
     @cached_property
-    def _times(self) -> dict[tuple[str, str], ServiceTime]:
-        return measured_times(self.earlier)
-
-    @cached_property
-    def gpu_needs(self) -> dict[str, Need]:
-        """GPU memory of an actor of each task."""
-        return gpu_needs(self.entries, self.configs, self.settings.decoder, self.settings.cluster.gpu_gib)
+    def planner(self) -> RunPlanner:
+        """What sizes the pools."""
+        given = self.settings, self.entries, self.configs, self._encoders
+        return RunPlanner(*given, lambda: self.earlier, self.progress.note)
 
     # -- the work ---------------------------------------------------------------------------------------------
     def _perceive(self, files: RunFiles) -> None:
@@ -291,7 +287,8 @@ class Run:
             return
         branches = remaining_branches(files, {n for rows in left.tables() for n in rows["batch"].unique().to_pylist()})
         work = work_of(left, self.entries)
-        plan = self.planned(work, self._ray(), left.num_rows if self.question else 0)
+        plan = self.planner.plan(work, self._ray(), left.num_rows if self.question else 0)
+        self.planner.fetch(plan)
         self.progress.note(plan_line(plan))
         attempt = uuid.uuid4().hex
 
@@ -359,7 +356,8 @@ class Run:
         if not missing:
             return
         resources = self._ray()
-        plan = self.planned([], resources, len(missing))
+        plan = self.planner.plan([], resources, len(missing))
+        self.planner.fetch(plan)
         figures = self._telling(files, (), plan)
         decoder = self._decoder(plan)
         figures.answers_expected = figures.answers + len(missing)
@@ -373,7 +371,7 @@ class Run:
         """What this attempt has done; from the first call on it is told to whoever watches."""
         if self._figures is None:
             self._figures = RunFigures.begin(files.run_id, self.verb)
-            self._figures.plan(work, plan)
+            self._figures.plan(work, plan, self._encoders)
             self._live.begin(files, self._figures)
         return self._figures
 

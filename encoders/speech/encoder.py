@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from encoders.base import MediaInput, Perception
+from encoders.checkpoints.pull import Progress
 from encoders.checkpoints.resolve import checkpoint_digest, checkpoint_format, resolve
 from encoders.media.opener import MediaOpener
 from encoders.speech.config import SpeechConfig
@@ -31,6 +33,13 @@ class SpeechEncoder:
         self._activity: ActivityNetwork | None = None
         self._voices: VoiceEncoder | None = None
         self._engine: WhisperEngine | None = None
+
+    def fetch(self, device: str = "cpu", progress: Progress | None = None) -> None:
+        """See `Encoder`."""
+        config = self.config
+        for name in (config.activity_checkpoint, *((config.speaker_checkpoint,) if config.speakers else ())):
+            resolve(name, progress=progress)
+        _whisper(config, device, progress)
 
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         """Load the networks. CPU: CTranslate2; CUDA: the static-cache torch engine. Raises CheckpointError."""
@@ -87,14 +96,19 @@ class SpeechEncoder:
 
 def _engine(config: SpeechConfig, device: str) -> WhisperEngine:
     """CTranslate2 on CPU, torch on CUDA; a checkpoint given as a folder or id in either format runs where it can."""
-    if device == "cpu":
-        folder = resolve(config.checkpoint, variant="ctranslate2")
-        if checkpoint_format(folder) == "ctranslate2":
-            from encoders.speech.ctranslate2_engine import CTranslate2Engine
+    folder = _whisper(config, device)
+    if device == "cpu" and checkpoint_format(folder) == "ctranslate2":
+        from encoders.speech.ctranslate2_engine import CTranslate2Engine
 
-            return CTranslate2Engine(
-                folder, compute_type=config.compute_type, beam_size=config.beam_size, threads=config.threads
-            )
+        return CTranslate2Engine(
+            folder, compute_type=config.compute_type, beam_size=config.beam_size, threads=config.threads
+        )
     from encoders.speech.torch_engine import TorchEngine
 
-    return TorchEngine(resolve(config.checkpoint, variant="torch"), device=device, threads=config.threads)
+    return TorchEngine(folder, device=device, threads=config.threads)
+
+
+def _whisper(config: SpeechConfig, device: str, progress: Progress | None = None) -> Path:
+    """Where the recogniser's checkpoint for that device lies; fetches what is not here yet. Variants are those of a
+    default: other checkpoints have one form."""
+    return resolve(config.checkpoint, variant="ctranslate2" if device == "cpu" else "torch", progress=progress)

@@ -32,6 +32,9 @@ class OpeningsEncoder:
     def __init__(self, config: OpeningsConfig) -> None:
         self.config = config
 
+    def fetch(self, device: str = "cpu", progress: object = None) -> None:
+        pass
+
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         hostile = "tests.encoders.media_hostile_child"
         self._opener = MediaOpener(self.config.opening, self.config.limits, _child_module=hostile)

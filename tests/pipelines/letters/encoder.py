@@ -21,6 +21,9 @@ class LettersEncoder:
     def __init__(self, config: LettersConfig) -> None:
         self.config = config
 
+    def fetch(self, device: str = "cpu", progress: object = None) -> None:
+        pass
+
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         with self.config.calls.with_name("loads").open("a") as loads:
