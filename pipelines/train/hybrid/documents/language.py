@@ -65,6 +65,9 @@ class Language:
 
     def title(self, rng: random.Random, key: str, held_out: bool) -> str:
         """What a document of some kind is called."""
+        more = self.data.get("more_titles", {}).get(key, [])
+        if more and not held_out and rng.random() < 0.4:
+            return str(rng.choice(more))
         return str(rng.choice(kept(self.data["titles"][key], held_out)))
 
     def name(self, rng: random.Random, key: str) -> str:

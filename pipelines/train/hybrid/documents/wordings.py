@@ -21,6 +21,11 @@ def _wordings() -> dict[str, Any]:
     return tomllib.loads(_FILE.read_text("utf-8"))
 
 
+def sections() -> dict[str, list[str]]:
+    """The wordings of what an evaluation asks about as well, by its names of them."""
+    return {kind: known for kind, known in _wordings().items() if kind in languages()["en"].data["asks"]}
+
+
 def name(draft: Draft, key: str) -> str:
     """How a question in English names a field."""
     if key in extras():
