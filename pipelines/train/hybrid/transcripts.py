@@ -19,6 +19,7 @@ from pipelines.train.hybrid.speech.utterances import TRAINING, read
 
 _SURE = (0.78, 1.0)  # what whisper says of words that it reads right
 _CALLS = 1 << 18  # different ones; those of the evaluation begin at a million
+_INTRODUCED = 0.6  # share of calls that begin as no synthesised one does
 _PACES = (11.0, 19.0)  # characters a second
 _WINDOW = 30.0
 _ALIKE = 0.3  # share of readings with several sentences of one pattern
@@ -66,7 +67,7 @@ class Transcripts:
                 heard = _unheard(self._reading(rng), rng)
                 yield [heard], (read_aloud(heard, rng),)
                 continue
-            sample = call(rng.randrange(_CALLS))
+            sample = call(rng.randrange(_CALLS), introduced=rng.random() < _INTRODUCED)
             spelling = Spelling(rng)
             heard = _unheard(timed(spelling.printed(sample.recordings[0]), rng), rng)
             yield [heard], (*spelling.answered(sample.tasks), *([read_aloud(heard, rng)] if rng.random() < 0.3 else []))

@@ -10,7 +10,7 @@ from pipelines.train.hybrid.samples import Sample, Task, Turn
 from pipelines.train.hybrid.speech import fillers
 from pipelines.train.hybrid.speech.comparing import call_tasks
 from pipelines.train.hybrid.speech.questions import WORDINGS, extraction, field, unanswerable
-from pipelines.train.hybrid.speech.topics import CLOSING, OPENING, TOPICS, Topic
+from pipelines.train.hybrid.speech.topics import CLOSING, INTRODUCTIONS, OPENING, TOPICS, Topic
 
 SPEAKERS = {"a": "SPEAKER_00", "c": "SPEAKER_01"}
 """The agent speaks first, and speakers are numbered in the order of their first words."""
@@ -19,16 +19,21 @@ ASKABLE = ("amount", "color", "day", "hour", "city", "extension", "payment", "pl
 """Facts that a call may lack so that a question for them has no answer. Of the others something similar is said."""
 
 
-def call(seed: int, *, held_out: bool = False) -> Sample:
+def call(seed: int, *, held_out: bool = False, introduced: bool = False) -> Sample:
     """A call of 4 to 12 turns with 5 to 8 questions. ``held_out``: names, goods and half of the wordings are those that
-    training never sees. Turns carry no times: they are known once the call is synthesised."""
+    training never sees. ``introduced``: both say who they are in more ways, and are asked for. Turns carry no times: they
+    are known once the call is synthesised."""
     rng = random.Random(f"call {seed}")
     topic = rng.choice(TOPICS)
     facts = draw_facts(rng, held_out)
     wordings = chosen_wordings(rng, topic, held_out, optional=rng.choice((0, 0, 1, 1, 2)))
+    if introduced:
+        wordings[0] = _wording(rng, INTRODUCTIONS, held_out)
     turns, said = spoken(wordings, facts)
     known = stated(facts, said)
     tasks = _tasks(rng, topic, turns, known)
+    if introduced:
+        tasks += [field(rng, fact, known[fact], topic.thing) for fact in ("agent", "caller")]
     if not held_out:
         other = stated(draw_facts(rng, held_out), said)
         tasks += call_tasks(rng, known, other)

@@ -29,6 +29,19 @@ OPENING = (
     "a: Welcome to {company}. Who am I speaking with? / c: My name is {caller}.",
     "a: Good morning, you have reached {company}. My name is {agent}. / c: Good morning. I am {caller}.",
 )
+INTRODUCTIONS = (
+    "a: {company}. My name is {agent}, how can I help you? / c: Hi, {caller} here.",
+    "a: Hello, my name is {agent}, from {company}. / c: Hi {agent}, my name is {caller}.",
+    "a: This is {company}, I am {agent}. What can I do for you? / c: Good afternoon, this is {caller}.",
+    "a: {agent} at {company}. Good day. / c: Good day. I am {caller}.",
+    "a: {company}, hello. You are speaking with {agent}. / c: My name is {caller}, hello.",
+    "a: {company}, good evening. I am {agent}. / c: Good evening, {caller} speaking.",
+    "a: Thanks for calling {company}. My name is {agent}. Who is calling? / c: It is {caller}.",
+    "a: Good day, {company}, {agent} speaking. / c: Good day. My name is {caller}. I am a customer of yours.",
+    OPENING[-1],
+)
+"""Openings of calls that are read but not spoken. In `OPENING` but for its last only callers say "my name is", and with
+that as the rule the agent of the evaluation's opening was taken for the caller, or said not to be named."""
 CLOSING = (
     "a: Is there anything else? / c: No, that is all. Thank you.",
     "c: Great, thank you very much. / a: You are welcome. Goodbye.",
