@@ -26,8 +26,11 @@ def ask(
     about = _About(look, seen, rng, [label for label in others if label not in look.labels], held_out)
     makers: list[Callable[[], Task | None]] = [about.count, about.count, about.part, about.there, about.where]
     makers += [about.lacking, about.beside, about.beside, about.edge, about.higher, about.more, about.listed]
-    if not held_out:  # what the fourth training had not learnt: counts were all right, places were not
-        makers += [about.where, about.where, about.beside, about.edge, about.higher, about.part]
+    # What the trainings before had not learnt: places, and since rows are in reading order kinds, which began with the
+    # topmost row's and left out what the heading names before it.
+    if not held_out:
+        makers += [about.where, about.where, about.beside, about.edge, about.edge, about.higher, about.higher]
+        makers += [about.part, about.listed]
     makers += [about.shows] if mode != "text" else []
     makers += [about.box] if mode != "soft" else []
     found = {task.question: task for make in makers if (task := make()) is not None}
