@@ -1,6 +1,6 @@
 """The decoder on a GPU: answers a second and time per step, against `generate()` of transformers on the same card.
 
-    python -m benchmarks.gpu_decoder [--sequences 1,16,64,256] [--dtype bfloat16] [--generate 1,16,64]
+    python -m benchmarks.gpu_decoder [--sequences 1,16,64,256] [--dtype bfloat16] [--generate 1,16,64] [--compiled]
 
 An answer is a prompt of 1,000 random tokens and 64 new ones; nothing ends it earlier. Steady: four times as many
 requests as may run at once, so that new ones join while others write. Step: what one token more costs all sequences
@@ -23,6 +23,7 @@ import torch
 import decoder.running
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
+from decoder.loops import LoopWatch
 from decoder.sequence import SequenceRequest, TextSegment
 from encoders.checkpoints.resolve import resolve
 
@@ -33,13 +34,17 @@ _LENGTHS = (96, 160)
 @contextmanager
 def to_the_end(engine: Engine) -> Iterator[None]:
     """Neither the end token nor a loop ends an answer; looking for both is paid for."""
-    repeats, loaded = decoder.running.repeats, engine._loaded
+    repeats, push = decoder.running.repeats, LoopWatch.push
+    loaded, table = engine._loaded, engine._stepper.table
     stop, loaded.stop_tokens = loaded.stop_tokens, frozenset([-1])
+    stop_row, table._stop = table._stop, np.array([-1])
     decoder.running.repeats = lambda tokens: repeats(tokens) and None
+    LoopWatch.push = lambda watch, rows, tokens: push(watch, rows, tokens) & False  # type: ignore[method-assign]
     try:
         yield
     finally:
-        loaded.stop_tokens, decoder.running.repeats = stop, repeats
+        loaded.stop_tokens, decoder.running.repeats, table._stop = stop, repeats, stop_row
+        LoopWatch.push = push  # type: ignore[method-assign]
 
 
 def prompts(count: int, vocabulary: int, length: int = PROMPT) -> list[list[int]]:
@@ -79,8 +84,8 @@ def measure(config: DecoderConfig, running: Sequence[int], device: str) -> dict[
                 "first_tokens_s": seconds_of(engine, asked[:count], 1)[0],
             }
     if engine._loaded.recorded:
-        found["card_step_ms"] = card_seconds(engine._loaded._writing) * 1000
-        found["card_reading_ms"] = card_seconds(engine._loaded._reading) * 1000
+        found["card_step_ms"] = card_seconds(engine._loaded.writing) * 1000
+        found["card_reading_ms"] = card_seconds(engine._loaded.reading) * 1000
     engine.close()
     return found
 
@@ -119,21 +124,30 @@ def generate_speed(folder: str, dtype: str, counts: Sequence[int], device: str) 
     return found
 
 
-def config_for(checkpoint: str, dtype: str, sequences: int) -> DecoderConfig:
+def config_for(checkpoint: str, dtype: str, sequences: int, *, compiled: bool = False) -> DecoderConfig:
     """Room for so many answers at once."""
     room = sequences * (PROMPT + max(_LENGTHS)) * 50_000  # bytes: more than a token of this decoder takes
     return DecoderConfig(
         checkpoint=checkpoint, dtype=dtype, max_sequences=sequences, reserved_online=0,
         kv_cache_bytes=max(2 << 30, room), prompt_tokens=PROMPT, max_new_tokens=NEW, prefix_cache_bytes=0,
+        compile_passes=compiled,
     )  # type: ignore[arg-type]  # fmt: skip
 
 
-def run(checkpoint: str, dtype: str, sequences: Sequence[int], generate: Sequence[int], device: str) -> dict[str, Any]:
+def run(
+    checkpoint: str,
+    dtype: str,
+    sequences: Sequence[int],
+    generate: Sequence[int],
+    device: str,
+    *,
+    compiled: bool = DecoderConfig.model_fields["compile_passes"].default,
+) -> dict[str, Any]:
     """All figures; an engine is made for each number of sequences, and the largest is asked for one answer too."""
     found: dict[str, Any] = {"dtype": dtype}
     for most in sequences:
         counts = [most] if most != max(sequences) else sorted({1, most})
-        found[f"engine {most}"] = measure(config_for(checkpoint, dtype, most), counts, device)
+        found[f"engine {most}"] = measure(config_for(checkpoint, dtype, most, compiled=compiled), counts, device)
         print(f"engine for {most}: {found[f'engine {most}']}", flush=True)
         gc.collect()
         torch.cuda.empty_cache()
@@ -150,11 +164,12 @@ def main() -> None:
     options.add_argument("--device", default="cuda")
     options.add_argument("--sequences", default="1,16,64,256", help="most that run at once, an engine each")
     options.add_argument("--generate", default="1,16,64", help="batches of generate(); empty: none")
+    options.add_argument("--compiled", action="store_true", help="compile the network's layers (compile_passes)")
     chosen = options.parse_args()
     sequences, generate = (
         [int(count) for count in text.split(",") if count] for text in (chosen.sequences, chosen.generate)
     )
-    run(chosen.checkpoint, chosen.dtype, sequences, generate, chosen.device)
+    run(chosen.checkpoint, chosen.dtype, sequences, generate, chosen.device, compiled=chosen.compiled)
 
 
 if __name__ == "__main__":

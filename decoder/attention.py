@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 import torch
@@ -176,11 +177,11 @@ def _causal(span: Span, window: int | None, device: torch.device) -> torch.Tenso
 @contextmanager
 def attending(through: Attending) -> Iterator[None]:
     """Forward passes of this thread attend through ``through`` while the block runs."""
-    _active.through = through
+    _active.through, _active.layers = through, count()
     try:
         yield
     finally:
-        del _active.through
+        del _active.through, _active.layers
 
 
 def _attention(
@@ -197,9 +198,30 @@ def _attention(
     for name in ("softcap", "s_aux", "position_bias"):
         if more.get(name) is not None:
             raise DecoderError(f"{type(module).__name__} needs {name}, which this engine's attention does not have")
+    if torch.compiler.is_compiling():
+        return _attend_next(query, key, value, scaling, sliding_window), None
     layer: Any = module.layer_idx
     attended = _active.through.attend(layer, query, key, value, scaling, sliding_window)
     return attended.transpose(1, 2).contiguous(), None
+
+
+@torch.library.custom_op(
+    "interlace::attend_next",
+    mutates_args=(),
+    schema="(Tensor query, Tensor key, Tensor value, float? scale, int? window) -> Tensor",
+)
+def _attend_next(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None, window: int | None
+) -> torch.Tensor:
+    """`_attention` as compiled layers call it, which know nothing of the cache and are one code for all layers: it is
+    the next one's turn. To [1, t, heads, d]."""
+    attended = _active.through.attend(next(_active.layers), query, key, value, scale, window)
+    return attended.transpose(1, 2).contiguous()
+
+
+@_attend_next.register_fake
+def _(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: float | None) -> torch.Tensor:
+    return query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
 
 
 AttentionInterface.register(ATTENTION, _attention)

@@ -44,6 +44,7 @@ class DecoderConfig(BaseModel):
     max_sequences: int = Field(32, ge=1, description="most sequences that run at once")
     reserved_online: int = Field(1, ge=0, description="places that batch work leaves free for online requests")
     prefill_chunk: int = Field(256, ge=16, description="prompt tokens read between two steps of the running batch")
+    compile_passes: bool = Field(False, description="on CUDA, compile the network's layers; takes longer to load")
     threads: int = Field(1, ge=1, description="CPU threads of the engine")
 
     SHAPING: ClassVar[tuple[str, ...]] = (

@@ -105,8 +105,7 @@ class JsonGrammars:
 
     def allowed(self, matcher: LLMatcher) -> NDArray[np.bool_]:
         """Which tokens [vocabulary] may come next."""
-        bits = np.frombuffer(matcher.compute_bitmask(), np.uint8)
-        return np.unpackbits(bits, bitorder="little")[: self.vocabulary].astype(bool)
+        return np.unpackbits(allowed_bits(matcher), bitorder="little")[: self.vocabulary].astype(bool)
 
     def shortest_ending(
         self, matcher: LLMatcher, limit: int, enough: int = 0, opening: Literal["last", "as it comes"] = "last"
@@ -182,6 +181,10 @@ class JsonConstraint:
         """Which tokens [vocabulary] may come next; the end token among them once the JSON may end."""
         return self._grammars.allowed(self._matcher)
 
+    def allowed_bits(self) -> NDArray[np.uint8]:
+        """`allowed` as `scores.AllowedBits`."""
+        return allowed_bits(self._matcher)
+
     @property
     def ended(self) -> bool:
         """Whether nothing but the end may follow."""
@@ -228,6 +231,11 @@ class JsonConstraint:
         if len(self._plan) <= left and after.validate_tokens(still) == len(still):
             return self._plan
         return self._grammars.shortest_ending(after, left, enough=left // 2)
+
+
+def allowed_bits(matcher: LLMatcher) -> NDArray[np.uint8]:
+    """Which tokens may come next, as `scores.AllowedBits`."""
+    return np.frombuffer(matcher.compute_bitmask(), np.uint8)
 
 
 def _grammar(schema: str) -> str:

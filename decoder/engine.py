@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,16 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer
 
-from decoder.attention import Span
 from decoder.cache import KeyValueCache
 from decoder.config import DecoderConfig
 from decoder.constrain import JsonConstraint, JsonGrammars
 from decoder.engine_figures import EngineFigures
 from decoder.handle import Handle, OnDelta, unread
 from decoder.model import CausalModel
-from decoder.passes import PassPlanner, Turn
 from decoder.prefixes import PrefixStore, block_names
 from decoder.running import RunningSequence
-from decoder.scores import Scores, scores_of
 from decoder.sequence import DecoderError, Finish, Generation, Priority, SequenceRequest
+from decoder.stepper import Stepper
 from decoder.waiting import WaitingLine
 from encoders.checkpoints.resolve import resolve
 from encoders.failures import Failure, FailureCategory, is_out_of_memory
@@ -50,6 +48,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._wake = threading.Condition()
         self._closing = False
+        self._look_for_cancelled = threading.Event()
         self._waiting = WaitingLine(config.max_waiting)
         self._running: list[RunningSequence] = []
         self._most = config.max_sequences  # fewer once memory ran out
@@ -74,7 +73,7 @@ class Engine:
         self._cache = KeyValueCache(model.layers, places, model.dtype, model.device)
         model.record(self._cache, self.config.max_sequences)
         self._grammars = JsonGrammars(self.tokenizer, model.vocabulary, model.stop_tokens)
-        self._planner = PassPlanner(model, self.config)
+        self._stepper = Stepper(model, self.config, self._cache, self._prefixes, self.figures, self._tell, self._leave)
         self._model = model
         self._thread = threading.Thread(target=self._run, name="decoder-engine", daemon=True)
         self._thread.start()
@@ -128,6 +127,7 @@ class Engine:
         Raises `DecoderError` for what can never be done, and `Overloaded` when too many online requests wait.
         """
         handle = Handle(request, on_delta)
+        handle.on_cancel = self._look_for_cancelled.set
         try:
             self._check(request)
             handle.constraint = self.constraint(request)
@@ -211,7 +211,8 @@ class Engine:
                 try:
                     self._drop_cancelled()
                     self._admit()
-                    self._step()
+                    self.figures.steps += 1
+                    self._stepper.advance(self._running)
                 except Exception as error:  # a step that fails must not leave callers waiting for ever
                     self._fail_running(error)
                 self.figures.busy_seconds += time.monotonic() - started
@@ -221,6 +222,9 @@ class Engine:
             handle.future.set_result(unread(handle.request, Finish.CANCELLED))
 
     def _drop_cancelled(self) -> None:
+        if not self._look_for_cancelled.is_set():
+            return
+        self._look_for_cancelled.clear()
         for sequence in [s for s in self._running if s.handle.cancelled.is_set()]:
             self._leave(sequence, Finish.CANCELLED)
         with self._wake:
@@ -261,7 +265,7 @@ class Engine:
     def _start(self, handle: Handle, base: int) -> RunningSequence:
         request, constraint = handle.request, handle.constraint
         opening = constraint.forced() if constraint is not None else []
-        embeddings = torch.cat([self._loaded.embed(request), self._loaded.embed_tokens(opening)])
+        embeddings = self._loaded.embed(request, opening)
         sequence = RunningSequence(handle, base, embeddings, self._limit(request), constraint, opening, self.tokenizer)
         self._reuse(sequence)
         self.figures.prompt_tokens += len(request)
@@ -282,69 +286,6 @@ class Engine:
                 sequence.keep[stop] = (start, name)
         self.figures.cached_prompt_tokens += sequence.cached
 
-    def _step(self) -> None:
-        self.figures.steps += 1
-        writing = [(sequence, sequence.unread) for sequence in self._running if not sequence.reading_prompt]
-        reading = self._planner.prompts([s for s in self._running if s.reading_prompt], bool(writing))
-        under_way: list[Callable[[], None]] = []
-        for pack, step in self._planner.passes(reading, writing):
-            under_way.append(self._forward(pack, step=step))
-            if not step:  # a step's results are looked at while the device is busy with the reading behind it
-                for results in under_way:
-                    results()
-                under_way.clear()
-        for results in under_way:
-            results()
-
-    def _forward(self, pack: list[Turn], *, step: bool) -> Callable[[], None]:
-        """One pass over the next tokens of some sequences. Call what is returned to have those that were read to their
-        end choose a token, before the next pass of the same kind."""
-        spans, pieces, wanted, choosing = [], [], [], []
-        start = 0
-        for sequence, count in pack:
-            spans.append(Span(sequence.base, start, start + count, sequence.position))
-            pieces.append(sequence.take_unread(count))
-            start += count
-            if sequence.unread == 0:
-                wanted.append(start - 1)
-                choosing.append(sequence)
-        logits = self._loaded.forward(torch.cat(pieces), spans, wanted, self._cache, step=step)
-        for sequence, _ in pack:
-            for stop in [stop for stop in sequence.keep if stop <= sequence.position]:
-                begin, name = sequence.keep.pop(stop)
-                self._prefixes.put(name, self._cache.read(sequence.base + begin, stop - begin))
-        for row, sequence in enumerate(choosing):
-            if sequence.wants_logits:
-                sequence.first_logits = logits[row].cpu().numpy()
-        scores = scores_of(logits, [sequence.allowed() for sequence in choosing])
-        return lambda: self._choose_all(choosing, scores())
-
-    def _choose_all(self, choosing: list[RunningSequence], scores: list[Scores]) -> None:
-        going = [(sequence, self._choose(sequence, row)) for sequence, row in zip(choosing, scores, strict=True)]
-        going = [(sequence, new) for sequence, new in going if new]
-        if not going:
-            return
-        embedded = self._loaded.embed_tokens([token for _, new in going for token in new])
-        for (sequence, _), embeddings in zip(going, embedded.split([len(new) for _, new in going])):
-            sequence.feed(embeddings)
-
-    def _choose(self, sequence: RunningSequence, scores: Scores) -> list[int]:
-        """Have the sequence choose; returns the tokens to read next, none at its end."""
-        before = len(sequence.tokens)
-        try:
-            finish = sequence.choose(scores, self._loaded.stop_tokens)
-        except DecoderError as error:
-            self._leave(sequence, Finish.FAILED, str(error))
-            return []
-        new = sequence.tokens[before:]
-        self._tell(sequence, len(new))
-        if finish is None and sequence.stream.stopped:
-            finish = Finish.STOP
-        if finish is None:
-            return new
-        self._leave(sequence, finish)
-        return []
-
     def _tell(self, sequence: RunningSequence, new: int) -> None:
         """Count new tokens, and hand on what can be read of them."""
         if new and len(sequence.tokens) == new:
@@ -358,8 +299,7 @@ class Engine:
 
     def _leave(self, sequence: RunningSequence, finish: Finish, message: str = "") -> None:
         handle = sequence.handle
-        self._running.remove(sequence)
-        self._cache.give_back(sequence.base, len(handle.request) + sequence.limit)
+        self._remove(sequence)
         delta = sequence.show(final=True)
         if delta is not None:
             handle.tell(delta)
@@ -383,15 +323,20 @@ class Engine:
             )
         )
 
+    def _remove(self, sequence: RunningSequence) -> None:
+        self._running.remove(sequence)
+        self._stepper.drop(sequence)
+        self._cache.give_back(sequence.base, len(sequence.handle.request) + sequence.limit)
+
     def _fail_running(self, error: Exception) -> None:
         """End what runs. Where memory ran out over several sequences half as many run from now on, and those of which
         nobody has seen anything begin anew: a sequence has the same tokens in any company."""
+        self._stepper.forget()
         memory = is_out_of_memory(error) and len(self._running) > 1
         self._most = max(1, len(self._running) // 2) if memory else self._most
         for sequence in list(self._running):
             if memory and sequence.handle.on_delta is None:
-                self._running.remove(sequence)
-                self._cache.give_back(sequence.base, len(sequence.handle.request) + sequence.limit)
+                self._remove(sequence)
                 with self._wake:
                     self._waiting.return_to(sequence.handle)
             else:

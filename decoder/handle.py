@@ -25,10 +25,13 @@ class Handle:
         self.future: Future[Generation] = Future()
         self.future.set_running_or_notify_cancel()  # so that only the engine ends it; `cancel` asks the engine
         self.cancelled = threading.Event()
+        self.on_cancel: Callable[[], None] | None = None  # called once that is set, for the engine to look
 
     def cancel(self) -> None:
         """Stop after the step that is running; the result is then what was written so far."""
         self.cancelled.set()
+        if self.on_cancel is not None:
+            self.on_cancel()
 
     def tell(self, delta: Delta) -> None:
         """Hand on new text. A reader that raises is one that has gone: its own sequence ends, and no other."""

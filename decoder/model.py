@@ -10,15 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoModelForCausalLM
 
 from decoder.attention import ATTENTION, Attending, CachedAttention, ShapeProbe, Span, attending
 from decoder.cache import KeyValueCache
+from decoder.compiled import compiled, compiling, layers_of
 from decoder.config import DecoderConfig
-from decoder.recorded import RecordedPass, Tiled, fuse_norms, on_device
+from decoder.fused import fuse_norms, fuse_products
+from decoder.recorded import Network, RecordedPass, Score, Tiled, on_device
 from decoder.rows import HEAD_ROWS, arrange
+from decoder.scores import score_rows
 from decoder.sequence import DecoderError, SequenceRequest, TextSegment
+from encoders.failures import is_out_of_memory
 
 READ_ROWS = 4096
 """Rows of a recorded reading pass: enough to keep a large GPU busy, and not more."""
@@ -47,8 +52,9 @@ class CausalModel:
         self.rows = _arranged(model, config.threads) if self.mixes else HEAD_ROWS
         probe = self._probe(text_config.num_hidden_layers)
         self.layers, self._group = probe.layers, probe.group
-        self._reading: RecordedPass | None = None
-        self._writing: RecordedPass | None = None
+        self._compile = config.compile_passes
+        self.reading: RecordedPass | None = None
+        self.writing: RecordedPass | None = None
 
     @property
     def bytes_per_token(self) -> int:
@@ -59,32 +65,58 @@ class CausalModel:
     @property
     def recorded(self) -> bool:
         """Whether passes are recorded: readings of up to `READ_ROWS` rows, and steps of one row a sequence."""
-        return self._writing is not None
+        return self.writing is not None
 
     def record(self, cache: KeyValueCache, sequences: int) -> None:
-        """On CUDA, record a reading pass and a step of up to ``sequences``; without triton or for a network that cannot
-        be recorded, passes stay as they are, and slow."""
+        """On CUDA, record a reading pass and a step of up to ``sequences``, compiled or not; without triton or for a
+        network that cannot be recorded, passes stay as they are, and slow."""
         if self.device.type != "cuda":
             return
         try:
             from decoder.tiled_attention import TiledAttention
 
-            fuse_norms(self._model)
-            self.record_with(TiledAttention, cache, sequences)
+            fuse_products(self._model)
+            if not (self._compile and self.record_compiled(TiledAttention, cache, sequences)):
+                fuse_norms(self._model)
+                self.record_with(TiledAttention, cache, sequences)
         except (ImportError, RuntimeError, NotImplementedError) as error:
-            self._reading = self._writing = None
+            self.reading = self.writing = None
             warnings.warn(f"the decoder's passes cannot be recorded and will be slow: {error}", stacklevel=2)
 
-    @torch.inference_mode()
-    def record_with(self, attention: Tiled, cache: KeyValueCache, sequences: int) -> None:
-        """`record` with any attention over tiles; on CPU the passes are not recorded, but have the same shapes."""
-        make = partial(RecordedPass, self._network, attention, cache, self.width)
-        self._reading = make(rows=READ_ROWS, wanted=HEAD_ROWS, tile_rows=max(1, _TILE_LANES // self._group))
-        self._writing = make(rows=sequences, wanted=sequences, tile_rows=1)
+    def record_compiled(
+        self, attention: Tiled, cache: KeyValueCache, sequences: int, backend: str = "inductor"
+    ) -> bool:
+        """`record_with` with compiled layers; False, and a warning, when they cannot be compiled."""
+        try:
+            if list(self.layers) != list(range(len(self.layers))):
+                raise RuntimeError("its layers do not attend one after the other")
+            layers = layers_of(self._model, len(self.layers))
+            fuse_norms(self._model, beside=layers)
+            with compiling(layers, backend):
+                self.record_with(attention, cache, sequences, compiled(score_rows, backend))
+        except Exception as error:  # whatever a compiler raises
+            if is_out_of_memory(error):
+                raise
+            said = str(error).strip().splitlines() or [""]
+            warnings.warn(
+                f"the decoder's passes are not compiled and take longer: {type(error).__name__}: {said[0]}",
+                stacklevel=2,
+            )
+            return False
+        return True
 
-    def embed_tokens(self, tokens: Sequence[int]) -> torch.Tensor:
+    @torch.inference_mode()
+    def record_with(self, attention: Tiled, cache: KeyValueCache, sequences: int, score: Score = score_rows) -> None:
+        """`record` with any attention over tiles; on CPU the passes are not recorded, but have the same shapes."""
+        network = Network(self.vocabulary, self.width, self._embedding, self._network, score)
+        make = partial(RecordedPass, network, attention, cache)
+        self.reading = make(rows=READ_ROWS, wanted=HEAD_ROWS, tile_rows=max(1, _TILE_LANES // self._group))
+        self.writing = make(rows=sequences, wanted=sequences, tile_rows=1)
+
+    def embed_tokens(self, tokens: Sequence[int] | NDArray[np.int32]) -> torch.Tensor:
         """Token ids [n] to embeddings [n, d_model]."""
-        embedded: torch.Tensor = self._embedding(on_device(torch.as_tensor(tokens, dtype=torch.long), self.device))
+        ids = torch.from_numpy(np.asarray(tokens, np.int64))
+        embedded: torch.Tensor = self._embedding(on_device(ids, self.device))
         return embedded
 
     def check(self, request: SequenceRequest) -> None:
@@ -102,34 +134,26 @@ class CausalModel:
             if not np.isfinite(segment.vectors).all():
                 raise DecoderError("soft tokens are not finite")
 
-    def embed(self, request: SequenceRequest) -> torch.Tensor:
-        """A request's segments, which were checked, as embeddings [n, d_model]."""
-        return torch.cat(
-            [
-                self.embed_tokens(segment.tokens.tolist())
-                if isinstance(segment, TextSegment)
-                else torch.tensor(segment.vectors, device=self.device).to(self.dtype)
-                for segment in request.segments
-            ]
-        )
+    def embed(self, request: SequenceRequest, opening: Sequence[int] = ()) -> torch.Tensor:
+        """A request's segments, which were checked, and tokens behind them, as embeddings [n, d_model]."""
+        pieces = [
+            self.embed_tokens(segment.tokens)
+            if isinstance(segment, TextSegment)
+            else torch.tensor(segment.vectors, device=self.device).to(self.dtype)
+            for segment in request.segments
+        ]
+        if opening:
+            pieces.append(self.embed_tokens(opening))
+        return torch.cat(pieces)
 
     def forward(
-        self,
-        embeddings: torch.Tensor,
-        spans: Sequence[Span],
-        wanted: Sequence[int],
-        cache: KeyValueCache,
-        *,
-        step: bool,
+        self, embeddings: torch.Tensor, spans: Sequence[Span], wanted: Sequence[int], cache: KeyValueCache
     ) -> torch.Tensor:
-        """One pass over a pack: embeddings [t, d_model] to logits [n, vocabulary] float32, of which the first
-        ``len(wanted)`` count. ``step``: a pass that writes one token of each sequence and does nothing else.
+        """One pass over a pack, not recorded: embeddings [t, d_model] to the logits [n, vocabulary] of the wanted rows.
 
         A matrix product of one row takes another path (gemv) in the CPU libraries than one of several, and ends in
         other last bits; so there are always at least two rows, here and at the head.
         """
-        if (recorded := self._writing if step else self._reading) is not None:
-            return recorded(embeddings, spans, wanted)
         positions = [span.position + i for span in spans for i in range(span.stop - span.start)]
         spans, wanted, count = list(spans), list(wanted), len(wanted)
         if len(positions) == 1:
@@ -148,7 +172,7 @@ class CausalModel:
                 inputs_embeds=embeddings, position_ids=positions, use_cache=False, logits_to_keep=wanted
             )
         logits: torch.Tensor = output.logits[0]
-        return logits.float()
+        return logits
 
     def _probe(self, layers: int) -> ShapeProbe:
         probe = ShapeProbe()

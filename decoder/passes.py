@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from decoder.config import DecoderConfig
 from decoder.model import READ_ROWS, CausalModel
@@ -36,19 +36,14 @@ class PassPlanner:
             left -= count
         return turns
 
-    def passes(self, reading: list[Turn], writing: list[Turn]) -> Iterator[tuple[list[Turn], bool]]:
-        """The passes of a step, and whether each writes single tokens only. In recorded passes, which one a token is
-        read in depends on its own sequence alone."""
-        model, most = self._model, self._config.max_sequences
+    def packs(self, turns: list[Turn]) -> list[list[Turn]]:
+        """The passes over these turns. Those of one token in recorded passes are not among them: which kind of pass a
+        token is read in depends on its own sequence alone."""
+        model = self._model
         if not model.recorded:
-            for pack in _packs([*reading, *writing], model.rows, model.head_rows, mixed=model.mixes):
-                yield pack, False
-            return
-        for pack in _packs([turn for turn in writing if turn[1] == 1], most, most, mixed=True):
-            yield pack, True
-        forced = [(sequence, min(count, READ_ROWS)) for sequence, count in writing if count > 1]
-        for pack in _packs([*reading, *forced], READ_ROWS, model.head_rows, mixed=True):
-            yield pack, False
+            return _packs(turns, model.rows, model.head_rows, mixed=model.mixes)
+        turns = [(sequence, min(count, READ_ROWS)) for sequence, count in turns]
+        return _packs(turns, READ_ROWS, model.head_rows, mixed=True)
 
     def _can_wait(self, reading: Sequence[RunningSequence]) -> bool:
         """Whether prompts of batch work are left for the next step: a reading pass takes as long half empty."""

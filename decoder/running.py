@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from decoder.constrain import JsonConstraint
 from decoder.loops import doubtful, repeats
 from decoder.sampling import Sampler
-from decoder.scores import Scores
+from decoder.scores import AllowedBits, Scores
 from decoder.sequence import DecoderError, Delta, Finish
 from decoder.text_stream import TextStream
 
@@ -48,9 +48,13 @@ class RunningSequence:
         self._shown = 0  # tokens
         self._constraint = constraint
         self._sampler = Sampler(handle.request.sampling)
-        self._pending = prompt  # embeddings [n, d_model] that are known but not read yet
-        self.unread = len(prompt)  # how many
+        plain = constraint is None and self._sampler.plain and not handle.request.top_logprobs
+        self.plain = plain and handle.on_delta is None and not handle.request.stop
+        """Whether a token mostly is the likeliest one and nothing else happens."""
+        self._prompt = prompt  # what is unread of it
         self.prompt_left = len(prompt)
+        self._fed: list[int] = []  # tokens that were written and not read yet
+        self.unread = len(prompt)  # tokens that are known and not read yet
 
     @property
     def reading_prompt(self) -> bool:
@@ -61,28 +65,31 @@ class RunningSequence:
         """Tokens of the prompt's next chunk; see `chunk_end`."""
         return min(chunk_end(self.position, chunk, self.handle.request.shared) - self.position, self.prompt_left)
 
-    def take_unread(self, count: int) -> torch.Tensor:
-        """The next ``count`` embeddings, counted as read."""
-        taken = self._pending
+    def take_unread(self, count: int) -> torch.Tensor | list[int]:
+        """The next ``count``, counted as read: embeddings of the prompt, or tokens behind it."""
         self.unread -= count
-        if self.unread:
-            taken, self._pending = taken[:count], taken[count:]
         self.position += count
-        self.prompt_left = max(0, self.prompt_left - count)
-        return taken
+        if not self.prompt_left:
+            taken, self._fed = self._fed[:count], self._fed[count:]
+            return taken
+        part, self._prompt = self._prompt[:count], self._prompt[count:]
+        self.prompt_left -= count
+        if not self.prompt_left:
+            self._prompt = part[:0].clone()  # so that the prompt's memory is not held to the end
+        return part
 
-    def feed(self, embeddings: torch.Tensor) -> None:
-        """Embeddings [n, d_model] of tokens that were just written, to be read in the next step."""
-        self._pending, self.unread = embeddings, len(embeddings)
+    def feed(self, tokens: list[int]) -> None:
+        """Tokens that were just written, to be read in the next step."""
+        self._fed, self.unread = tokens, len(tokens)
 
     @property
     def wants_logits(self) -> bool:
         """Whether its request asks for the first token's logits, and they are still missing."""
         return self.handle.request.first_logits and self.first_logits is None
 
-    def allowed(self) -> NDArray[np.bool_] | None:
-        """Which tokens [vocabulary] may come next, None for all."""
-        return self._constraint.allowed() if self._constraint is not None else None
+    def allowed(self) -> AllowedBits | None:
+        """Which tokens may come next, None for all."""
+        return self._constraint.allowed_bits() if self._constraint is not None else None
 
     def choose(self, scores: Scores, stop_tokens: frozenset[int]) -> Finish | None:
         """Append a token that is allowed, and those that it forces; or say why this is the end."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decoder.recorded import on_device
+AllowedBits = NDArray[np.uint8]
+"""Which tokens may come next, at least [mask_bytes(vocabulary)], a bit each, the lowest bit of a byte first."""
 
 
 class Scores:
@@ -20,7 +21,9 @@ class Scores:
 
     __slots__ = ("_known", "_logits", "_row", "_totals")
 
-    def __init__(self, logits: torch.Tensor, totals: torch.Tensor, row: int, known: list[float] | None = None) -> None:
+    def __init__(
+        self, logits: torch.Tensor, totals: torch.Tensor, row: int, known: Sequence[float] | None = None
+    ) -> None:
         """``known``: the total, the likeliest token and its log probability, when they are on the host already."""
         self._logits, self._totals, self._row, self._known = logits, totals, row, known
 
@@ -51,39 +54,43 @@ class Scores:
         return float(self.logits[token] - self.total)
 
 
-def scores_of(logits: torch.Tensor, allowed: Sequence[NDArray[np.bool_] | None]) -> Callable[[], list[Scores]]:
+def mask_bytes(vocabulary: int) -> int:
+    """Bytes of `AllowedBits` that say something."""
+    return (vocabulary + 7) // 8
+
+
+def score_rows(logits: torch.Tensor, allowed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of logits [n, vocabulary] in any dtype and `AllowedBits` [n, bytes]: the logits of `Scores`, their logsumexp [n],
+    and [n, 3] float64: that sum again, the likeliest token and its log probability, to be sent to the host at once."""
+    places = torch.arange(8, dtype=torch.uint8, device=logits.device)
+    bits = allowed[:, :, None].bitwise_right_shift(places).bitwise_and(1)
+    masked = logits.float().masked_fill(bits.flatten(1)[:, : logits.shape[1]] == 0, -math.inf)
+    totals, best = torch.logsumexp(masked, dim=-1), torch.argmax(masked, dim=-1)
+    chances = masked.gather(1, best[:, None])[:, 0] - totals
+    return masked, totals, torch.stack([totals.double(), best.double(), chances.double()], 1)
+
+
+def scores_of(logits: torch.Tensor, allowed: Sequence[AllowedBits | None]) -> list[Scores]:
     """The scores of the first ``len(allowed)`` rows of logits [n, vocabulary]; None in ``allowed``: all tokens.
 
-    What is returned waits for them, on CUDA not for what is queued there afterwards.
-
-    On CUDA all rows at once, also those that do not count, so that one transfer brings everything to the host and the
-    shape is always the same. On CPU row by row, so that the bits do not depend on how many there are.
+    Row by row on CPU, so that the bits do not depend on how many there are; on CUDA all at once.
     """
     if logits.device.type == "cpu":
-        scores = [_score(row, mask) for row, mask in zip(logits, allowed)]
-        return lambda: scores
+        return [_score(row, bits) for row, bits in zip(logits, allowed)]
     if not allowed:
-        return lambda: []
-    bound = {index: mask for index, mask in enumerate(allowed) if mask is not None}
-    if bound:
-        masks = on_device(torch.from_numpy(np.stack(list(bound.values()))), logits.device)
-        rows = on_device(torch.tensor(list(bound)), logits.device)
-        logits = logits.index_copy(0, rows, logits[rows].masked_fill(~masks, -math.inf))
-    totals, best = torch.logsumexp(logits, dim=-1), torch.argmax(logits, dim=-1)
-    chances = logits.gather(1, best[:, None])[:, 0] - totals
-    found = torch.stack([totals.double(), best.double(), chances.double()], 1)[: len(allowed)]
-    known = torch.empty(found.shape, dtype=found.dtype, pin_memory=True).copy_(found, non_blocking=True)
-    done = torch.cuda.Event()
-    done.record()
-
-    def waited() -> list[Scores]:
-        done.synchronize()
-        return [Scores(logits, totals, index, row) for index, row in enumerate(known.tolist())]
-
-    return waited
+        return []
+    count = mask_bytes(logits.shape[1])
+    masks = np.full((len(allowed), count), 255, np.uint8)
+    for index, bits in enumerate(allowed):
+        if bits is not None:
+            masks[index] = bits[:count]
+    masked, totals, found = score_rows(logits[: len(allowed)], torch.from_numpy(masks).to(logits.device))
+    return [Scores(masked, totals, index, row) for index, row in enumerate(found.tolist())]
 
 
-def _score(logits: torch.Tensor, allowed: NDArray[np.bool_] | None) -> Scores:
+def _score(logits: torch.Tensor, allowed: AllowedBits | None) -> Scores:
+    logits = logits.float()
     if allowed is not None:
-        logits = logits.masked_fill(~torch.from_numpy(allowed), -math.inf)
+        open_ = np.unpackbits(allowed, bitorder="little")[: len(logits)].astype(bool)
+        logits = logits.masked_fill(~torch.from_numpy(open_), -math.inf)
     return Scores(logits[None], torch.logsumexp(logits, dim=-1)[None], 0)

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from decoder.cache import KeyValueCache
+from decoder.compiled import layers_of
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
-from decoder.recorded import fuse_norms
+from decoder.fused import fuse_norms, fuse_products
+from decoder.loops import LoopWatch, repeats
 from tests.decoder.test_engine import some_requests
 from tests.decoder.tiny import save_tiny
 
@@ -67,8 +71,48 @@ def test_recorded_passes_write_the_same_tokens(tmp_path: Path) -> None:
         if recorded:
             engine._loaded.record_with(TilesInTurn, engine._cache, config.max_sequences)
         generations.append(engine.generate(requests))
+        if recorded:
+            assert [engine.generate([request])[0] for request in requests[::4]] == generations[1][::4]  # bits too
         engine.close()
     assert [g.tokens for g in generations[0]] == [g.tokens for g in generations[1]]
+
+
+def test_loops_of_many_texts_are_those_of_each() -> None:
+    rng, watch, texts = np.random.default_rng(0), LoopWatch(6), [[7] for _ in range(4)]
+    rows = np.array([5, 0, 3, 2])
+    for row, text in zip(rows, texts, strict=True):
+        watch.begin(int(row), text)
+    found = 0
+    for _ in range(120):
+        tokens = np.array([text[-int(rng.integers(1, 1 + min(len(text), 12)))] for text in texts])
+        tokens = np.where(rng.random(4) < 0.2, rng.integers(0, 50, 4), tokens)
+        for text, token in zip(texts, tokens.tolist(), strict=True):
+            text.append(token)
+        loops = [repeats(text) is not None for text in texts]
+        assert watch.push(rows, tokens).tolist() == loops
+        found += sum(loops)
+    assert found
+
+
+def test_parts_of_one_product_are_those_of_each() -> None:
+    parent = torch.nn.Module()
+    for name, width in (("q_proj", 6), ("k_proj", 4), ("v_proj", 4)):
+        setattr(parent, name, torch.nn.Linear(8, width))
+    rows, names = torch.randn(3, 8), ("q_proj", "k_proj", "v_proj")
+    before = [getattr(parent, name)(rows) for name in names]
+    assert fuse_products(parent) == 1
+    for name, expected in zip(names, before, strict=True):
+        torch.testing.assert_close(getattr(parent, name)(rows), expected)
+
+
+def test_what_cannot_be_compiled_runs_as_it_did(tiny_config: DecoderConfig) -> None:
+    engine = Engine(tiny_config)
+    engine.load()
+    with pytest.warns(UserWarning, match="not compiled"):
+        assert not engine._loaded.record_compiled(TilesInTurn, engine._cache, 3, backend="nobody's")
+    layers = layers_of(engine._loaded._model, 2)
+    assert all("forward" not in vars(module) for layer in layers for module in layer.modules())
+    engine.close()
 
 
 class OffsetRMSNorm(LlamaRMSNorm):
