@@ -39,7 +39,7 @@ def ocr_recognition() -> Steps:
     networks = _ocr_networks()
     del networks._detector
     yield 0
-    networks.recognise(torch.zeros(networks.lines_per_batch, 3, 48, 1920, device="cuda", dtype=torch.float16))()
+    networks.recognise(torch.zeros(networks.line_batches[-1], 3, 48, 1920, device="cuda", dtype=torch.float16))()
 
 
 def _ocr_networks() -> Any:

@@ -22,7 +22,8 @@ class DetectionConfig(BaseModel):
 
 
 class OcrConfig(BaseModel):
-    """What the OCR encoder reads with. All but ``limits``, ``engine`` and ``threads`` shapes a perception."""
+    """What the OCR encoder reads with. All but ``limits``, ``engine``, ``threads`` and ``compile_networks`` shapes a
+    perception."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +46,9 @@ class OcrConfig(BaseModel):
         "auto", description="auto: torch on CUDA, the fastest installed runtime for this processor on CPU"
     )
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
+    compile_networks: bool = Field(
+        False, description="with torch: networks compiled for the device, once for a node, as an actor starts"
+    )
 
     def with_features(self, width: int | None = None) -> Self:
         """The same, with features [n, width]; without a width those that adapters are trained on. Raises ValueError

@@ -20,7 +20,10 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
     if engine == "torch":
         from encoders.ocr.networks_torch import TorchNetworks
 
-        return TorchNetworks(detector, recogniser, device=device, features=config.features, threads=config.threads)
+        return TorchNetworks(
+            detector, recogniser,
+            device=device, features=config.features, threads=config.threads, compile=config.compile_networks,
+        )  # fmt: skip
     from encoders.ocr.networks_onnx import OnnxNetworks
 
     return OnnxNetworks(detector, recogniser, engine=engine, features=config.features, threads=config.threads)

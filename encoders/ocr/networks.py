@@ -51,7 +51,7 @@ class OcrNetworks(Protocol):
     cropper: Cropper  # makes the inputs of both
     pages_at_once: int  # that share batches of lines
     pages_per_batch: int
-    lines_per_batch: int
+    line_batches: tuple[int, ...]  # how many lines a batch is computed with, ascending
 
     def detect(self, pages: Sequence[Any]) -> Callable[[], Maps]:
         """n pages [1, 3, H, W] of one size, as ``cropper`` scales them."""

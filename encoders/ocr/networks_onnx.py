@@ -24,7 +24,7 @@ class OnnxNetworks:
 
     pages_at_once = 1
     pages_per_batch = 1
-    lines_per_batch = 1
+    line_batches: tuple[int, ...] = (1,)
 
     def __init__(self, detector: Path, recogniser: Path, *, engine: str, features: str, threads: int) -> None:
         compile_graph = {"onnxruntime": _onnxruntime, "openvino": _openvino}[engine]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +20,11 @@ from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks, Steps
 DOUBTFUL = 0.75
 """Lines read as Latin with less confidence, or with print left unread, are read again among all symbols: a name in
 Chinese on an English form is blank to the small alphabet, and the rest of its line reads at 0.98."""
+
+IN_FLIGHT = 2
+"""Batches that a GPU has before their readings are waited for. A core that starts more kernels than fit into the
+driver's queue (1,024, three or four batches) turns in place until the card has taken its turn with them, which among 15
+processes was most of a page's time; waiting for a result lets the core go."""
 
 UNREAD = 8
 """Columns of unread print (of a 48 pixel high line) from which a line is read again."""
@@ -86,7 +92,15 @@ class Recogniser:
     def _read(
         self, jobs: Sequence[Job], crops: list[Crop], wanted: Sequence[int], alphabets: Sequence[str]
     ) -> dict[int, Read]:
-        waiting: list[Waiting] = []
+        waiting: deque[Waiting] = deque()
+        reads: dict[int, Read] = {}
+
+        def finish(most: int) -> None:
+            while len(waiting) > most:
+                some, steps = waiting.popleft()
+                read = self._reads(steps(), [jobs[i] for i in some], [crops[i] for i in some], alphabets[some[0]])
+                reads.update(zip(some, read))
+
         for alphabet in (WESTERN, ALL):
             mine = [i for i in wanted if alphabets[i] == alphabet]
 
@@ -95,12 +109,10 @@ class Recogniser:
                     (batch, self._networks.recognise(self._networks.cropper.stack([crops[i] for i in batch]), name))
                 ]
 
-            for batch in cropping.batches_by_width([crops[i].width for i in mine], self._networks.lines_per_batch):
-                waiting += halving(begin, [mine[k] for k in batch])
-        reads: dict[int, Read] = {}
-        for some, steps in waiting:
-            read = self._reads(steps(), [jobs[i] for i in some], [crops[i] for i in some], alphabets[some[0]])
-            reads.update(zip(some, read))
+            for batch in cropping.batches_by_width([crops[i].width for i in mine], self._networks.line_batches):
+                waiting.extend(halving(begin, [mine[k] for k in batch]))
+                finish(IN_FLIGHT)
+        finish(0)
         return reads
 
     def _reads(self, steps: Steps, jobs: Sequence[Job], crops: Sequence[Crop], alphabet: str) -> Iterator[Read]:

@@ -29,7 +29,8 @@ def lines_of(engine: str) -> list[list[Line]]:
     reader = page_reader(OcrConfig.model_validate({"engine": engine.split()[0]}))
     if engine.endswith("as on a GPU"):
         networks = reader._networks
-        networks.cropper = TorchCropper(torch.device("cpu"), torch.float32, (1, 2))
+        networks.line_batches = (1, 2, 4)
+        networks.cropper = TorchCropper(torch.device("cpu"), torch.float32, networks.line_batches)
         prepare_for_gpu(networks._detector)
         prepare_for_gpu(networks._recogniser)
     return [page.lines for page in reader.read(images)]

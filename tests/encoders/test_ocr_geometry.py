@@ -78,11 +78,16 @@ def test_crops_are_cut_upright_and_padded_with_grey() -> None:
     assert not batch[1, :, :, 100:].any()
 
 
-def test_batches_hold_one_padded_width() -> None:
+def test_batches_pad_little_and_hold_every_crop_once() -> None:
     widths = [100, 33, 90, 40, 64, 500, 96]
-    batches = batches_by_width(widths, 2)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(widths)))
-    assert all(len(batch) <= 2 and len({padded_width(widths[i]) for i in batch}) == 1 for batch in batches)
+    assert batches_by_width(widths, (1,)) == [[1], [3], [4], [2], [6], [0], [5]]
+    assert batches_by_width([], (8,)) == []
+    lines = np.random.default_rng(5).integers(1100, 1450, 720).tolist()
+    batches = batches_by_width(lines, (8, 16, 32, 64, 96, 128))
+    assert sorted(i for batch in batches for i in batch) == list(range(720)) and max(map(len, batches)) <= 128
+    sizes = [next(size for size in (8, 16, 32, 64, 96, 128) if size >= len(batch)) for batch in batches]
+    computed = sum(size * padded_width(max(lines[i] for i in batch)) for size, batch in zip(sizes, batches))
+    assert computed < 1.05 * sum(lines)
 
 
 def test_a_batch_that_does_not_fit_is_halved() -> None:
