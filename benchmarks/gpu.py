@@ -91,7 +91,7 @@ def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None
     found["ocr_parity"] = gpu_ocr.parity(chosen.parity_pages, available_cpus(), chosen.device)
     images = [page.image for document in found["truths"] for page in document][: chosen.pages]
     started = time.perf_counter()
-    recorded = gpu_ocr.Recorded(images, chosen.device)
+    recorded = gpu_ocr.Recorded(images, chosen.device, chosen.compile)
     found["ocr_first_pass_seconds"] = time.perf_counter() - started
     found["ocr_networks"] = recorded.seconds()
     found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
@@ -101,7 +101,7 @@ def networks(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) ->
     """The networks alone over pages of the documents, and the page reader in one process."""
     images = gpu_ocr.images_of(sorted((folder / "in").glob("*.pdf")), chosen.pages)
     started = time.perf_counter()
-    recorded = gpu_ocr.Recorded(images, chosen.device)
+    recorded = gpu_ocr.Recorded(images, chosen.device, chosen.compile)
     found["ocr_first_pass_seconds"] = time.perf_counter() - started
     found["ocr_networks"] = recorded.seconds()
     found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
@@ -114,15 +114,21 @@ def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> Non
     paths = sorted((folder / "in").glob("*.pdf"))
     for count in map(int, chosen.processes.split(",")):
         some = paths[: max(count, len(paths) * count // max(map(int, chosen.processes.split(","))))]
-        result = gpu_ocr.bare_processes(some, count, folder / "bare", chosen.device, chosen.bare_seconds)
+        result = gpu_ocr.bare_processes(
+            some, count, folder / "bare", chosen.device, chosen.bare_seconds, chosen.compile
+        )
         lines = result.pop("lines")
         result["character_error"] = gpu_ocr.error_of(lines, found["truths"], 4)
         found[f"ocr_bare_{count}"] = result
 
 
+def _compiling(chosen: argparse.Namespace) -> list[str]:
+    return ["ocr.compile_networks=true"] if chosen.compile else []
+
+
 def ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """The pipeline over the same documents."""
-    result = time_run(folder / "in", folder / "out", "ocr", chosen.set)
+    result = time_run(folder / "in", folder / "out", "ocr", [*chosen.set, *_compiling(chosen)])
     pages = sum(map(len, found["truths"]))
     result["pages"] = pages
     result["pages_per_second"] = pages / result["seconds"]
@@ -236,7 +242,7 @@ def rows(found: dict[str, Any]) -> list[Row]:
 
 def parity(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Against what `gpu_ocr.save_reading` kept of another machine's CPU."""
-    found["ocr_parity"] = gpu_ocr.parity_with(chosen.ocr_reference, chosen.device)
+    found["ocr_parity"] = gpu_ocr.parity_with(chosen.ocr_reference, chosen.device, chosen.compile)
 
 
 def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -251,8 +257,19 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Page to answer: the pipeline over one-page pictures of pages, each asked one question."""
     source = gpu_ocr.write_pictures(folder, chosen.documents)
-    more = ["decoder.max_new_tokens=64", "decoder.max_sequences=256", "decoder.kv_cache_bytes=7000000000"]
-    result = time_run(source, folder / "answers-out", "ocr", [*chosen.set, *more], prompt="What is this page about?")
+    more = [
+        *_compiling(chosen),
+        "decoder.max_new_tokens=64",
+        "decoder.max_sequences=256",
+        "decoder.kv_cache_bytes=7000000000",
+    ]
+    result = time_run(
+        source,
+        folder / "answers-out",
+        "ocr",
+        [*chosen.set, *more],
+        prompt="What is this page about?",
+    )
     result["steady_answers_per_second"] = (
         chosen.documents * result["steady_share"] / max(result["steady_seconds"], 1e-9)
     )
@@ -291,6 +308,7 @@ def main() -> None:
     options.add_argument("--ocr-reference", type=Path, help="readings of a CPU, from gpu_ocr.save_reading")
     options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
     options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
+    options.add_argument("--compile", action="store_true", help="OCR's networks compiled; what is made is kept")
     options.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     options.add_argument("--json", type=Path, help="all figures")
     options.add_argument("--encoder-worker", help=argparse.SUPPRESS)

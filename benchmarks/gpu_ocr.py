@@ -59,10 +59,10 @@ def save_reading(images: Sequence[NDArray[np.uint8]], path: Path, threads: int) 
     path.write_bytes(pickle.dumps(kept))
 
 
-def parity_with(path: Path, device: str) -> dict[str, Any]:
+def parity_with(path: Path, device: str, compiled: bool = False) -> dict[str, Any]:
     """The pages of `save_reading` through the torch modules on this machine."""
     kept = pickle.loads(path.read_bytes())
-    reader = page_reader(OcrConfig(engine="torch"), device)
+    reader = page_reader(OcrConfig(engine="torch", compile_networks=compiled), device)
     ours = [page.lines for page in reader.read([_decoded(data) for data, _ in kept])]
     return asdict(compare([lines for _, lines in kept], ours)) | {"pages": len(kept)}
 
@@ -167,8 +167,8 @@ class BusySamples:
 class Recorded:
     """The networks' inputs of one pass over some pages, to be played again without anything around them."""
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]], device: str) -> None:
-        reader = page_reader(OcrConfig(engine="torch"), device)
+    def __init__(self, images: Sequence[NDArray[np.uint8]], device: str, compiled: bool = False) -> None:
+        reader = page_reader(OcrConfig(engine="torch", compile_networks=compiled), device)
         networks = reader._networks
         self.pages = len(images)
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -226,7 +226,9 @@ def card_seconds(recorded: Recorded, images: Sequence[NDArray[np.uint8]]) -> dic
     return {"all": sum(spent.values()) / 1e6 / pages} | {name[:90]: spent[name] / 1e6 / pages for name in most}
 
 
-def encoder_worker(paths: list[str], device: str, share: float, seconds: float, ready: str, go: str) -> None:
+def encoder_worker(
+    paths: list[str], device: str, share: float, seconds: float, ready: str, go: str, compiled: bool
+) -> None:
     """The OCR encoder in this process over these files, for about ``seconds``; prints when each was done and what it
     took."""
     if device != "cpu":
@@ -234,7 +236,7 @@ def encoder_worker(paths: list[str], device: str, share: float, seconds: float, 
     from encoders.base import MediaInput
     from encoders.ocr.encoder import OcrEncoder
 
-    config = OcrConfig()
+    config = OcrConfig(compile_networks=compiled)
     encoder = OcrEncoder(config.model_copy(update={"opening": config.opening.model_copy(update={"ocr": "always"})}))
     encoder.load(device)
     inputs = [MediaInput(Path(path).name, path, "application/pdf", path=Path(path)) for path in paths]
@@ -261,7 +263,9 @@ def encoder_worker(paths: list[str], device: str, share: float, seconds: float, 
     print(json.dumps({"done": done, "lines": lines, "stages": stages, "cpu": cpu, "failures": failures}))
 
 
-def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str, seconds: float) -> dict[str, Any]:
+def bare_processes(
+    paths: Sequence[Path], count: int, folder: Path, device: str, seconds: float, compiled: bool = False
+) -> dict[str, Any]:
     """Pages per second of the encoder in ``count`` processes without Ray; starting and warming up are not counted.
 
     No process begins another call after ``seconds``, and each has a rate over the time that it took itself: calls are
@@ -275,7 +279,7 @@ def bare_processes(paths: Sequence[Path], count: int, folder: Path, device: str,
     for index in range(count):
         ready = folder / f"ready-{index}"
         ready.unlink(missing_ok=True)
-        work = json.dumps([list(map(str, paths[index::count])), device, share, seconds, str(ready), str(go)])
+        work = json.dumps([list(map(str, paths[index::count])), device, share, seconds, str(ready), str(go), compiled])
         command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", work]
         workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
     while not all(ready.exists() or process.poll() is not None for process, ready in workers):
