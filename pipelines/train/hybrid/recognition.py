@@ -14,8 +14,8 @@ from transformers import AutoModelForTextRecognition
 from encoders.checkpoints.resolve import resolve
 from encoders.ocr.crops import HEIGHT
 from encoders.ocr.fusing import fuse_batch_norms
-from encoders.ocr.networks import ALL, STEP, WESTERN, western_symbols
 from encoders.ocr.modules import alphabet_of
+from encoders.ocr.networks import ALL, STEP, WESTERN, western_symbols
 
 WIDTHS = (96, 160, 256, 384, 512, 704, 960, 1280, 1760, 2400, 3200)
 """Lines are padded to the next of these, and batches of each to one length: a GPU plans anew, for seconds, for every
