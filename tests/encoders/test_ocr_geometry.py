@@ -88,6 +88,7 @@ def test_batches_pad_little_and_hold_every_crop_once() -> None:
     sizes = [next(size for size in (8, 16, 32, 64, 96, 128) if size >= len(batch)) for batch in batches]
     computed = sum(size * padded_width(max(lines[i] for i in batch)) for size, batch in zip(sizes, batches))
     assert computed < 1.05 * sum(lines)
+    assert all(padded_width(lines[batch[-1]]) - padded_width(lines[batch[0]]) <= 1450 / 24 for batch in batches)
 
 
 def test_a_batch_that_does_not_fit_is_halved() -> None:
