@@ -40,12 +40,17 @@ class TiledAttention:
     ) -> torch.Tensor:
         """Store the new keys and values, attend every tile over its own sequence."""
         keys, values = self._cache.keys[layer], self._cache.values[layer]
-        keys.index_copy_(1, self._places, key[0])
-        values.index_copy_(1, self._places, value[0])
         heads, rows, width = query.shape[1:]
         group, value_width = heads // keys.shape[0], values.shape[2]
+        _store[triton.cdiv(rows, _SMALLEST), keys.shape[0]](
+            key, value, keys, values, self._places, rows,
+            *key.stride()[1:3], *value.stride()[1:3], *keys.stride()[:2], *values.stride()[:2],
+            WIDTH=width, VALUE_WIDTH=value_width,
+            PADDED=triton.next_power_of_2(width), VALUE_PADDED=triton.next_power_of_2(value_width), ROWS=_SMALLEST,
+            num_warps=2,
+        )  # fmt: skip
         lanes = max(_SMALLEST, triton.next_power_of_2(self._tile_rows * group))
-        out = torch.zeros(rows, heads, value_width, dtype=query.dtype, device=query.device)
+        out = torch.empty(rows, heads, value_width, dtype=query.dtype, device=query.device)  # rows of filling stay so
         _attend[self._tiles.shape[1], keys.shape[0]](
             query, keys, values, out, self._tiles,
             self._tiles.shape[1], *query.stride()[1:3], *keys.stride()[:2], *values.stride()[:2], *out.stride()[:2],
@@ -56,6 +61,24 @@ class TiledAttention:
             num_warps=2 if lanes == _SMALLEST else 4, num_stages=2 if query.dtype == torch.float32 else 3,
         )  # fmt: skip
         return out.transpose(0, 1)[None]
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _store(  # type: ignore[no-untyped-def]
+    key, value, keys, values, places, rows,
+    key_head, key_row, value_head, value_row, keys_head, keys_place, values_head, values_place,
+    WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr, PADDED: tl.constexpr, VALUE_PADDED: tl.constexpr,
+    ROWS: tl.constexpr,
+):  # fmt: skip
+    row, head = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.program_id(1)
+    place = tl.load(places + row, mask=row < rows, other=0)
+    across, value_across = tl.arange(0, PADDED), tl.arange(0, VALUE_PADDED)
+    used = (row < rows)[:, None] & (across < WIDTH)[None, :]
+    new = tl.load(key + head * key_head + row[:, None] * key_row + across[None, :], mask=used)
+    tl.store(keys + head * keys_head + place[:, None] * keys_place + across[None, :], new, mask=used)
+    used = (row < rows)[:, None] & (value_across < VALUE_WIDTH)[None, :]
+    new = tl.load(value + head * value_head + row[:, None] * value_row + value_across[None, :], mask=used)
+    tl.store(values + head * values_head + place[:, None] * values_place + value_across[None, :], new, mask=used)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
