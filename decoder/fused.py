@@ -55,7 +55,7 @@ class Part(nn.Module):
         assert product is not None
         if self._last:
             whole.product = None
-        return product[..., self._start : self._stop]
+        return product.narrow(-1, self._start, self._stop - self._start)
 
 
 def fuse_products(model: nn.Module) -> int:

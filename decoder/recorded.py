@@ -76,6 +76,7 @@ class RecordedPass:
 
         self._write_tiles([], [])  # recording runs the pass: nothing but the spare place may be written
         self._numbers.send()
+        step()  # what is compiled is compiled now, before anything is recorded
         self._step = GraphedStep(step, lambda: None, device)
         self._step.record()
 

@@ -63,10 +63,10 @@ def score_rows(logits: torch.Tensor, allowed: torch.Tensor) -> tuple[torch.Tenso
     """Of logits [n, vocabulary] in any dtype and `AllowedBits` [n, bytes]: the logits of `Scores`, their logsumexp [n],
     and [n, 3] float64: that sum again, the likeliest token and its log probability, to be sent to the host at once."""
     places = torch.arange(8, dtype=torch.uint8, device=logits.device)
-    bits = allowed[:, :, None].bitwise_right_shift(places).bitwise_and(1)
-    masked = logits.float().masked_fill(bits.flatten(1)[:, : logits.shape[1]] == 0, -math.inf)
+    bits = allowed.unsqueeze(2).bitwise_right_shift(places).bitwise_and(1)
+    masked = logits.float().masked_fill(bits.flatten(1).narrow(1, 0, logits.shape[1]) == 0, -math.inf)
     totals, best = torch.logsumexp(masked, dim=-1), torch.argmax(masked, dim=-1)
-    chances = masked.gather(1, best[:, None])[:, 0] - totals
+    chances = masked.gather(1, best.unsqueeze(1)).squeeze(1) - totals
     return masked, totals, torch.stack([totals.double(), best.double(), chances.double()], 1)
 
 
