@@ -222,6 +222,7 @@ def test_what_cannot_be_asked_says_which_field(standing: DecoderConfig) -> None:
             assert said == field
 
 
+@pytest.mark.full  # through the endpoint a decoder dies in tests/serving/test_replicas.py
 def test_a_replica_that_dies_is_asked_again(standing: DecoderConfig) -> None:
     request = SequenceRequest((TextSegment.of([5, 6, 7]),), max_new_tokens=6)
     with ensure_decoder(standing) as decoder:

@@ -1,4 +1,5 @@
-"""A cluster that runs already: joined through RAY_ADDRESS, code sent along, shared by two runs, left running."""
+"""A cluster that runs already: joined through RAY_ADDRESS, code sent along, shared by two runs, left running. That a
+run without an address joins none is in tests/pipelines/test_cli.py."""
 
 from __future__ import annotations
 
@@ -114,24 +115,3 @@ def test_an_installation_sends_its_packages_and_not_what_lies_around_them(tmp_pa
     assert "working_dir" not in sent
     packages = {path.parent for path in ROOT.glob("*/__init__.py")} - {ROOT / "tests", ROOT / "benchmarks"}
     assert {Path(path).name for path in sent["py_modules"]} == {path.name for path in packages}
-
-
-_OWN = """
-from cluster.pools import ClusterConfig
-from cluster.session import ray_session
-
-with ray_session(ClusterConfig(num_cpus=3, object_store_gib=0.1)) as resources:
-    print(resources.cpus)
-"""
-
-
-def test_without_an_address_ray_is_our_own_whatever_was_started_here(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """`ray start` leaves its address for every Ray of the machine, and a killed one leaves it for ever."""
-    folder = tmp_path_factory.mktemp("r")
-    (folder / "ray").mkdir()
-    (folder / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment["RAY_TMPDIR"] = str(folder)
-    command = [sys.executable, "-c", _OWN]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout) == (0, "3.0\n"), ended.stderr

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import ctranslate2
 import librosa
 import numpy as np
 import onnxruntime
@@ -25,7 +24,6 @@ from transformers import (
     PPOCRV6SmallDetForObjectDetection,
     PPOCRV6SmallRecForTextRecognition,
     WhisperForConditionalGeneration,
-    WhisperProcessor,
 )
 
 from encoders.checkpoints import CheckpointError, checkpoint_format, pull, resolve, verify
@@ -154,36 +152,11 @@ def test_converted_detector_sees_as_the_original() -> None:
 # Speech
 
 
-def test_converted_whisper_hears_and_writes_as_the_original() -> None:
+def test_converted_whisper_is_whole_and_knows_its_languages_tasks_and_alignment() -> None:
+    """That it hears and writes as the original is in test_speech_engines.py."""
     folder = resolve("speech", variant="torch")
-    network = _strict(WhisperForConditionalGeneration, folder).float()
-    processor = WhisperProcessor.from_pretrained(folder)
-    original = ctranslate2.models.Whisper(str(resolve("speech")), device="cpu", compute_type="float32", intra_threads=1)
-    wave, _ = librosa.load(ARCHIVE / "recordings" / "memo-0031.ogg", sr=16000, duration=10)
-    mel = processor.feature_extractor(wave, sampling_rate=16000, return_tensors="np").input_features
-    encoded = original.encode(ctranslate2.StorageView.from_array(mel))
-    with torch.inference_mode():
-        features = network.model.encoder(torch.from_numpy(mel))
-    assert np.abs(np.array(encoded) - features.last_hidden_state.numpy()).max() < 5e-3  # values reach 22
-
-    prompt = [network.config.decoder_start_token_id, *(token for _, token in _prompt(processor))]
-    (expected,) = original.generate(encoded, [prompt], beam_size=1, max_length=len(prompt) + 40)
-    with torch.inference_mode():
-        found = network.generate(
-            encoder_outputs=features, language="en", task="transcribe", num_beams=1, max_new_tokens=16
-        )
-    tokens = [token for token in found[0].tolist() if token not in prompt]
-    assert len(tokens) >= 10
-    assert tokens == expected.sequences_ids[0][: len(tokens)]
-
-
-def _prompt(processor: Any) -> list[tuple[int, int]]:
-    prompt: list[tuple[int, int]] = processor.get_decoder_prompt_ids(language="en", task="transcribe")
-    return prompt
-
-
-def test_whisper_knows_its_languages_tasks_and_alignment() -> None:
-    config = GenerationConfig.from_pretrained(resolve("speech", variant="torch"))
+    _strict(WhisperForConditionalGeneration, folder)
+    config = GenerationConfig.from_pretrained(folder)
     assert len(config.lang_to_id) == 99
     assert config.task_to_id == {"transcribe": 50359, "translate": 50358}
     assert config.no_timestamps_token_id == 50363

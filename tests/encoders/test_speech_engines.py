@@ -1,4 +1,5 @@
-"""The torch engine against CTranslate2 on one recording: the same words at the same times."""
+"""The torch engine against CTranslate2 on one recording: the same states, and the same words at the same times. The
+checkpoint of the one was converted from that of the other."""
 
 from __future__ import annotations
 
@@ -47,6 +48,9 @@ def test_both_engines_write_the_same_words_at_the_same_times(torch_engine: Torch
         assert [word.text for word in one.words] == [word.text for word in two.words]
         apart = [abs(a.start - b.start) for a, b in zip(one.words, two.words)]
         assert np.quantile(apart, 0.9) <= 0.06
+        assert one.features is not None and two.features is not None and np.abs(one.features).max() > 20
+        states = one.features.astype(np.float32), two.features.astype(np.float32)  # kept in half precision
+        np.testing.assert_allclose(*states, rtol=1e-3, atol=5e-3)
         assert np.allclose([w.confidence for w in one.words], [w.confidence for w in two.words], atol=0.05)
     assert "calm" in " ".join(word.text for word in read[1][0].words)
     assert torch_engine.parameters() == 72_593_920

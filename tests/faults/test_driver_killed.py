@@ -48,12 +48,9 @@ STEPS = {
 }
 """What the driver has done when it dies -> the fault point, what it is reached with, and the how manieth time."""
 QUICK = {
-    "manifest written",
-    "parts read",
     "record",
     "publish planned",
     "after the commit to parts",
-    "before the commit to assets",
     "second publish half done",
     "published, state not written",
 }

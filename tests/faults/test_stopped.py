@@ -36,7 +36,9 @@ def resumes(job: Job, expected: Rows, faults: Faults, folder: Path, table: Fault
     table.measure(fault, expected, job.out, parts_redone(faults))
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.full)]
+)  # under Ray it is in tests/pipelines/test_interrupt.py
 def test_a_signal_lets_work_in_hand_finish_publishes_and_says_how_to_go_on(
     number: str, undisturbed: tuple[str, Rows], faults: Faults, tmp_path: Path, fault_table: FaultTable
 ) -> None:
@@ -76,8 +78,12 @@ def test_a_signal_before_anything_is_frozen_leaves_nothing(
 @pytest.mark.parametrize(
     "match",
     [
-        *("*/journal/*", "parts/*", "*/publish/*"),
-        *(pytest.param(m, marks=pytest.mark.full) for m in ("*/manifest-*", "*/commits/*", "assets/*", "*/run.json")),
+        "parts/*",
+        "*/publish/*",
+        *(
+            pytest.param(match, marks=pytest.mark.full)
+            for match in ("*/manifest-*", "*/journal/*", "*/commits/*", "assets/*", "*/run.json")
+        ),
     ],
 )
 def test_a_full_disk_ends_the_run_with_a_clear_error(

@@ -65,7 +65,7 @@ def compact_when_free(out: str) -> None:
         compact(Storage(out), lease, keep_hours=0)
 
 
-@pytest.mark.parametrize("table", ["parts", "assets"])
+@pytest.mark.parametrize("table", [pytest.param("parts", marks=pytest.mark.full), "assets"])
 def test_a_driver_that_stood_still_commits_nothing_after_its_lease_was_taken_over(
     table: str, undisturbed: tuple[str, Rows], faults: Faults, tmp_path: Path, fault_table: FaultTable
 ) -> None:

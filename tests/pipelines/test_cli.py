@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,11 @@ from pipelines.outcome import Outcome
 COMMANDS = ["run", "plan", "status", "search", "export", "report", "config", "models pull", "models list"]
 
 
-def interlace(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def interlace(
+    *arguments: str, timeout: float = 120, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -70,12 +73,20 @@ def test_plan_counts_before_anything_starts(tmp_path: Path) -> None:
     assert not (Path("/nonexistent")).exists()
 
 
-def test_a_run_from_the_command_line(tmp_path: Path) -> None:
+def test_a_run_from_the_command_line(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Without an address its Ray is its own, whatever was started here: `ray start` leaves its address for every Ray of
+    the machine, and a killed one leaves it for ever."""
     from tests.pipelines.conftest import ARCHIVE
 
-    out = str(tmp_path / "lake")
-    strict = interlace("run", str(ARCHIVE / "inbox"), "--out", out, "--tasks", "ocr", "--strict", timeout=280)
+    folder, out = tmp_path_factory.mktemp("r"), str(tmp_path / "lake")
+    (folder / "ray").mkdir()
+    (folder / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment["RAY_TMPDIR"] = str(folder)
+    command = ["run", str(ARCHIVE / "inbox"), "--out", out, "--tasks", "ocr", "--strict"]
+    strict = interlace(*command, timeout=280, environment=environment)
     assert strict.returncode == 1, strict.stderr
+    assert "starting Ray" in strict.stderr and list(folder.glob("ray/session_*/logs/raylet.out"))
     assert "1 password_required" in strict.stdout and "does not balance" not in strict.stdout
     assert "ocr 1/1 parts" in strict.stderr and "WARNING" not in strict.stderr
     again = interlace("run", str(ARCHIVE / "inbox"), "--out", out, "--tasks", "ocr", timeout=280)

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psutil
+import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.serving.conftest import Endpoint, until
@@ -83,6 +84,7 @@ def test_a_killed_encoder_and_a_killed_decoder_are_asked_again(endpoint: Endpoin
     assert told(endpoint) == before  # of another process, the same bytes
 
 
+@pytest.mark.full  # the rolling restart replaces gateways too
 def test_a_killed_gateway_is_asked_again(endpoint: Endpoint) -> None:
     [before] = endpoint.processes("endpoint:gateway")
     asks = [writing(endpoint, n) for n in range(8)]
