@@ -59,7 +59,7 @@ class Cropper(Protocol):
         """The lines of each page as upright crops, see `crops.cut`."""
 
     def stack(self, crops: Sequence[Crop]) -> Any:
-        """Input of the recogniser, see `crops.network_input`."""
+        """Input of the recogniser from crops of one `cut`, see `crops.network_input`."""
 
 
 class HostCropper:

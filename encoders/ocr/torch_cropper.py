@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -64,22 +65,42 @@ class TorchCropper:
         with memory_errors():
             strips = [_Strip(sheet, corners) for sheet, corners in pages if corners]
             greys = iter(Fetch(*[_grey(strip.pixels) for strip in strips]).wait())
-        left = iter(strips)
-        return [next(left).crops(next(greys)) if corners else [] for _, corners in pages]
+            whole = torch.cat([strip.pixels for strip in strips], dim=2) if strips else None
+        left, at, made = iter(strips), 0, []
+        for _, corners in pages:
+            made.append(next(left).crops(next(greys), whole, at) if corners else [])
+            at += sum(crop.width for crop in made[-1])
+        return made
 
     @torch.inference_mode()
     def stack(self, crops: Sequence[Crop]) -> Tensor:
         """See `Cropper`."""
         width = padded_width(max(crop.width for crop in crops))
         count = next((size for size in self._sizes if size >= len(crops)), len(crops))
+        strip = crops[0].pixels.strip
+        if any(crop.pixels.strip is not strip for crop in crops):
+            raise ValueError("a batch holds lines that were cut out together")
+        spans = np.zeros((2, count, 1), np.int64)
+        spans[:, : len(crops), 0] = [crop.pixels.at for crop in crops], [crop.width for crop in crops]
         with memory_errors():
+            # All lines at once: a copy of each is a kernel of its own, and a batch has up to 128.
+            starts, widths = to_card(spans, self._device)
+            columns = torch.arange(width, device=self._device)
+            inside = columns < widths
+            lines = strip.index_select(2, torch.where(inside, starts + columns, 0).view(-1)).flip(0)  # trained on BGR
             batch = torch.empty(
                 (count, 3, HEIGHT, width),
                 dtype=self._dtype, device=self._device, memory_format=torch.channels_last,
-            ).fill_(_MIDDLE)  # fmt: skip
-            for row, crop in zip(batch, crops):
-                row[:, :, : crop.width] = crop.pixels
-            return batch.sub_(_MIDDLE).div_(_MIDDLE)
+            )  # fmt: skip
+            batch.copy_(lines.view(3, HEIGHT, count, width).permute(2, 0, 1, 3))
+            return batch.sub_(_MIDDLE).div_(_MIDDLE).mul_(inside[:, None, None])
+
+
+class _Span(NamedTuple):
+    """Where a crop begins in the lines of all pages that were cut out together, bytes [3, 48, w], RGB."""
+
+    strip: Tensor
+    at: int
 
 
 class _Strip:
@@ -97,12 +118,11 @@ class _Strip:
         self.pixels = torch.cat(rows, dim=2).to(torch.uint8)
         self._widths = {i: sizes[i].target for i in (*plain, *large)}
 
-    def crops(self, grey: NDArray[np.uint8]) -> list[Crop]:
-        """In the order of the corners."""
-        turned = self.pixels.flip(0)  # the recogniser was trained on BGR
+    def crops(self, grey: NDArray[np.uint8], whole: Tensor, begin: int) -> list[Crop]:
+        """In the order of the corners; the strip begins at a column of the ``whole``."""
         crops, at = {}, 0
         for i, width in self._widths.items():
-            crops[i] = Crop(turned[:, :, at : at + width], grey[:, at : at + width].astype(np.uint8))
+            crops[i] = Crop(_Span(whole, begin + at), grey[:, at : at + width].astype(np.uint8))
             at += width
         return [crops[i] for i in range(len(crops))]
 
