@@ -18,6 +18,8 @@ from decoder.text_stream import TextStream
 if TYPE_CHECKING:
     from decoder.handle import Handle
 
+_NOTHING = torch.empty(0)
+
 
 class RunningSequence:
     """State of one sequence in its range of the cache. Not thread safe: only the engine's thread touches it."""
@@ -75,7 +77,7 @@ class RunningSequence:
         part, self._prompt = self._prompt[:count], self._prompt[count:]
         self.prompt_left -= count
         if not self.prompt_left:
-            self._prompt = part[:0].clone()  # so that the prompt's memory is not held to the end
+            self._prompt = _NOTHING  # so that the prompt's memory is not held to the end
         return part
 
     def feed(self, tokens: list[int]) -> None:
