@@ -177,6 +177,7 @@ class Engine:
             self._wake.notify()
         if self._thread is not None:
             self._thread.join()
+            del self._stepper, self._cache  # they hold the model too, and the stepper this engine
         self._thread = self._model = None
 
     @property
@@ -337,6 +338,7 @@ class Engine:
         for sequence in list(self._running):
             if memory and sequence.handle.on_delta is None:
                 self._remove(sequence)
+                sequence.handle.constraint = self.constraint(sequence.handle.request)  # the last one went along
                 with self._wake:
                     self._waiting.return_to(sequence.handle)
             else:

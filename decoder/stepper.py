@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 
@@ -48,7 +47,8 @@ class Stepper:
         self._figures, self._tell, self._leave = figures, tell, leave
         self._planner = PassPlanner(model, config)
         self.table = StepTable(config.max_sequences, model.stop_tokens)
-        self._reading: Callable[[], None] | None = None  # what to do with what a recorded reading finds
+        # a recorded reading that is under way, and whose rows of it are to be chosen from
+        self._reading: tuple[RecordedPass, dict[RunningSequence, int]] | None = None
 
     def advance(self, running: Sequence[RunningSequence]) -> None:
         """One step: a chunk's worth of waiting prompts, and one token of every running sequence."""
@@ -67,8 +67,10 @@ class Stepper:
         self._finish_step(writing)
 
     def drop(self, sequence: RunningSequence) -> None:
-        """A sequence has ended."""
+        """A sequence has ended; what is under way for it is not looked at."""
         self.table.drop(sequence)
+        if self._reading is not None:
+            self._reading[1].pop(sequence, None)
 
     def forget(self) -> None:
         """A pass has failed, and all that runs is about to end or begin anew."""
@@ -112,7 +114,7 @@ class Stepper:
         if recorded is None:
             self._choose_all(choosing, scores_of(logits, [sequence.allowed() for sequence in choosing]))
         else:
-            self._reading = partial(self._choose_read, recorded, choosing)
+            self._reading = recorded, {sequence: row for row, sequence in enumerate(choosing)}
 
     def _embedded(self, pieces: list[torch.Tensor | list[int]]) -> torch.Tensor:
         tokens = [piece for piece in pieces if isinstance(piece, list)]
@@ -123,13 +125,11 @@ class Stepper:
         return torch.cat([next(parts) if isinstance(piece, list) else piece for piece in pieces])
 
     def _finish_reading(self) -> None:
-        found, self._reading = self._reading, None
-        if found is not None:
-            found()
-
-    def _choose_read(self, recorded: RecordedPass, choosing: list[RunningSequence]) -> None:
+        if self._reading is None:
+            return
+        (recorded, rows), self._reading = self._reading, None
         recorded.wait()
-        self._choose_all(choosing, [recorded.scores(row) for row in range(len(choosing))])
+        self._choose_all(list(rows), [recorded.scores(row) for row in rows.values()])
 
     def _finish_step(self, recorded: RecordedPass) -> None:
         went_on, others = self.table.finish()

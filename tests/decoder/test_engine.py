@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def test_a_bad_request_fails_alone(tiny_engine: Engine, request_: SequenceReques
 def test_memory_that_runs_out_halves_how_many_run_and_costs_nobody_the_answer(
     tiny_engine: Engine, tiny_config: DecoderConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests = some_requests(6, seed=7)
+    schema = '{"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}'
+    requests = [*some_requests(2, schema=schema), *some_requests(6, seed=7)]
     expected = tiny_engine.generate(requests)
     engine = Engine(tiny_config)
     engine.load()
@@ -162,7 +164,9 @@ def test_closing_ends_those_who_wait(tiny_config: DecoderConfig) -> None:
     engine = Engine(tiny_config)
     engine.load()
     handles = [engine.submit(request) for request in some_requests(12)]
+    held = [weakref.ref(engine._model), weakref.ref(engine._cache), weakref.ref(engine._stepper)]
     engine.close()
+    assert [one() for one in held] == [None] * 3  # its memory is free, and not when garbage is collected next
     assert all(handle.result(10).finish is not Finish.FAILED for handle in handles)
     with pytest.raises(DecoderError, match="not loaded"):
         engine.submit(some_requests(1)[0])

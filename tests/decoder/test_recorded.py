@@ -12,14 +12,18 @@ from decoder.config import DecoderConfig
 from decoder.engine import Engine
 from decoder.fused import fuse_norms, fuse_products
 from decoder.loops import LoopWatch, repeats
+from decoder.passes import Turn
+from decoder.sequence import Finish, Generation, SequenceRequest
 from tests.decoder.test_engine import some_requests
 from tests.decoder.tiles import TilesInTurn
 from tests.decoder.tiny import save_tiny
 
 
-def test_recorded_passes_write_the_same_tokens(tmp_path: Path) -> None:
+def test_recorded_passes_write_the_same_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything of them but the graph and the kernel runs on CPU: several prompts in a pass, forced tokens, prompts
     that wait for others, and rows of filling, which touch nothing."""
+    for module in ("model", "passes"):
+        monkeypatch.setattr(f"decoder.{module}.READ_ROWS", 512)
     config = DecoderConfig(
         checkpoint=str(save_tiny(tmp_path, "llama")),
         dtype="float32",
@@ -38,8 +42,28 @@ def test_recorded_passes_write_the_same_tokens(tmp_path: Path) -> None:
         generations.append(engine.generate(requests))
         if recorded:
             assert [engine.generate([request])[0] for request in requests[::4]] == generations[1][::4]  # bits too
+            assert cancelled_once_read(engine, requests[8:]) == generations[1][9:]
         engine.close()
     assert [g.tokens for g in generations[0]] == [g.tokens for g in generations[1]]
+
+
+def cancelled_once_read(engine: Engine, requests: list[SequenceRequest]) -> list[Generation]:
+    """The generations of all but the first, which is cancelled while its prompt is read."""
+    stepper = engine._stepper
+    read = stepper._read
+
+    def read_and_cancel(pack: list[Turn]) -> None:
+        read(pack)
+        for sequence, _ in pack:
+            if sequence.handle.request is requests[0]:
+                sequence.handle.cancel()
+
+    stepper._read = read_and_cancel  # type: ignore[method-assign]
+    cancelled, *others = [engine.submit(request) for request in requests]
+    found = [handle.result(60) for handle in others]
+    assert cancelled.result(60).finish is Finish.CANCELLED and not cancelled.result().tokens
+    assert not stepper.table.busy and engine._cache.free == engine._cache.places
+    return found
 
 
 def test_loops_of_many_texts_are_those_of_each() -> None:
