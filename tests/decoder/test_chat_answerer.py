@@ -38,7 +38,7 @@ def test_half_an_answer_of_an_engine_that_was_closed_is_none(engine: Engine) -> 
 def test_a_step_that_fails_is_the_servers_fault(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     chats = ChatAnswerer(engine)
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_forward", lambda pack, step: 1 / 0)
+        patch.setattr(engine._stepper, "_read", lambda pack: 1 / 0)
         with pytest.raises(DecoderUnavailable, match="ZeroDivisionError"):
             chats.answer(asked())
     assert chats.answer(asked()).text is not None
