@@ -1,6 +1,6 @@
 """The decoder on a GPU: answers a second and time per step, against `generate()` of transformers on the same card.
 
-    python -m benchmarks.gpu_decoder [--sequences 1,16,64,256] [--dtype bfloat16] [--generate 1,16,64] [--compiled]
+    python -m benchmarks.gpu_decoder [--sequences 1,16,64,256] [--dtype bfloat16] [--generate 1,16,64] [--no-compiled]
 
 An answer is a prompt of 1,000 random tokens and 64 new ones; nothing ends it earlier. Steady: four times as many
 requests as may run at once, so that new ones join while others write. Step: what one token more costs all sequences
@@ -164,7 +164,10 @@ def main() -> None:
     options.add_argument("--device", default="cuda")
     options.add_argument("--sequences", default="1,16,64,256", help="most that run at once, an engine each")
     options.add_argument("--generate", default="1,16,64", help="batches of generate(); empty: none")
-    options.add_argument("--compiled", action="store_true", help="compile the network's layers (compile_passes)")
+    usual = DecoderConfig.model_fields["compile_passes"].default
+    options.add_argument(
+        "--compiled", action=argparse.BooleanOptionalAction, default=usual, help="compile layers (compile_passes)"
+    )
     chosen = options.parse_args()
     sequences, generate = (
         [int(count) for count in text.split(",") if count] for text in (chosen.sequences, chosen.generate)

@@ -7,9 +7,13 @@ of a machine share, one of which compiles while the others wait for it.
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
+import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +21,8 @@ from torch import nn
 
 from encoders.checkpoints.home import exclusive, interlace_home
 
+_log = logging.getLogger(__name__)
+_LONG = 60.0  # seconds after which a start says what it waits for; on an H100 a first compiling takes about 14
 _SHAPES = 64  # of passes that one process may compile for: engines of other numbers of sequences bring their own
 
 
@@ -43,26 +49,43 @@ def compiling(layers: list[nn.Module], backend: str = "inductor") -> Iterator[No
     import torch._dynamo
     import torch._inductor.config
 
-    _share_folder()
     limits: Any = torch._dynamo.config.patch(recompile_limit=_SHAPES, accumulated_recompile_limit=4 * _SHAPES)
     # In this process: a pool of processes to compile a dozen kernels takes longer to start than they do.
     threads: Any = torch._inductor.config.patch(compile_threads=1)
+    told = "compiling the decoder's layers, or waiting for a process that does; decoder.compile_passes=false: without"
+    late = threading.Timer(_LONG, _log.warning, [told])
+    late.daemon = True
+    late.start()
     try:
         for layer in layers:
             layer.forward = compiled(layer.forward, backend)
-        with exclusive(None, "compiling"), limits, threads:
+        with _kept(), limits, threads:
             yield
     except BaseException:
         for layer in layers:
             vars(layer).pop("forward", None)
         raise
+    finally:
+        late.cancel()
 
 
-def _share_folder() -> None:
-    """Have kernels kept beside the checkpoints, unless the environment names another place."""
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Have kernels kept beside the checkpoints, unless the environment names another place, and one process of the
+    machine compile at a time; where nothing can be written there, each compiles for itself."""
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
     folder = interlace_home() / "compiled"
-    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
-    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) == default_cache_dir():  # set when it is imported
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    with ExitStack() as held:
+        try:
+            held.enter_context(exclusive(None, "compiling"))
+            folder.mkdir(exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
+            warnings.warn(f"the decoder's compiled layers are not kept for the next start: {error}", stacklevel=2)
+        else:
+            os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
+            usual = default_cache_dir()  # what the environment names once inductor is imported
+            if os.environ.get("TORCHINDUCTOR_CACHE_DIR", usual) == usual:
+                os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+        yield

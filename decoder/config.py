@@ -15,7 +15,8 @@ class DecoderConfig(BaseModel):
     """Which decoder, how it reads and how much it may write.
 
     `SHAPING` names the fields that can change an answer; they are part of the answer fingerprint. The others bound
-    memory and threads and must not change an answer (another number of threads may change the last bits of a sum).
+    memory and threads and must not change an answer (another number of threads, or passes that are compiled, may change
+    the last bits of a sum).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +45,9 @@ class DecoderConfig(BaseModel):
     max_sequences: int = Field(32, ge=1, description="most sequences that run at once")
     reserved_online: int = Field(1, ge=0, description="places that batch work leaves free for online requests")
     prefill_chunk: int = Field(256, ge=16, description="prompt tokens read between two steps of the running batch")
-    compile_passes: bool = Field(False, description="on CUDA, compile the network's layers; takes longer to load")
+    compile_passes: bool = Field(
+        True, description="on CUDA, compile the network's layers; about 15 s of the first load on a machine"
+    )
     threads: int = Field(1, ge=1, description="CPU threads of the engine")
 
     SHAPING: ClassVar[tuple[str, ...]] = (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from decoder.compiled import layers_of
+from decoder.compiled import compiling, layers_of
 from decoder.config import DecoderConfig
 from decoder.engine import Engine
 from decoder.fused import fuse_norms, fuse_products
@@ -102,6 +103,16 @@ def test_what_cannot_be_compiled_runs_as_it_did(tiny_config: DecoderConfig) -> N
     layers = layers_of(engine._loaded._model, 2)
     assert all("forward" not in vars(module) for layer in layers for module in layer.modules())
     engine.close()
+
+
+def test_layers_are_compiled_for_this_start_alone_where_nothing_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("INTERLACE_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+    with pytest.warns(UserWarning, match="not kept"), compiling([]):
+        assert "TRITON_CACHE_DIR" not in os.environ  # its kernels, of layers that are not compiled too, go elsewhere
 
 
 class OffsetRMSNorm(LlamaRMSNorm):
