@@ -15,6 +15,7 @@ from encoders.results import Line, Page, Role, Table, extent
 
 ZONE = 0.14
 NEAR = 0.015  # of the page's height: running lines stand at the same height on every page
+_SAME = 0.85
 REACH = 4  # pages before and after in which a running line must come again
 
 
@@ -71,11 +72,17 @@ def _running_role(
             if abs((box[1] + box[3]) / 2 / max(pages[other].height, 1) - middle) > NEAR:
                 continue
             there = _shape(candidate.text)
-            if there == shape or (len(shape) > 5 and SequenceMatcher(None, shape, there).ratio() > 0.85):
+            if there == shape or (len(shape) > 5 and _alike(shape, there)):
                 if is_page_number(line.text):
                     return Role.PAGE_NUMBER
                 return Role.HEADER if middle < 0.5 else Role.FOOTER
     return None
+
+
+def _alike(a: str, b: str) -> bool:
+    """Whether two lines say nearly the same. Most do not, which their lengths or their letters alone show."""
+    match = SequenceMatcher(None, a, b)
+    return match.real_quick_ratio() > _SAME and match.quick_ratio() > _SAME and match.ratio() > _SAME
 
 
 def _with_roles(page: Page, roles: dict[int, Role]) -> Page:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.layout.frame import Frame, Piece
+from encoders.layout.runs import long_runs
 from encoders.media.opened import Segment
 
 
@@ -48,8 +49,8 @@ def seen_rules(image: NDArray[np.uint8], frame: Frame, em: float) -> tuple[list[
         turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
         gray = cv2.warpAffine(gray, turn, (width, height), flags=cv2.INTER_LINEAR, borderValue=255)
     ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 25, 20)
-    across = _long_runs(ink, max(int(2.2 * em), 20), horizontal=True)
-    down = _long_runs(ink, max(int(1.6 * em), 20), horizontal=False)
+    across = long_runs(ink, max(int(2.2 * em), 20), horizontal=True)
+    down = long_runs(ink, max(int(1.6 * em), 20), horizontal=False)
     thick = max(0.4 * em, 5)
     horizontal = [Rule(y + h / 2, x, x + w) for x, y, w, h in across if h <= thick]
     vertical = [Rule(x + w / 2, y, y + h) for x, y, w, h in down if w <= thick]
@@ -80,23 +81,6 @@ def without_text(rules: Sequence[Rule], pieces: Sequence[Piece]) -> list[Rule]:
         if inked < 0.5 * (rule.high - rule.low):
             kept.append(rule)
     return kept
-
-
-def _long_runs(ink: NDArray[np.uint8], length: int, *, horizontal: bool) -> list[tuple[int, int, int, int]]:
-    """Boxes of straight runs of ink at least ``length`` pixels long.
-
-    A little widening across the run first bridges the steps that a remaining slope of a tenth of a degree leaves.
-    """
-    bridge = cv2.getStructuringElement(cv2.MORPH_RECT, (1, 3) if horizontal else (3, 1))
-    run = cv2.getStructuringElement(cv2.MORPH_RECT, (length, 1) if horizontal else (1, length))
-    runs = cv2.morphologyEx(cv2.dilate(ink, bridge), cv2.MORPH_OPEN, run)
-    left, top, width, height = cv2.boundingRect(runs)  # most pages have few rules, and looking all over costs 9 ms
-    if not width:
-        return []
-    inside = runs[top : top + height, left : left + width]
-    count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
-    boxes = stats[1 : min(count, 5000), :4].tolist()
-    return [(left + x, top + y, w, h) for x, y, w, h in boxes]
 
 
 def _joined(rules: Sequence[Rule], em: float) -> list[Rule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from functools import lru_cache
 
 _IDEOGRAPHS = ((0x2E80, 0x303F), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
@@ -65,10 +66,10 @@ def is_unspaced(char: str) -> bool:
 def is_right_to_left(text: str) -> bool:
     """Whether most of the letters are Arabic, Hebrew or the like."""
     right = left = 0
-    for char in text[:4000]:
+    for char, count in Counter(text[:4000]).items():
         kind = unicodedata.bidirectional(char)
-        right += kind in ("R", "AL")
-        left += kind == "L"
+        right += count * (kind in ("R", "AL"))
+        left += count * (kind == "L")
     return right > left
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.ocr.geometry import Corners, as_quad, as_quads, part_of, parts_along
-from encoders.ocr.networks import STEP
+from encoders.ocr.networks import FIRST_EAST_ASIAN, STEP
 from encoders.results import Line, Word
 
 COLUMN_GAP = 44.0
@@ -59,17 +60,20 @@ class Reading:
 
 def decode(symbols: NDArray[np.int64], confidences: NDArray[np.float32], alphabet: list[str]) -> Reading:
     """CTC's best path of one line: repeats merged, blanks dropped, spaces at the ends cut off."""
-    changes = np.flatnonzero(np.diff(symbols, prepend=-1))
-    ends = np.append(changes[1:], len(symbols))
-    runs = [(int(a), int(b)) for a, b in zip(changes, ends) if symbols[a] != 0]
-    while runs and alphabet[symbols[runs[0][0]]].isspace():
-        runs.pop(0)
-    while runs and alphabet[symbols[runs[-1][0]]].isspace():
-        runs.pop()
+    bounds = np.concatenate(([0], np.flatnonzero(symbols[1:] != symbols[:-1]) + 1, [len(symbols)]))
+    runs = np.flatnonzero(symbols[bounds[:-1]]) if len(symbols) else bounds[:0]
+    starts, ends = bounds[runs], bounds[runs + 1]
+    characters = [alphabet[symbol] for symbol in symbols[starts].tolist()]
+    first, stop = 0, len(characters)
+    while first < stop and characters[first].isspace():
+        first += 1
+    while stop > first and characters[stop - 1].isspace():
+        stop -= 1
+    centres = (starts + ends)[first:stop] / 2 * STEP
     return Reading(
-        tuple(alphabet[symbols[a]] for a, _ in runs),
-        np.array([confidences[a] for a, _ in runs], np.float32),
-        np.array([(a + b) / 2 * STEP for a, b in runs], np.float32),
+        tuple(characters[first:stop]),
+        confidences[starts[first:stop]].astype(np.float32, copy=False),
+        centres.astype(np.float32),
     )
 
 
@@ -82,7 +86,7 @@ def as_lines(reading: Reading, printed: Printed, corners: Corners, script: str =
     width = len(printed)
     groups = _word_groups(reading.characters)
     cuts = _cuts(groups, reading.centres, printed > 0)
-    sums = np.concatenate(([0.0], np.cumsum(reading.confidences, dtype=np.float64))).tolist()
+    sums = [0.0, *accumulate(reading.confidences.tolist())]
     placed = []
     for first, stop in _columns(cuts):
         left, right = max(0.0, cuts[first][0] - END_MARGIN), min(float(width), cuts[stop - 1][1] + END_MARGIN)
@@ -101,13 +105,15 @@ def as_lines(reading: Reading, printed: Printed, corners: Corners, script: str =
 
 def unread_columns(reading: Reading, printed: Printed) -> int:
     """Printed columns of a crop that are farther from every character read than half a wide letter."""
-    columns = np.flatnonzero(printed >= 4)
-    if not len(columns) or not len(reading.centres):
-        return len(columns)
-    after = np.searchsorted(reading.centres, columns)  # the centres ascend
-    padded = np.concatenate(([-np.inf], reading.centres, [np.inf]))
-    nearest = np.minimum(columns - padded[after], padded[after + 1] - columns)
-    return int((nearest > _HALF_LETTER).sum())
+    centres = reading.centres  # which ascend
+    if not len(centres):
+        return int(np.count_nonzero(printed >= 4))
+    wide = np.flatnonzero(centres[1:] - centres[:-1] > 2 * _HALF_LETTER)
+    starts = [0, *(np.floor(centres[wide] + _HALF_LETTER) + 1).astype(int).tolist()]
+    starts.append(math.floor(centres[-1] + _HALF_LETTER) + 1)
+    stops = np.ceil(centres[[0, *(wide + 1)]] - _HALF_LETTER).astype(int).clip(0).tolist()
+    stretches = (printed[start:stop] for start, stop in zip(starts, [*stops, len(printed)], strict=True))
+    return sum(int(np.count_nonzero(stretch >= 4)) for stretch in stretches)
 
 
 def printed_rows(grey: NDArray[np.uint8]) -> Printed:
@@ -134,6 +140,12 @@ def _word_groups(characters: tuple[str, ...]) -> list[tuple[int, int]]:
     """[first, stop) of each word: split at spaces, and in Chinese and Japanese as `_kind` says."""
     groups: list[tuple[int, int]] = []
     start = 0
+    if max(characters, default="") < FIRST_EAST_ASIAN:  # before it only spaces part words
+        for index in [*(i for i, character in enumerate(characters) if character.isspace()), len(characters)]:
+            if index > start:
+                groups.append((start, index))
+            start = index + 1
+        return groups
     for index in range(len(characters) + 1):
         at_end = index == len(characters)
         if at_end or characters[index].isspace():
@@ -150,7 +162,7 @@ def _parts(left: str, right: str) -> bool:
     """Whether two neighbouring characters belong to different words though no space stands between them."""
     kinds = _kind(left), _kind(right)
     if kinds[1] == "punctuation" or kinds[0] == "punctuation":
-        return kinds[0] == "punctuation" and kinds[1] != "punctuation" and ord(left) > 0x2E7F
+        return kinds[0] == "punctuation" and kinds[1] != "punctuation" and ord(left) >= ord(FIRST_EAST_ASIAN)
     return kinds[0] != kinds[1] or kinds[0] == "han"
 
 
@@ -177,7 +189,9 @@ def _cuts(
     """
     if not groups:
         return []
-    edges = np.flatnonzero(np.diff(inked, prepend=False, append=False))  # where print begins, ends, begins, ...
+    padded = np.zeros(len(inked) + 2, np.bool_)
+    padded[1:-1] = inked
+    edges = np.flatnonzero(padded[1:] != padded[:-1])  # where print begins, ends, begins, ...
     gaps = [0, *edges.tolist(), len(inked)]  # starts and stops of empty runs in turn
     ends = [(edges[0], edges[0]), (edges[-1], edges[-1])] if len(edges) else [(0, 0), (len(inked), len(inked))]
     middle = centres.tolist()

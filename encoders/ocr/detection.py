@@ -7,6 +7,7 @@ rectangle around it adds exactly d on each side: no polygon clipper is needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.geometry import Corners, upright_corners
+from encoders.ocr.geometry import Corners, Rectangle, upright_corners
 
 _STRIDE = 32  # the network's input sides are multiples of it
 _MIN_CORE = 3.0  # shorter side in map pixels; smaller regions are specks
@@ -49,29 +50,37 @@ def network_input(image: NDArray[np.uint8], config: DetectionConfig) -> NDArray[
 
 def find_lines(probability: NDArray[np.float32], height: int, width: int, config: DetectionConfig) -> list[FoundLine]:
     """Lines of a [H, W] probability map, in pixels of the ``height`` x ``width`` page; unordered."""
-    mask = cv2.dilate((probability > config.pixel_threshold).astype(np.uint8), _DILATE)
+    mask = cv2.dilate(cv2.compare(probability, config.pixel_threshold, cv2.CMP_GT), _DILATE)
     regions, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cores = [core for core in map(cv2.minAreaRect, regions[:_MAX_REGIONS]) if min(core[1]) >= _MIN_CORE]
+    scored = [
+        (core, score)
+        for core, score in zip(cores, _means_inside(probability, cores), strict=True)
+        if score >= config.line_threshold
+    ]
     scale = np.array([width / probability.shape[1], height / probability.shape[0]], np.float32)
-    limit = np.array([width, height], np.float32)
-    found = []
-    for region in regions[:_MAX_REGIONS]:
-        (centre, (long, short), angle) = cv2.minAreaRect(region)
-        if min(long, short) < _MIN_CORE:
-            continue
-        score = _mean_inside(probability, cv2.boxPoints((centre, (long, short), angle)))
-        if score < config.line_threshold:
-            continue
-        grow = 2 * long * short * config.unclip / (2 * (long + short))
-        corners = upright_corners((centre, (long + grow, short + grow), angle))
-        found.append(FoundLine(np.clip(corners * scale, 0, limit).astype(np.float32), score))
-    return found
+    corners = upright_corners([_grown(core, config.unclip) for core, _ in scored]) * scale
+    corners = np.clip(corners, 0, np.array([width, height], np.float32)).astype(np.float32, copy=False)
+    return [FoundLine(line, score) for line, (_, score) in zip(corners, scored, strict=True)]
 
 
-def _mean_inside(probability: NDArray[np.float32], corners: NDArray[np.float32]) -> float:
-    """Mean of the map over a rotated rectangle."""
+def _grown(core: Rectangle, unclip: float) -> Rectangle:
+    """The core of a line grown back to all of it."""
+    centre, (long, short), angle = core
+    grow = 2 * long * short * unclip / (2 * (long + short))
+    return centre, (long + grow, short + grow), angle
+
+
+def _means_inside(probability: NDArray[np.float32], cores: Sequence[Rectangle]) -> list[float]:
+    """Mean of the map over each rotated rectangle."""
     rows, columns = probability.shape
-    x0, y0 = np.floor(corners.min(axis=0)).astype(int).clip(0, (columns - 1, rows - 1))
-    x1, y1 = np.ceil(corners.max(axis=0)).astype(int).clip(0, (columns - 1, rows - 1))
-    inside = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
-    cv2.fillPoly(inside, [(corners - (x0, y0)).astype(np.int32)], 1)
-    return float(cv2.mean(probability[y0 : y1 + 1, x0 : x1 + 1], inside)[0])
+    corners = np.array([cv2.boxPoints(core) for core in cores], np.float32).reshape(-1, 4, 2)
+    first = np.floor(corners.min(axis=1)).astype(int).clip(0, (columns - 1, rows - 1))
+    last = np.ceil(corners.max(axis=1)).astype(int).clip(0, (columns - 1, rows - 1))
+    shapes = (corners - first[:, None]).astype(np.int32)
+    means = []
+    for (x0, y0), (x1, y1), shape in zip(first.tolist(), last.tolist(), shapes):
+        inside = np.zeros((y1 - y0 + 1, x1 - x0 + 1), np.uint8)
+        cv2.fillPoly(inside, [shape], 1)
+        means.append(float(cv2.mean(probability[y0 : y1 + 1, x0 : x1 + 1], inside)[0]))
+    return means

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +17,33 @@ TALL = 1.5
 """Height over width from which a box holds a line that runs up or down the page (PP-OCR's own rule)."""
 
 
-def upright_corners(rectangle: tuple[tuple[float, float], tuple[float, float], float]) -> Corners:
-    """Corners of a `cv2.minAreaRect`, the first edge within 45 degrees of pointing right."""
-    points = cv2.boxPoints(rectangle)
-    edges = np.roll(points, -1, axis=0) - points
-    first = int(np.argmax(edges[:, 0] - np.abs(edges[:, 1])))  # boxPoints runs clockwise on a y-down page
-    return np.asarray(np.roll(points, -first, axis=0), np.float32)
+Rectangle = tuple[tuple[float, float], tuple[float, float], float]
+"""Centre, sides and angle, of `cv2.minAreaRect`."""
+
+_NEXT = np.array([1, 2, 3, 0])
+
+
+def upright_corners(rectangles: Sequence[Rectangle]) -> NDArray[np.float32]:
+    """[n, 4, 2]: corners of rectangles, the first edge of each within 45 degrees of pointing right."""
+    points = np.array([cv2.boxPoints(rectangle) for rectangle in rectangles], np.float32).reshape(-1, 4, 2)
+    edges = points[:, _NEXT] - points
+    first = np.argmax(edges[..., 0] - np.abs(edges[..., 1]), axis=1)  # boxPoints runs clockwise on a y-down page
+    order = (first[:, None] + np.arange(4)) % 4
+    return np.asarray(np.take_along_axis(points, order[..., None], axis=1))
 
 
 def size_of(corners: Corners) -> tuple[float, float]:
     """Width (longer of top and bottom edge) and height (longer of left and right edge)."""
-    edges = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    return float(max(edges[0], edges[2])), float(max(edges[1], edges[3]))
+    return sizes_of([corners])[0]
+
+
+def sizes_of(lines: Sequence[Corners]) -> list[tuple[float, float]]:
+    """`size_of` many."""
+    points = np.asarray(lines).reshape(-1, 4, 2)
+    edges = points[:, _NEXT] - points
+    edges *= edges
+    lengths = np.sqrt(edges[..., 0] + edges[..., 1]).tolist()
+    return [(max(top, bottom), max(right, left)) for top, right, bottom, left in lengths]
 
 
 def read_upwards(corners: Corners) -> Corners:
@@ -41,8 +58,8 @@ def read_downwards(corners: Corners) -> Corners:
 
 def as_quad(corners: Corners) -> Quad:
     """Corners as the flat tuple that results carry, to a hundredth of a pixel."""
-    values = [round(float(v), 2) for v in corners.reshape(-1)]
-    return (values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7])
+    a, b, c, d, e, f, g, h = (round(value, 2) for value in corners.reshape(-1).tolist())
+    return (a, b, c, d, e, f, g, h)
 
 
 def as_quads(corners: NDArray[np.float32]) -> list[Quad]:
@@ -53,20 +70,22 @@ def as_quads(corners: NDArray[np.float32]) -> list[Quad]:
 def parts_along(corners: Corners, spans: NDArray[np.float64]) -> NDArray[np.float32]:
     """[n, 4, 2]: the parts of a line between fractions [n, 2] of its length, at its full height."""
     top_left, top_right, bottom_right, bottom_left = corners.astype(np.float64)
-    upper = top_left + spans[..., None] * (top_right - top_left)
-    lower = bottom_left + spans[..., None] * (bottom_right - bottom_left)
-    return np.stack([upper[:, 0], upper[:, 1], lower[:, 1], lower[:, 0]], axis=1).astype(np.float32)
+    parts = np.empty((len(spans), 4, 2), np.float32)
+    parts[:, :2] = top_left + spans[..., None] * (top_right - top_left)
+    parts[:, :1:-1] = bottom_left + spans[..., None] * (bottom_right - bottom_left)
+    return parts
 
 
 def part_of(corners: Corners, left: float, right: float, top: float = 0.0, bottom: float = 1.0) -> Corners:
     """The part of a line between fractions (0..1) of its length and of its height."""
-    top_left, top_right, bottom_right, bottom_left = corners.astype(np.float64)
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners.tolist()
 
-    def point(x: float, y: float) -> NDArray[np.float64]:
-        upper, lower = top_left + x * (top_right - top_left), bottom_left + x * (bottom_right - bottom_left)
-        return np.asarray(upper + y * (lower - upper))
+    def point(x: float, y: float) -> tuple[float, float]:
+        upper, lower = (ax + x * (bx - ax), ay + x * (by - ay)), (dx + x * (cx - dx), dy + x * (cy - dy))
+        return upper[0] + y * (lower[0] - upper[0]), upper[1] + y * (lower[1] - upper[1])
 
-    return np.stack([point(left, top), point(right, top), point(right, bottom), point(left, bottom)]).astype(np.float32)
+    # Four points are too few for arrays to be quick.
+    return np.array([point(left, top), point(right, top), point(right, bottom), point(left, bottom)], np.float32)
 
 
 def turn_image(image: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:

@@ -23,9 +23,13 @@ asterisks is read as Chinese any more.
 """
 
 
+FIRST_EAST_ASIAN = "\u2e80"
+"""Where the East Asian blocks of Unicode begin."""
+
+
 def western_symbols(characters: list[str]) -> list[int]:
     """Indices of the symbols before the East Asian blocks of Unicode, the blank and the space among them."""
-    return [i for i, character in enumerate(characters) if all(ord(c) < 0x2E80 for c in character)]
+    return [i for i, character in enumerate(characters) if all(c < FIRST_EAST_ASIAN for c in character)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
+from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, sizes_of
 from encoders.ocr.script import NATIVE, PageScripts
 
 PROBES = 6
@@ -23,7 +23,7 @@ Score = Callable[[Sequence[Corners]], Sequence[float]]
 
 def sideways_rotation(lines: Sequence[Corners], score: Score) -> int:
     """Degrees clockwise, 90 or 270, by which a page whose lines run up or down must be turned; else 0."""
-    tall = [corners for corners in lines if size_of(corners)[1] >= TALL * size_of(corners)[0]]
+    tall = [corners for corners, (width, height) in zip(lines, sizes_of(lines), strict=True) if height >= TALL * width]
     if 2 * _length(tall) <= _length(lines):
         return 0
     probes = _probes(tall)
@@ -60,16 +60,14 @@ def is_upside_down(lines: Sequence[Corners], seen: PageScripts, score: Score) ->
 
 def _length(lines: Sequence[Corners]) -> float:
     """Summed length of lines, in pixels."""
-    return sum(max(size_of(corners)) for corners in lines)
+    return sum(map(max, sizes_of(lines)))
 
 
 def _probes(lines: Sequence[Corners]) -> list[Corners]:
     """Up to `PROBES` lines: long enough to be words, short enough to be cheap, from all over the page."""
 
-    def length_in_heights(corners: Corners) -> float:
-        return max(size_of(corners)) / max(1.0, min(size_of(corners)))
-
-    fitting = sorted((line for line in lines if length_in_heights(line) >= 2.5), key=length_in_heights)
+    lengths = [max(size) / max(1.0, min(size)) for size in sizes_of(lines)]  # in heights
+    fitting = sorted((i for i, length in enumerate(lengths) if length >= 2.5), key=lengths.__getitem__)
     fitting = fitting[: max(PROBES, len(fitting) // 2)]  # the shorter half
     picks = np.linspace(0, len(fitting) - 1, min(PROBES, len(fitting))).round().astype(int)
-    return [fitting[i] for i in picks]
+    return [lines[fitting[i]] for i in picks]

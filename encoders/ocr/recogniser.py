@@ -14,7 +14,7 @@ from encoders.ocr import crops as cropping
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.cropper import Crop, Sheet
 from encoders.ocr.decoding import Printed, Reading, decode, printed_rows, unread_columns
-from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, size_of
+from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, sizes_of
 from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks, Steps
 
 DOUBTFUL = 0.75
@@ -61,7 +61,7 @@ class Recogniser:
 
     def __call__(self, jobs: Sequence[Job]) -> list[Read]:
         """One read per job, in order. A line that runs up or down the page is read both ways, the surer one kept."""
-        tall = [size_of(job.corners)[1] >= TALL * size_of(job.corners)[0] for job in jobs]
+        tall = [height >= TALL * width for width, height in sizes_of([job.corners for job in jobs])]
         both = [
             Job(job.sheet, turn(job.corners), job.script)
             for job, is_tall in zip(jobs, tall)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file
 
 from encoders.ocr.cropper import Cropper, HostCropper, Sheet
-from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of
+from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of, sizes_of
 from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH, ScriptNetwork, prepare
 from encoders.ocr.transfers import Fetch, to_card
 from encoders.results import Quad
@@ -180,7 +180,7 @@ class ScriptDetector:
 
 def _look(corners: Sequence[Corners], scores: NDArray[np.float64], upside: NDArray[np.float64]) -> _Look:
     """What the network said of these lines, as votes."""
-    long = np.array([max(size) / max(1.0, min(size)) / _LONG for size in map(size_of, corners)]).clip(0.2, 1.0)
+    long = np.array([max(size) / max(1.0, min(size)) / _LONG for size in sizes_of(corners)]).clip(0.2, 1.0)
     weights = (1.0 - np.exp(scores[:, -1])) * long
     letters = scores[:, :-2].copy()
     letters[:, _LATIN] = np.logaddexp(letters[:, _LATIN], scores[:, -2])
@@ -210,16 +210,23 @@ def _window(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     grey = cv2.resize(crop, (columns, HEIGHT), interpolation=cv2.INTER_AREA)
     start = max(0, (columns - WIDTH) // 2)
     grey = grey[:, start : start + WIDTH]
-    window = np.full((HEIGHT, WIDTH), int(np.median(grey)), np.uint8)
+    window = np.full((HEIGHT, WIDTH), _median(grey), np.uint8)
     window[:, : grey.shape[1]] = grey
     return window
+
+
+def _median(grey: NDArray[np.uint8]) -> int:
+    """`int(np.median(grey))`, by counting: it need not sort ten thousand pixels."""
+    below = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.int64))
+    middle = np.searchsorted(below, [(grey.size - 1) // 2, grey.size // 2], side="right")
+    return int(middle.sum()) // 2
 
 
 def _sample(corners: Sequence[Corners], count: int) -> list[int]:
     """Lines from all over the page, longer ones first: they hold the most letters."""
     if len(corners) <= count:
         return list(range(len(corners)))
-    lengths = np.array([max(size) / max(1.0, min(size)) for size in map(size_of, corners)])
+    lengths = np.array([max(size) / max(1.0, min(size)) for size in sizes_of(corners)])
     chosen: list[int] = []
     by_height = np.argsort([float(quad[:, 1].mean()) for quad in corners])
     for band in np.array_split(by_height, count):

@@ -15,7 +15,7 @@ from encoders.ocr.geometry import part_of, read_downwards, read_upwards, size_of
 
 @pytest.mark.parametrize("angle", [-40.0, -5.0, 0.0, 3.0, 30.0])
 def test_corners_start_at_the_top_left_of_the_text(angle: float) -> None:
-    top_left, top_right, bottom_right, bottom_left = upright_corners(((200, 100), (120, 30), angle))
+    top_left, top_right, bottom_right, bottom_left = upright_corners([((200, 100), (120, 30), angle)])[0]
     assert (top_right - top_left)[0] > abs((top_right - top_left)[1])
     direction = np.degrees(np.arctan2(*(top_right - top_left)[::-1]))
     assert direction == pytest.approx(angle, abs=0.5)
@@ -30,7 +30,7 @@ def test_tall_boxes_are_read_up_or_down() -> None:
 
 
 def test_part_of_a_rotated_line() -> None:
-    box = upright_corners(((100, 100), (80, 20), 30.0))
+    box = upright_corners([((100, 100), (80, 20), 30.0)])[0]
     half = part_of(box, 0.5, 1.0, 0.25, 0.75)
     assert size_of(half) == pytest.approx((40, 10), abs=0.01)
     assert half[1] == pytest.approx((box[1] * 3 + box[2]) / 4, abs=0.01)
