@@ -166,39 +166,36 @@ def pieces_of(lines: Sequence[Line], frame: Frame) -> tuple[list[Piece], list[in
     """Cut every line at its wide gaps. Returns the pieces, and the indices of lines that stand or lie otherwise."""
     if not lines:
         return [], []
-    boxes = frame.upright(np.array([line.quad for line in lines], np.float64).reshape(-1, 4, 2)).tolist()
-    quads = [word.quad for line in lines for word in line.words]
-    word_boxes = frame.upright(np.array(quads, np.float64).reshape(-1, 4, 2)).tolist() if quads else []
+    quads = np.array([line.quad for line in lines], np.float64).reshape(-1, 4, 2)
+    boxes = frame.upright(quads).tolist()
+    corners = [word.quad for line in lines for word in line.words]
+    word_boxes = frame.upright(np.array(corners, np.float64).reshape(-1, 4, 2)).tolist() if corners else []
     pieces: list[Piece] = []
     astray: list[int] = []
     start = 0
-    for index, line in enumerate(lines):
+    for index, (line, runs_astray) in enumerate(zip(lines, _run_astray(lines, quads, frame), strict=True)):
         own = word_boxes[start : start + len(line.words)]
         start += len(line.words)
-        if _runs_astray(line, frame):
+        if runs_astray:
             astray.append(index)
         else:
             pieces.extend(_cut(index, line, boxes[index], own))
     return pieces, astray
 
 
-def _runs_astray(line: Line, frame: Frame) -> bool:
-    """Whether the line's text runs in another direction than the page's, like a stamp or a label on an axis."""
-    x0, y0, x1, y1, x2, y2, x3, y3 = line.quad
-    along = np.array([x1 + x2 - x0 - x3, y1 + y2 - y0 - y3]) / 2
-    across = np.array([x3 + x2 - x0 - x1, y3 + y2 - y0 - y1]) / 2
-    standing = frame.matrix[0, 0] == 0.0
-    width, height = float(np.hypot(*along)), float(np.hypot(*across))
-    if max(width, height) <= 0 or len(line.text.strip()) < 3:
-        return False
-    if standing:
-        return width > 2.5 * height
-    if height > 2.5 * width:
-        return True
-    if width <= height:
-        return False
-    turned = frame.matrix @ along
-    return bool(abs(turned[1]) > 0.36 * abs(turned[0]))  # 20 degrees
+def _run_astray(lines: Sequence[Line], quads: NDArray[np.float64], frame: Frame) -> list[bool]:
+    """Which lines' text runs in another direction than the page's, like a stamp or a label on an axis."""
+    along = (quads[:, 1] + quads[:, 2] - quads[:, 0] - quads[:, 3]) / 2
+    across = (quads[:, 3] + quads[:, 2] - quads[:, 0] - quads[:, 1]) / 2
+    width, height = np.hypot(along[:, 0], along[:, 1]), np.hypot(across[:, 0], across[:, 1])
+    if frame.matrix[0, 0] == 0.0:
+        astray = width > 2.5 * height
+    else:
+        turned = np.abs(along @ frame.matrix.T)
+        slanted = turned[:, 1] > 0.36 * turned[:, 0]  # 20 degrees
+        astray = (height > 2.5 * width) | ((width > height) & slanted)
+    long = np.array([len(line.text.strip()) >= 3 for line in lines])
+    return [bool(one) for one in astray & long & (np.maximum(width, height) > 0)]
 
 
 def font_size(text: str, width: float, height: float) -> float:

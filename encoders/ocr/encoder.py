@@ -33,7 +33,7 @@ PIXELS_AT_ONCE = 160_000_000
 """A group of pages on a card is read once it has so many: sixteen A4 scans at 300 dpi, half a GB on the host and as
 much on the card. Sixteen images at the limit of `OpeningConfig.max_pixels` would take four times that."""
 
-_NOT_SHAPING = {"limits", "threads", "engine", "compile_networks", "detector", "recogniser"}
+_NOT_SHAPING = {"limits", "threads", "engine", "compile_networks", "block_waits", "detector", "recogniser"}
 
 _SCRIPT_WEIGHTS = Path(__file__).with_name("script_weights.safetensors")
 
@@ -73,6 +73,10 @@ class OcrEncoder:
         """Load the networks onto ``cpu`` or ``cuda[:n]``, or ``lazily`` with the first page that is an image. Raises
         `CheckpointError` when there are none to load."""
         self._device = device
+        if self.config.block_waits and device.startswith("cuda"):
+            from encoders.ocr.transfers import block_waits
+
+            block_waits(device)
         if lazily and not self.config.compile_networks:  # compiling takes longer than a batch may
             self.fetch(device)
         else:
@@ -108,8 +112,8 @@ class OcrEncoder:
         return [self._perception(state) for state in states]
 
     def fingerprint(self) -> str:
-        """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, compiling, threads or
-        limits."""
+        """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, compiling, waiting,
+        threads or limits."""
         shaping = self.config.model_dump(mode="json", exclude=_NOT_SHAPING)
         shaping["checkpoints"] = [
             checkpoint_digest(self.config.detector),

@@ -6,6 +6,7 @@ Processes take turns on a card, so that each wait may last as long as all others
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,25 @@ def to_card(array: NDArray[Any], device: torch.device) -> Tensor:
     """The array on ``device``. PyTorch keeps the pinned memory on the way until the copy is done."""
     tensor = torch.from_numpy(array)
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+_SCHEDULE, _BLOCKING = 0x07, 0x04  # of a context's flags: how a thread waits, and that it blocks
+
+
+def block_waits(device: str) -> bool:
+    """Have every wait of this process for its card let the core go, those of PyTorch and cuDNN's own too, which spin
+    otherwise. Returns whether the driver took it; without a driver, or with one that refuses, nothing changes."""
+    handle, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        return not (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(handle), int(device.partition(":")[2] or 0))
+            or driver.cuDevicePrimaryCtxGetState(handle, ctypes.byref(flags), ctypes.byref(active))
+            or driver.cuDevicePrimaryCtxSetFlags_v2(handle, flags.value & ~_SCHEDULE | _BLOCKING)
+        )
+    except (OSError, AttributeError):
+        return False
 
 
 class Fetch:
