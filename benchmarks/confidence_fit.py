@@ -21,7 +21,7 @@ class Judged:
 
 
 def fit(values: Sequence[Judged], weights_sha256: str = "") -> Calibration:
-    """A curve for each of the grounds, lightly held back towards none."""
+    """A curve for each of the grounds, lightly held towards what the tokens' own probability says."""
     curves = {}
     for grounds in Grounds:
         own = [value for value in values if value.signals.grounds is grounds]
@@ -40,12 +40,17 @@ def fit(values: Sequence[Judged], weights_sha256: str = "") -> Calibration:
 
 
 def _logistic(odds: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Intercept and slope of the likeliest curve, the slope held back by half its square, by Newton's steps."""
+    """Intercept and slope of the likeliest curve by Newton's steps, the slope held to 1 by half its distance squared,
+    and as if there had been one more that the tokens found all but impossible, and wrong, and one all but sure, and
+    right: few values, none of them unlikely, must not make a curve that is flat where nothing was seen."""
+    surest = log_odds(0.0)
+    odds, right = np.append(odds, [-surest, surest]), np.append(right, [False, True])
     rows = np.stack([np.ones_like(odds), odds], axis=1)
-    weights, held = np.zeros(2), np.diag([0.0, 1.0])
+    tokens, held = np.array([0.0, 1.0]), np.diag([0.0, 1.0])
+    weights = np.zeros(2)
     for _ in range(50):
         likely = 1 / (1 + np.exp(-rows @ weights))
-        slope = rows.T @ (likely - right) + held @ weights
+        slope = rows.T @ (likely - right) + held @ (weights - tokens)
         curvature = (rows * (likely * (1 - likely))[:, None]).T @ rows + held
         weights -= np.linalg.solve(curvature + 1e-9 * np.eye(2), slope)
     return float(weights[0]), float(weights[1])

@@ -4,6 +4,9 @@
 
 ``STATE.pt`` is what `pipelines.train.hybrid.train` writes. With --decoder, also a whole tuned decoder as a folder that
 any `transformers` program loads.
+
+A training that went on from another can be taken in part: --before OTHER.pt --weight 0.85 exports 0.15 of that one's
+values and 0.85 of this one's, which keeps more of what the longer training had begun to lose.
 """
 
 from __future__ import annotations
@@ -57,10 +60,16 @@ def main() -> None:
     parser.add_argument("state", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--decoder", type=Path, help="also write the tuned decoder here")
+    parser.add_argument("--before", type=Path, help="the state that this training went on from")
+    parser.add_argument("--weight", type=float, default=1.0, help="of this training's values; the rest is --before's")
     parser.add_argument("--share", type=float, default=1.0, help="of the difference that the tuned decoder gets")
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe)
     state = torch.load(arguments.state, map_location="cpu", weights_only=True)
+    if arguments.before:
+        before = torch.load(arguments.before, map_location="cpu", weights_only=True)
+        kept, taken = 1 - arguments.weight, arguments.weight
+        state = {n: (kept * before[n].float() + taken * value.float()).half() for n, value in state.items()}
     export(recipe, state, arguments.folder)
     for path in sorted(arguments.folder.rglob("*.safetensors")):
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
