@@ -137,43 +137,42 @@ def extreme(draft: Draft) -> Task | None:
 
 def greater(draft: Draft) -> Task | None:
     """Whether one row has more than another."""
-    if not (found := _counting(draft)):
+    if not (two := _two_rows(draft)):
         return None
-    table, index, values = found
+    column, first, second, more = two
     rng = draft.rng
-    first, second = rng.sample(range(len(values)), 2)
-    if values[first] == values[second]:
-        return None
-    english = languages()["en"]
-    column = _column(english, draft, table, index)
-    names = [row[_named(table)] for row in table.rows]
-    more = values[first] > values[second]
     if not draft.held_out and rng.random() < 0.5:
         kind = rng.choice(("greater", "lesser"))
-        question = wordings.other(draft, kind, c=column, a=names[first], b=names[second])
+        question = wordings.other(draft, kind, c=column, a=first, b=second)
         return Task("compare", question, None, "yes" if more == (kind == "greater") else "no")
     wording = rng.choice((
         "Is the {c} of {a} higher than that of {b}?", "Does {a} have a greater {c} than {b}?",
         "Is {a} above {b} in {c}?", "Compare the {c}: is {a} more than {b}?",
     ))  # fmt: skip
-    return Task("compare", wording.format(c=column, a=names[first], b=names[second]), None, "yes" if more else "no")
+    return Task("compare", wording.format(c=column, a=first, b=second), None, "yes" if more else "no")
 
 
 def among(draft: Draft) -> Task | None:
     """Which of two named rows has more, or less: in training, on the way to the largest of all."""
+    if not (two := _two_rows(draft)):
+        return None
+    column, first, second, more = two
+    kind = draft.rng.choice(("more_of_two", "less_of_two"))
+    question = wordings.other(draft, kind, c=column, a=first, b=second)
+    return Task("extreme", question, None, first if more == (kind == "more_of_two") else second)
+
+
+def _two_rows(draft: Draft) -> tuple[str, str, str, bool] | None:
+    """A column in English, the names of two rows that differ in it, and whether the first has more."""
     if not (found := _counting(draft)):
         return None
     table, index, values = found
-    rng = draft.rng
-    first, second = rng.sample(range(len(values)), 2)
+    first, second = draft.rng.sample(range(len(values)), 2)
     if values[first] == values[second]:
         return None
-    kind = rng.choice(("more_of_two", "less_of_two"))
-    column = _column(languages()["en"], draft, table, index)
     names = [row[_named(table)] for row in table.rows]
-    question = wordings.other(draft, kind, c=column, a=names[first], b=names[second])
-    right = first if (values[first] > values[second]) == (kind == "more_of_two") else second
-    return Task("extreme", question, None, names[right])
+    column = _column(languages()["en"], draft, table, index)
+    return column, names[first], names[second], values[first] > values[second]
 
 
 def peak(draft: Draft) -> Task | None:
