@@ -56,9 +56,12 @@ def s3_server(folder: Path, address: str = "127.0.0.1") -> Iterator[str]:
     command = [weed, "server", f"-dir={data}", f"-ip={address}", f"-ip.bind={address}"]
     command += [f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-metricsPort={metrics}"]
     command += ["-s3", f"-s3.port={s3}", f"-s3.port.iceberg={iceberg}", "-s3.port.lance=0"]
-    command += [f"-s3.config={config}", "-volume.max=0", "-master.volumeSizeLimitMB=64"]
+    # Volumes by the free disk (its default of 0) ran out where little was free: every bucket takes some of its own.
+    command += [f"-s3.config={config}", "-volume.max=10000", "-volume.minFreeSpace=100MiB"]
+    command += ["-master.volumeSizeLimitMB=64"]
+    one_at_a_time = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # instead of seven for a bucket's first object
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | one_at_a_time)
     endpoint = f"http://{address}:{s3}"
     variables = {
         "AWS_ENDPOINT_URL": endpoint,
