@@ -51,7 +51,7 @@ fuzz: venv  ## mutated files of every format against the opener, ten minutes; py
 	@$(BIN)/python -m tests.faults.fuzz --cases 20000 --seconds 600
 
 faults: models  ## every test under fire, the long ones too, and one table of what was injected and lost
-	@$(BIN)/python -m pytest tests/faults tests/pipelines/test_interrupt.py tests/pipelines/test_soft_tokens.py tests/train/test_corpus.py -m "full or not full" --timeout=1800
+	@$(BIN)/python -m pytest tests/faults tests/encoders/test_card.py tests/pipelines/test_interrupt.py tests/pipelines/test_soft_tokens.py tests/train/test_corpus.py -m "full or not full" --timeout=1800
 
 cluster-test: models  ## hosts as network namespaces: links cut, hosts lost, added, drained; autoscaling; runs beside others; as root
 	@$(BIN)/python -m pytest tests/hosts tests/cluster tests/serving/test_beside.py tests/pipelines/test_balance.py tests/pipelines/test_traces.py -m full --timeout=900

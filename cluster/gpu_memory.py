@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from decoder.config import DecoderConfig
+from encoders.card.budget import set_card_share
 from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
 from encoders.registry import EncoderEntry
@@ -115,6 +116,7 @@ def cap_allocator(device: str, share: float | None = None) -> None:
 
     if share is None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
+    set_card_share(share)
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(device).total_memory / GIB
         torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), card_index(device))

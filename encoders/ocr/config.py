@@ -22,8 +22,8 @@ class DetectionConfig(BaseModel):
 
 
 class OcrConfig(BaseModel):
-    """What the OCR encoder reads with. All but ``limits``, ``engine``, ``threads``, ``compile_networks`` and
-    ``block_waits`` shapes a perception."""
+    """What the OCR encoder reads with. All but ``limits``, ``engine``, ``threads``, ``compile_networks``,
+    ``block_waits`` and ``card_process`` shapes a perception."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +51,11 @@ class OcrConfig(BaseModel):
     )
     block_waits: bool = Field(
         False, description="beside a card: all waits for it let the core go, not only those for results; not read yet"
+    )
+
+    card_process: bool = Field(
+        False,
+        description="with torch: one process of a node computes for all actors of a card; not read on one yet",
     )
 
     def with_features(self, width: int | None = None) -> Self:

@@ -6,7 +6,7 @@ once and leaves its pixels on the GPU. An engine brings the one that suits where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,8 +55,8 @@ class Cropper(Protocol):
     def scaled(self, sheet: Sheet, config: DetectionConfig) -> Any:
         """Input of the detector: [1, 3, H, W] BGR in -1..1."""
 
-    def cut(self, pages: Sequence[Marked]) -> list[list[Crop]]:
-        """The lines of each page as upright crops, see `crops.cut`."""
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+        """What waits for the lines of each page as upright crops, see `crops.cut`."""
 
     def stack(self, crops: Sequence[Crop]) -> Any:
         """Input of the recogniser from crops of one `cut`, see `crops.network_input`."""
@@ -77,10 +77,11 @@ class HostCropper:
         """See `Cropper`."""
         return detection.network_input(sheet, config)
 
-    def cut(self, pages: Sequence[Marked]) -> list[list[Crop]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
         """See `Cropper`."""
         cut = [[cropping.cut(sheet, line) for line in corners] for sheet, corners in pages]
-        return [[Crop(pixels, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))) for pixels in page] for page in cut]
+        made = [[Crop(pixels, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))) for pixels in page] for page in cut]
+        return lambda: made
 
     def stack(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
         """See `Cropper`."""

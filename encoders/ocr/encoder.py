@@ -33,7 +33,16 @@ PIXELS_AT_ONCE = 160_000_000
 """A group of pages on a card is read once it has so many: sixteen A4 scans at 300 dpi, half a GB on the host and as
 much on the card. Sixteen images at the limit of `OpeningConfig.max_pixels` would take four times that."""
 
-_NOT_SHAPING = {"limits", "threads", "engine", "compile_networks", "block_waits", "detector", "recogniser"}
+_NOT_SHAPING = {
+    "limits",
+    "threads",
+    "engine",
+    "compile_networks",
+    "block_waits",
+    "card_process",
+    "detector",
+    "recogniser",
+}
 
 _SCRIPT_WEIGHTS = Path(__file__).with_name("script_weights.safetensors")
 
@@ -113,7 +122,7 @@ class OcrEncoder:
 
     def fingerprint(self) -> str:
         """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, compiling, waiting,
-        threads or limits."""
+        threads, limits or which process computes."""
         shaping = self.config.model_dump(mode="json", exclude=_NOT_SHAPING)
         shaping["checkpoints"] = [
             checkpoint_digest(self.config.detector),

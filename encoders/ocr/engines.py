@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from encoders.checkpoints.pull import Progress
 from encoders.checkpoints.resolve import resolve
@@ -17,6 +18,13 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
 
     cv2.setNumThreads(config.threads)  # its own pool of a thread per core, in every actor, is no help on single lines
     engine, detector, recogniser = locate_networks(config, device)
+    if engine == "torch" and config.card_process:
+        from encoders.card.service import ServiceSpec
+        from encoders.ocr.networks_card import CardNetworks
+
+        arguments: dict[str, Any] = {"detector": str(detector), "recogniser": str(recogniser)}
+        arguments |= {"features": config.features, "threads": config.threads, "compile": config.compile_networks}
+        return CardNetworks(ServiceSpec("encoders.ocr.card_service:OcrCardService", device, arguments))
     if engine == "torch":
         from encoders.ocr.networks_torch import TorchNetworks
 

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.card.client import CardLost
 from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import OcrConfig
@@ -20,6 +21,7 @@ from encoders.ocr.detection import FoundLine
 from encoders.ocr.engines import load_networks
 from encoders.ocr.geometry import Corners, as_quad, turn_image
 from encoders.ocr.networks import Maps, OcrNetworks
+from encoders.ocr.networks_card import CardNetworks
 from encoders.ocr.orientation import is_upside_down, sideways_rotation
 from encoders.ocr.recogniser import Job, Recogniser
 from encoders.ocr.script import NATIVE, PageScripts, ScriptDetector
@@ -65,12 +67,25 @@ class PageReader:
     @classmethod
     def load(cls, config: OcrConfig, device: str) -> Self:
         """With all networks on ``device``. Raises `CheckpointError` when there are none to load."""
+        networks = load_networks(config, device)
         scripts = ScriptDetector()
-        scripts.load(device)
-        return cls(load_networks(config, device), scripts, TesseractReader(), config)
+        if isinstance(networks, CardNetworks):
+            scripts.use(networks.scripts)
+        else:
+            scripts.load(device)
+        return cls(networks, scripts, TesseractReader(), config)
 
     def read(self, images: Sequence[Image]) -> list[ReadPage]:
-        """Each image [h, w, 3] RGB as lines; several at once only share the networks' batches."""
+        """Each image [h, w, 3] RGB as lines; several at once only share the networks' batches. Raises `CardLost` when
+        the process that computes ends over them though they were alone on it."""
+        try:
+            return self._read(images)
+        except CardLost as error:
+            alone = error.alone
+        with alone():  # outside the handler: the traceback holds on to what the process had
+            return self._read(images)
+
+    def _read(self, images: Sequence[Image]) -> list[ReadPage]:
         started = time.perf_counter()
         pages = [ReadPage(image, self._networks.cropper.sheet(image)) for image in images]
         found = self._detect(pages)

@@ -79,7 +79,7 @@ class Recogniser:
     def along_first_edge(self, jobs: Sequence[Job]) -> list[Read]:
         """One read per job, in order, along the first edge of its corners."""
         pages = [list(some) for _, some in groupby(jobs, key=lambda job: id(job.sheet))]
-        cut = self._networks.cropper.cut([(page[0].sheet, [job.corners for job in page]) for page in pages])
+        cut = self._networks.cropper.cut([(page[0].sheet, [job.corners for job in page]) for page in pages])()
         crops = [crop for page in cut for crop in page]
         alphabets = [WESTERN if job.script == "Latn" else ALL for job in jobs]
         reads = self._read(jobs, crops, range(len(jobs)), alphabets)

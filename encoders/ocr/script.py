@@ -8,21 +8,19 @@ is decided from a sample of its lines, and only a page that looks mixed has ever
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file
 
 from encoders.ocr.cropper import Cropper, HostCropper, Sheet
 from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of, sizes_of
-from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH, ScriptNetwork, prepare
-from encoders.ocr.transfers import Fetch, to_card
+from encoders.ocr.script_engine import Scores, ScriptEngine
+from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH
 from encoders.results import Quad
 
 NATIVE = frozenset({"Latn", "Hani", "Jpan"})
@@ -74,23 +72,34 @@ class _Look(NamedTuple):
         return _Look(*(of[order] for of in self))
 
 
+class Engine(Protocol):
+    """The script network, see `ScriptEngine`."""
+
+    def __call__(self, windows: NDArray[np.uint8]) -> Callable[[], Scores]:
+        """What waits for the scores of windows [n, 40, 256]."""
+
+    def parameters(self) -> int:
+        """Of the network."""
+
+
 class ScriptDetector:
     """Chooses the script of lines. `load` once; calls neither raise nor keep state."""
 
     def __init__(self, config: ScriptConfig | None = None) -> None:
         self.config = config or ScriptConfig()
-        self._network: ScriptNetwork | None = None
-        self._device = "cpu"
+        self._engine: Engine | None = None
 
     def load(self, device: str = "cpu") -> None:
-        """Load the weights that lie beside this file."""
-        network = ScriptNetwork()
-        network.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()}, strict=False)
-        self._network, self._device = network.eval().to(device), device
+        """Load the network."""
+        self._engine = ScriptEngine(device)
+
+    def use(self, engine: Engine) -> None:
+        """Have the network that somebody else has loaded."""
+        self._engine = engine
 
     def parameters(self) -> int:
         """Parameters of the network; 0 before `load`."""
-        return sum(p.numel() for p in self._network.parameters()) if self._network else 0
+        return self._engine.parameters() if self._engine else 0
 
     @staticmethod
     def checkpoint() -> str:
@@ -158,24 +167,14 @@ class ScriptDetector:
         self, marked: Sequence[tuple[Sheet, Sequence[Corners]]], wanted: Sequence[Sequence[int]], cropper: Cropper
     ) -> list[_Look]:
         """The wanted lines of each page through the network."""
-        if self._network is None:
+        if self._engine is None:
             raise RuntimeError("load() first")
         lines = [[corners[i] for i in mine] for (_, corners), mine in zip(marked, wanted)]
-        cut = cropper.cut([(sheet, list(map(_middle, some))) for (sheet, _), some in zip(marked, lines)])
+        cut = cropper.cut([(sheet, list(map(_middle, some))) for (sheet, _), some in zip(marked, lines)])()
         windows = [_window(crop.grey) for page in cut for crop in page]
-        scores, upside = self._run(np.stack(windows)) if windows else (np.zeros((0, len(CLASSES))), np.zeros(0))
+        scores, upside = self._engine(np.stack(windows))() if windows else (np.zeros((0, len(CLASSES))), np.zeros(0))
         ends = np.cumsum([len(some) for some in lines])[:-1]
         return [_look(*of) for of in zip(lines, np.split(scores, ends), np.split(upside, ends))]
-
-    @torch.inference_mode()
-    def _run(self, windows: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Log probabilities [n, 28] and upside-down logits [n] of windows [n, 40, 256]."""
-        assert self._network is not None
-        crops = to_card(windows, torch.device(self._device))[:, None]
-        found = [self._network(prepare(crops[start : start + 32])) for start in range(0, len(crops), 32)]
-        scores, upside = (torch.cat(parts).double() for parts in zip(*found, strict=True))
-        scored, turned = Fetch(scores, upside).wait()
-        return scored, turned
 
 
 def _look(corners: Sequence[Corners], scores: NDArray[np.float64], upside: NDArray[np.float64]) -> _Look:

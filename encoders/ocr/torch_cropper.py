@@ -7,7 +7,7 @@ bicubic sampling with a = -0.75 and repeated borders, area averages, values roun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -60,17 +60,21 @@ class TorchCropper:
             return _normalised(_resized(planes, rows, columns, area=shrinks)).flip(0)[None]
 
     @torch.inference_mode()
-    def cut(self, pages: Sequence[Marked]) -> list[list[Crop]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
         """See `Cropper`: `crops.cut`, within what the 32nds of a pixel make of which OpenCV samples."""
         with memory_errors():
             strips = [_Strip(sheet, corners) for sheet, corners in pages if corners]
-            greys = iter(Fetch(*[_grey(strip.pixels) for strip in strips]).wait())
+            coming = Fetch(*[_grey(strip.pixels) for strip in strips])
             whole = torch.cat([strip.pixels for strip in strips], dim=2) if strips else None
-        left, at, made = iter(strips), 0, []
-        for _, corners in pages:
-            made.append(next(left).crops(next(greys), whole, at) if corners else [])
-            at += sum(crop.width for crop in made[-1])
-        return made
+
+        def crops() -> list[list[Crop]]:
+            left, greys, at, made = iter(strips), iter(coming.wait()), 0, []
+            for _, corners in pages:
+                made.append(next(left).crops(next(greys), whole, at) if corners else [])
+                at += sum(crop.width for crop in made[-1])
+            return made
+
+        return crops
 
     @torch.inference_mode()
     def stack(self, crops: Sequence[Crop]) -> Tensor:

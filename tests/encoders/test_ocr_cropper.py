@@ -42,8 +42,10 @@ def test_pages_are_scaled_alike(size: tuple[int, int]) -> None:
 def test_lines_are_cut_alike(degrees: float) -> None:
     image = _page(700, 500)
     lines = [_quad(90, 60, 320, 22, degrees), _quad(200, 300, 260, 110, degrees), _quad(480, 650, 80, 30, degrees)]
-    (theirs,) = HOST.cut([(image, lines)])
-    others, none, ours = CARD.cut([(CARD.sheet(image), lines[:2]), (CARD.sheet(image), []), (CARD.sheet(image), lines)])
+    (theirs,) = HOST.cut([(image, lines)])()
+    others, none, ours = CARD.cut(
+        [(CARD.sheet(image), lines[:2]), (CARD.sheet(image), []), (CARD.sheet(image), lines)]
+    )()
     assert len(others) == 2 and not none
     for a, b in zip(theirs, ours, strict=True):
         pixels = b.pixels.strip[:, :, b.pixels.at : b.pixels.at + b.width]

@@ -1,0 +1,60 @@
+"""What a process that computes for others offers, and how it is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+Answer = tuple[Any, Sequence[NDArray[Any]]]
+"""A value that can be pickled, and arrays."""
+
+
+class Session(Protocol):
+    """What is kept for one client. Its calls come one after another, but beside those of other sessions."""
+
+    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        """Start what was asked for and return what waits for it. No two sessions begin anything at once."""
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Let go of what the client has no more use for, by the numbers that it gave."""
+
+
+class Service(Protocol):
+    """Networks that are loaded, once for all clients."""
+
+    def facts(self) -> Any:
+        """What a client is told as it connects."""
+
+    def session(self) -> Session:
+        """For one client."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """Which service, with what, on which device. Equal ones are one process of a node."""
+
+    name: str  # module:class
+    device: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # that JSON holds
+    linger: float = 10.0  # seconds without a client after which the process ends
+
+    def load(self) -> Service:
+        """Make it. Raises whatever loading raises."""
+        module, _, attribute = self.name.partition(":")
+        service: Service = getattr(import_module(module), attribute)(device=self.device, **self.arguments)
+        return service
+
+    def key(self) -> str:
+        """A name for the process: of the service, the cards that it may see, and the installation that runs it."""
+        named = [self.name, self.device, dict(self.arguments), os.environ.get("CUDA_VISIBLE_DEVICES")]
+        named += [sys.prefix, str(Path(__file__).resolve())]
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,146 @@
+"""`OcrCardService`: the OCR networks of one process, for all actors that share its card (`encoders.card`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.card.service import Answer
+from encoders.ocr.batching import halving
+from encoders.ocr.config import DetectionConfig
+from encoders.ocr.cropper import Crop
+from encoders.ocr.networks import OcrNetworks, Steps
+from encoders.ocr.script_engine import ScriptEngine
+
+
+class OcrCardService:
+    """Detector, recogniser and script network, loaded as torch runs them."""
+
+    def __init__(
+        self, *, device: str, detector: str, recogniser: str, features: str, threads: int, compile: bool
+    ) -> None:
+        import cv2
+
+        from encoders.ocr.networks_torch import TorchNetworks
+
+        cv2.setNumThreads(threads)
+        paths = Path(detector), Path(recogniser)
+        self.networks: OcrNetworks = TorchNetworks(
+            *paths, device=device, features=features, threads=threads, compile=compile
+        )
+        self.scripts = ScriptEngine(device)
+
+    def facts(self) -> dict[str, Any]:
+        """See `Service`: what `OcrNetworks` has beside its methods."""
+        return {
+            "characters": self.networks.characters,
+            "pages_at_once": self.networks.pages_at_once,
+            "pages_per_batch": self.networks.pages_per_batch,
+            "line_batches": self.networks.line_batches,
+            "parameters": {**self.networks.parameters(), "script": self.scripts.parameters()},
+        }
+
+    def session(self) -> OcrCardSession:
+        """See `Service`."""
+        return OcrCardSession(self.networks, self.scripts)
+
+
+class OcrCardSession:
+    """Pages and crops of one client."""
+
+    def __init__(self, networks: OcrNetworks, scripts: ScriptEngine) -> None:
+        self._networks, self._scripts = networks, scripts
+        self._sheets: dict[int, Any] = {}
+        self._crops: dict[int, list[Crop]] = {}  # of each cut
+
+    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        """See `Session`."""
+        begun: Callable[[], Answer] = getattr(self, f"_{verb}")(arguments, arrays)
+        return begun
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """See `Session`."""
+        for number in numbers:
+            self._sheets.pop(number, None)
+            self._crops.pop(number, None)
+
+    def _sheet(self, number: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        self._sheets[number] = self._networks.cropper.sheet(arrays[0])
+        return lambda: (None, ())
+
+    def _turned(self, arguments: tuple[int, int, int], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        number, old, degrees = arguments
+        self._sheets[number] = self._networks.cropper.turned(self._sheets[old], degrees)
+        return lambda: (None, ())
+
+    def _detect(
+        self, arguments: tuple[list[int], DetectionConfig], arrays: Sequence[NDArray[Any]]
+    ) -> Callable[[], Answer]:
+        numbers, config = arguments
+        cropper = self._networks.cropper
+        waiting = halving(
+            lambda some: [self._networks.detect([cropper.scaled(self._sheets[number], config) for number in some])],
+            numbers,
+        )
+        return lambda: (None, [maps() for maps in waiting])
+
+    def _cut(
+        self, arguments: tuple[int, list[tuple[int, int]]], arrays: Sequence[NDArray[Any]]
+    ) -> Callable[[], Answer]:
+        number, pages = arguments
+        ends = np.cumsum([count for _, count in pages])[:-1]
+        corners = [list(some) for some in np.split(arrays[0], ends)]
+        coming = self._networks.cropper.cut(
+            [(self._sheets[sheet], some) for (sheet, _), some in zip(pages, corners, strict=True)]
+        )
+
+        def greys() -> Answer:
+            self._crops[number] = [crop for page in coming() for crop in page]
+            return None, [crop.grey for crop in self._crops[number]]
+
+        return greys
+
+    def _recognise(self, arguments: tuple[int, list[int], str], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        number, lines, alphabet = arguments
+        crops, stack = self._crops[number], self._networks.cropper.stack
+        waiting = halving(
+            lambda some: [(len(some), self._networks.recognise(stack([crops[i] for i in some]), alphabet))], lines
+        )
+
+        def steps() -> Answer:
+            came = _joined([_first(wait(), count) for count, wait in waiting])
+            return None, [came.symbols, came.confidences, *([] if came.features is None else [came.features])]
+
+        return steps
+
+    def _script(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        coming = self._scripts(arrays[0])
+        return lambda: (None, coming())
+
+
+def _first(steps: Steps, count: int) -> Steps:
+    """Without what a batch was filled up with."""
+    features = None if steps.features is None else steps.features[:count]
+    return Steps(steps.symbols[:count], steps.confidences[:count], features)
+
+
+def _joined(parts: Sequence[Steps]) -> Steps:
+    """One batch of several, whose lines end with blanks."""
+    if len(parts) == 1:
+        return parts[0]
+    most = max(part.symbols.shape[1] for part in parts)
+
+    def together(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        padded = [np.pad(array, [(0, 0), (0, most - array.shape[1]), *[(0, 0)] * (array.ndim - 2)]) for array in arrays]
+        return np.concatenate(padded)
+
+    features = [part.features for part in parts if part.features is not None]
+    return Steps(
+        together([part.symbols for part in parts]),
+        together([part.confidences for part in parts]),
+        together(features) if features else None,
+    )

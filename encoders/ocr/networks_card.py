@@ -1,0 +1,147 @@
+"""The OCR networks in another process of this node, which computes for all actors of a card (`encoders.card`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.card.client import CardClient, Held
+from encoders.card.service import ServiceSpec
+from encoders.ocr.config import DetectionConfig
+from encoders.ocr.cropper import Crop, Cropper, Image, Marked, Sheet
+from encoders.ocr.detection import network_size
+from encoders.ocr.geometry import Corners
+from encoders.ocr.networks import ALL, Maps, Steps
+from encoders.ocr.script_engine import Scores
+
+
+class _Sheet(NamedTuple):
+    """A page that the process holds."""
+
+    held: Held
+    height: int
+    width: int
+
+
+class _Scaled(NamedTuple):
+    """A page as it is to be scaled there."""
+
+    sheet: _Sheet
+    config: DetectionConfig
+    shape: tuple[int, int, int, int]
+
+
+class _Line(NamedTuple):
+    """A crop that the process holds: which of a cut."""
+
+    cut: Held
+    number: int
+
+
+class CardNetworks:
+    """See `OcrNetworks`. Calls and what they return raise `CardLost` when the process ends."""
+
+    def __init__(self, spec: ServiceSpec) -> None:
+        self._client = CardClient(spec)
+        facts = self._client.facts
+        self.characters: dict[str, list[str]] = facts["characters"]
+        self.pages_at_once: int = facts["pages_at_once"]
+        self.pages_per_batch: int = facts["pages_per_batch"]
+        self.line_batches: tuple[int, ...] = facts["line_batches"]
+        self._parameters: dict[str, int] = facts["parameters"]
+        self.cropper: Cropper = CardCropper(self._client)
+        self.scripts = CardScripts(self._client, self._parameters.pop("script"))
+
+    def detect(self, pages: Sequence[_Scaled]) -> Callable[[], Maps]:
+        """See `OcrNetworks`."""
+        coming = self._client.ask("detect", ([page.sheet.held.number for page in pages], pages[0].config))
+
+        def maps() -> Maps:
+            came = coming()[1]
+            return came[0] if len(came) == 1 else np.concatenate(came)  # in parts when memory ran out over all
+
+        return maps
+
+    def recognise(self, lines: Sequence[_Line], alphabet: str = ALL) -> Callable[[], Steps]:
+        """See `OcrNetworks`."""
+        coming = self._client.ask("recognise", (lines[0].cut.number, [line.number for line in lines], alphabet))
+
+        def steps() -> Steps:
+            symbols, confidences, *features = coming()[1]
+            return Steps(symbols, confidences, features[0] if features else None)
+
+        return steps
+
+    def parameters(self) -> dict[str, int]:
+        """See `OcrNetworks`."""
+        return self._parameters
+
+
+class CardCropper:
+    """See `Cropper`."""
+
+    def __init__(self, client: CardClient) -> None:
+        self._client = client
+
+    def sheet(self, image: Image) -> Sheet:
+        """See `Cropper`."""
+        held = self._client.hold()
+        self._client.ask("sheet", held.number, [image])()
+        return _Sheet(held, *image.shape[:2])
+
+    def turned(self, sheet: Sheet, degrees: int) -> Sheet:
+        """See `Cropper`."""
+        held = self._client.hold()
+        self._client.ask("turned", (held.number, sheet.held.number, degrees))()
+        sides = (sheet.height, sheet.width) if degrees == 180 else (sheet.width, sheet.height)
+        return _Sheet(held, *sides)
+
+    def scaled(self, sheet: Sheet, config: DetectionConfig) -> _Scaled:
+        """See `Cropper`."""
+        return _Scaled(sheet, config, (1, 3, *network_size(sheet.height, sheet.width, config)))
+
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+        """See `Cropper`."""
+        marked: list[tuple[_Sheet, Sequence[Corners]]] = list(pages)
+        corners = [line for _, lines in marked for line in lines]
+        if not corners:
+            return lambda: [[] for _ in marked]
+        held = self._client.hold()
+        counts = [(sheet.held.number, len(lines)) for sheet, lines in marked]
+        coming = self._client.ask("cut", (held.number, counts), [np.stack(corners)])
+
+        def crops() -> list[list[Crop]]:
+            made = [Crop(_Line(held, number), grey) for number, grey in enumerate(coming()[1])]
+            left = iter(made)
+            return [[next(left) for _ in lines] for _, lines in marked]
+
+        return crops
+
+    def stack(self, crops: Sequence[Crop]) -> list[_Line]:
+        """See `Cropper`."""
+        lines: list[_Line] = [crop.pixels for crop in crops]
+        return lines
+
+
+class CardScripts:
+    """See `script.Engine`."""
+
+    def __init__(self, client: CardClient, parameters: int) -> None:
+        self._client, self._parameters = client, parameters
+
+    def __call__(self, windows: NDArray[np.uint8]) -> Callable[[], Scores]:
+        """See `script.Engine`."""
+        coming = self._client.ask("script", None, [windows])
+
+        def scores() -> Scores:
+            scored, turned = coming()[1]
+            return scored, turned
+
+        return scores
+
+    def parameters(self) -> int:
+        """See `script.Engine`."""
+        return self._parameters

@@ -1,0 +1,87 @@
+"""Services for tests of the process on a card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from encoders.card.service import Answer
+from encoders.failures import FailureCategory, MediaError
+from encoders.ocr.card_service import OcrCardService, OcrCardSession
+from encoders.ocr.fusing import prepare_for_gpu
+from encoders.ocr.torch_cropper import TorchCropper
+
+
+class Sums:
+    """Keeps arrays for its clients, adds them up, and fails in every way when asked to."""
+
+    def __init__(self, *, device: str, broken: bool = False) -> None:
+        if broken:
+            raise OSError("the weights are not here")
+
+    def facts(self) -> int:
+        return os.getpid()
+
+    def session(self) -> SumsSession:
+        return SumsSession()
+
+
+class SumsSession:
+    def __init__(self) -> None:
+        self._kept: dict[int, NDArray[Any]] = {}
+
+    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        match verb:
+            case "keep":
+                self._kept[arguments] = arrays[0]
+                return lambda: (None, ())
+            case "sum":
+                total = sum(self._kept.values(), start=np.zeros(()))
+                return lambda: (sorted(self._kept), [total])
+            case "memory":
+                raise MemoryError("too large")
+            case "media":
+                raise MediaError(FailureCategory.MODEL_FAILED, "not finite")
+            case "late":
+                return lambda: (1 // 0, ())
+            case _:
+                os._exit(9)
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            del self._kept[number]
+
+
+class OcrAsOnACard(OcrCardService):
+    """The OCR networks prepared and batched as for a GPU, on a CPU; ends itself over the first batch of lines that the
+    file ``dies_once`` is not there for, and over every page as high as ``deadly`` says."""
+
+    def __init__(self, *, dies_once: str, deadly: int = 0, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        networks: Any = self.networks
+        networks.pages_at_once, networks.line_batches = 2, (1, 2, 4)
+        networks.cropper = TorchCropper(torch.device("cpu"), torch.float32, networks.line_batches)
+        prepare_for_gpu(networks._detector)
+        prepare_for_gpu(networks._recogniser)
+        self._dies_once, self._deadly = Path(dies_once), deadly
+
+    def session(self) -> OcrCardSession:
+        session = super().session()
+        begin = session.begin
+
+        def dying(verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+            if verb == "recognise" and not self._dies_once.exists():
+                self._dies_once.touch()
+                os._exit(9)
+            if verb == "sheet" and arrays[0].shape[0] == self._deadly:
+                os._exit(9)
+            return begin(verb, arguments, arrays)
+
+        session.begin = dying  # type: ignore[method-assign]
+        return session

@@ -1,0 +1,171 @@
+"""The process that computes on a card for all who share it: how arrays travel, what is kept, and what its end costs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+from uuid import uuid4
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from benchmarks.ocr_pages import dense_pages
+from encoders.base import MediaInput
+from encoders.card.channel import Channel
+from encoders.card.client import CardClient, CardLost
+from encoders.card.service import ServiceSpec
+from encoders.failures import FailureCategory, MediaError
+from encoders.ocr.config import OcrConfig
+from encoders.ocr.encoder import OcrEncoder
+from encoders.ocr.engines import locate_networks
+from encoders.ocr.networks_card import CardNetworks
+from encoders.ocr.page_reader import PageReader
+from encoders.ocr.script import ScriptDetector
+from encoders.ocr.tesseract import TesseractReader
+from tests.encoders.test_ocr_engines import lines_of
+
+
+@contextlib.contextmanager
+def channels() -> Iterator[tuple[Channel, Channel]]:
+    one, other = Pipe()
+    yield Channel(one), Channel(other)
+    one.close()
+    other.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 300_000), st.integers(0, 5)), min_size=1, max_size=12))
+def test_arrays_stay_what_they_were_for_as_long_as_they_are_kept(plan: list[tuple[int, int]]) -> None:
+    with channels() as (here, there):
+        kept: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        for number, (size, let_go) in enumerate(plan):
+            sent = np.arange(size) + number
+            here.send(number, [sent, sent[:1].astype(np.float16), np.zeros((0, 3), np.uint8)])
+            message, (came, half, empty) = there.receive()
+            assert message == number and half.dtype == np.float16 and empty.shape == (0, 3)
+            kept.append((sent, came))
+            del came, half, empty
+            del kept[:let_go]
+            assert all(np.array_equal(*pair) for pair in kept)
+            there.send("seen")
+            assert here.receive() == ("seen", [])
+
+
+def test_memory_is_used_again() -> None:
+    with channels() as (here, there):
+        for _ in range(20):
+            here.send(None, [np.zeros(500_000)])
+            there.receive()
+            there.send(None)
+            here.receive()
+        assert len(here._ours) == 1
+
+
+def spec(**arguments: object) -> ServiceSpec:
+    return ServiceSpec("tests.encoders.card_services:Sums", f"cpu:{uuid4()}", arguments, linger=1.0)
+
+
+def kept_by(client: CardClient) -> tuple[list[int], float]:
+    numbers, (total,) = client.ask("sum", None)()
+    return numbers, float(total)
+
+
+def test_clients_share_a_process_and_nothing_that_it_keeps() -> None:
+    one = spec()
+    first, second, other = CardClient(one), CardClient(one), CardClient(spec())
+    assert first.facts == second.facts != other.facts
+    mine, yours = [first.hold() for _ in range(3)], second.hold()
+    waiting = [first.ask("keep", held.number, [np.array(float(held.number))]) for held in mine]
+    second.ask("keep", yours.number, [np.array(100.0)])()
+    assert kept_by(second) == ([yours.number], 100.0)
+    assert kept_by(first) == ([1, 2, 3], 6.0)  # answers of before are taken in on the way
+    assert [wait() for wait in waiting] == [(None, [])] * 3
+    del mine[1]
+    assert kept_by(first) == ([1, 3], 4.0)
+
+
+def test_what_fails_there_fails_here_and_only_that() -> None:
+    client = CardClient(spec())
+    with pytest.raises(MemoryError, match="too large"):
+        client.ask("memory", None)()
+    with pytest.raises(MediaError, match="not finite") as failed:
+        client.ask("media", None)()
+    assert failed.value.category is FailureCategory.MODEL_FAILED
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        client.ask("late", None)()
+    assert kept_by(client) == ([], 0.0)
+
+
+def test_a_process_that_cannot_start_says_why() -> None:
+    with pytest.raises(RuntimeError, match="the weights are not here"):
+        CardClient(spec(broken=True))
+
+
+def test_whoever_asks_after_its_end_gets_another_process() -> None:
+    one = spec()
+    client, other = CardClient(one), CardClient(one)
+    held = client.hold()
+    client.ask("keep", held.number, [np.ones(())])()
+    waiting = other.ask("end", None)
+    with pytest.raises(CardLost) as lost:
+        waiting()
+    with pytest.raises(CardLost):
+        kept_by(client)
+    with lost.value.alone():
+        assert kept_by(client) == kept_by(other) == ([], 0.0)
+
+
+def test_without_clients_it_ends() -> None:
+    client = CardClient(spec())
+    watched = os.pidfd_open(client.facts)
+    try:
+        del client
+        ended, _, _ = select.select([watched], [], [], 60)
+        assert ended
+    finally:
+        os.close(watched)
+
+
+def as_on_a_card(folder: Path, **more: object) -> CardNetworks:
+    config = OcrConfig(engine="torch")
+    _, detector, recogniser = locate_networks(config, "cpu")
+    arguments = {"detector": str(detector), "recogniser": str(recogniser), "features": "none", "threads": 1}
+    arguments |= {"compile": False, "dies_once": str(folder / "died"), **more}
+    return CardNetworks(ServiceSpec("tests.encoders.card_services:OcrAsOnACard", "cpu", arguments, linger=1.0))
+
+
+def reader(networks: CardNetworks) -> PageReader:
+    scripts = ScriptDetector()
+    scripts.use(networks.scripts)
+    return PageReader(networks, scripts, TesseractReader(), OcrConfig(engine="torch"))
+
+
+def test_pages_are_read_as_in_this_process_although_the_other_ends_once(tmp_path: Path) -> None:
+    images = [dense_pages(1)[0].image[:335], dense_pages(2, seed=1, scanned=True)[1].image[:261]]
+    read = reader(as_on_a_card(tmp_path)).read(images)
+    assert [page.lines for page in read] == lines_of("torch as on a GPU")
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.full
+def test_a_page_that_ends_the_process_fails_alone(tmp_path: Path) -> None:
+    encoder = OcrEncoder(OcrConfig(engine="torch"))
+    encoder.load(lazily=True)
+    (tmp_path / "died").touch()
+    encoder._reader = reader(as_on_a_card(tmp_path, deadly=261))
+    assert encoder._reader is not None
+    parts = []
+    for number, height in enumerate((300, 261, 335)):
+        data = cv2.imencode(".png", dense_pages(1)[0].image[:height])[1].tobytes()
+        parts.append(MediaInput(str(number), f"memory://{number}", "image/png", data=data))
+    first, deadly, last = encoder(parts)
+    assert first.status == last.status == "ok"
+    assert deadly.status == "failed" and "has ended" in deadly.failures[0].message
