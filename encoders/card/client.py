@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Client
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -27,6 +27,8 @@ from encoders.failures import MediaError
 from encoders.redaction import without_secrets
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _TRIES = 5
 """Times that a process is looked for or started: it may end, idle, at the moment at which one connects."""
@@ -51,6 +53,17 @@ class Held:
         weakref.finalize(self, dropped.append, number).atexit = False
 
 
+def outliving(work: Callable[[], T]) -> T:
+    """What ``work`` returns. When the process ends meanwhile, it is done once more, with another one and alone on it;
+    what it asks for is to be made anew then. Raises `CardLost` when that one ends too."""
+    try:
+        return work()
+    except CardLost as error:
+        alone = error.alone
+    with alone():  # outside the handler: the traceback holds on to what the process had
+        return work()
+
+
 class CardClient:
     """One conversation. Not for several threads at once."""
 
@@ -60,6 +73,7 @@ class CardClient:
         self._pending: deque[_Asked] = deque()
         self._dropped: list[int] = []  # finalizers append to it
         self._numbers = 0
+        self.generation = 0  # of processes lost: what was held before is gone
         self.facts = self._connect()
 
     def hold(self) -> Held:
@@ -98,6 +112,7 @@ class CardClient:
             self._channel.close()
         self._channel = None
         self._pending.clear()
+        self.generation += 1
         return CardLost("the process that computes on the card has ended", self._alone)
 
     @contextmanager

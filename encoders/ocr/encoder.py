@@ -83,7 +83,7 @@ class OcrEncoder:
         `CheckpointError` when there are none to load."""
         self._device = device
         if self.config.block_waits and device.startswith("cuda"):
-            from encoders.ocr.transfers import block_waits
+            from encoders.transfers import block_waits
 
             block_waits(device)
         if lazily and not self.config.compile_networks:  # compiling takes longer than a batch may

@@ -16,7 +16,7 @@ from encoders.ocr.cropper import Cropper, HostCropper
 from encoders.ocr.modules import DetectionModule, RecognitionModule, alphabet_of, best_symbols
 from encoders.ocr.networks import ALL, WESTERN, Maps, Steps, western_symbols
 from encoders.ocr.torch_cropper import TorchCropper
-from encoders.ocr.transfers import Fetch, memory_errors
+from encoders.transfers import Fetch, memory_errors
 
 _BATCHES = (8, 16, 32, 64, 96, 128)
 """Lines of a batch on CUDA."""

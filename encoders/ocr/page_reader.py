@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.card.client import CardLost
+from encoders.card.client import outliving
 from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import OcrConfig
@@ -78,12 +78,7 @@ class PageReader:
     def read(self, images: Sequence[Image]) -> list[ReadPage]:
         """Each image [h, w, 3] RGB as lines; several at once only share the networks' batches. Raises `CardLost` when
         the process that computes ends over them though they were alone on it."""
-        try:
-            return self._read(images)
-        except CardLost as error:
-            alone = error.alone
-        with alone():  # outside the handler: the traceback holds on to what the process had
-            return self._read(images)
+        return outliving(lambda: self._read(images))
 
     def _read(self, images: Sequence[Image]) -> list[ReadPage]:
         started = time.perf_counter()

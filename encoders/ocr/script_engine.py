@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from encoders.ocr.script_network import WEIGHTS, ScriptNetwork, prepare
-from encoders.ocr.transfers import Fetch, to_card
+from encoders.transfers import Fetch, to_card
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Log probabilities [n, 28] of `script_network.CLASSES`, and logits [n] of being upside down."""

@@ -23,7 +23,7 @@ from encoders.ocr.cropper import Crop, Image, Marked
 from encoders.ocr.crops import HEIGHT, crop_size, padded_width
 from encoders.ocr.detection import network_size
 from encoders.ocr.geometry import Corners
-from encoders.ocr.transfers import Fetch, memory_errors, to_card
+from encoders.transfers import Fetch, memory_errors, to_card
 
 _GREY = (9798, 19235, 3735)  # OpenCV's weights of red, green and blue, of 2^15
 _MIDDLE = 127.5

@@ -37,6 +37,9 @@ class SpeechConfig(BaseModel):
     speaker: SpeakerConfig = SpeakerConfig()
     features: bool = Field(False, description="keep the encoder's output as the perception's features")
     threads: int = Field(1, ge=1, description="threads of the networks on CPU")
+    card_process: bool = Field(
+        False, description="on CUDA: one process of a node computes for all actors of a card; not read on one yet"
+    )
     batch_windows: int | None = Field(
         None, ge=1, description="windows of up to 30 s decoded together; None: 8 on CPU, 64 on CUDA"
     )
@@ -49,7 +52,7 @@ class SpeechConfig(BaseModel):
 
     def shaping(self) -> dict[str, object]:
         """The settings that shape a perception, for the fingerprint."""
-        shaping = self.model_dump(mode="json", exclude={"threads", "batch_windows", "limits"})
+        shaping = self.model_dump(mode="json", exclude={"threads", "batch_windows", "card_process", "limits"})
         # Only the channel handling of opening concerns audio: a new dpi must not read the recordings again.
         shaping["opening"] = {"channels": self.opening.channels}
         return shaping

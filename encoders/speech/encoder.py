@@ -17,7 +17,7 @@ from encoders.speech.config import SpeechConfig
 if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
     from encoders.speech.activity import ActivityNetwork
     from encoders.speech.engine import WhisperEngine
-    from encoders.speech.voices import VoiceEncoder
+    from encoders.speech.voices import Voices
 
 _VERSION = 2  # raise it when the same networks and settings start to give other results
 
@@ -31,7 +31,7 @@ class SpeechEncoder:
         self.config = config or SpeechConfig()
         self._opener: MediaOpener | None = None
         self._activity: ActivityNetwork | None = None
-        self._voices: VoiceEncoder | None = None
+        self._voices: Voices | None = None
         self._engine: WhisperEngine | None = None
 
     def fetch(self, device: str = "cpu", progress: Progress | None = None) -> None:
@@ -46,16 +46,12 @@ class SpeechEncoder:
         import torch
 
         from encoders.speech.activity import ActivityNetwork
-        from encoders.speech.voices import VoiceEncoder
 
         config = self.config
         torch.set_num_threads(config.threads)
         activity = resolve(config.activity_checkpoint)
         self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))))
-        if config.speakers:
-            folder, speaker = resolve(config.speaker_checkpoint), config.speaker
-            self._voices = VoiceEncoder(folder, window=speaker.window, hop=speaker.hop, device=device)
-        self._engine = _engine(config, device)
+        self._engine, self._voices = _networks(config, device)
         self._opener = MediaOpener(config.opening, config.limits)
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
@@ -92,6 +88,25 @@ class SpeechEncoder:
         if self._opener is not None:
             self._opener.close()
         self._opener = self._activity = self._voices = self._engine = None
+
+
+def _networks(config: SpeechConfig, device: str) -> tuple[WhisperEngine, Voices | None]:
+    """Whisper, and the voices if they are wanted: in this process, or in the one that computes on the card."""
+    folder = resolve(config.speaker_checkpoint) if config.speakers else None
+    shape = {"window": config.speaker.window, "hop": config.speaker.hop}
+    if config.card_process and device != "cpu":
+        from encoders.card.service import ServiceSpec
+        from encoders.speech.card_engine import CardEngine
+
+        whisper = _whisper(config, device)
+        arguments = {"checkpoint": str(whisper), "speaker": str(folder) if folder else None, "threads": config.threads}
+        made = CardEngine(
+            ServiceSpec("encoders.speech.card_service:SpeechCardService", device, arguments | shape), whisper
+        )
+        return made, made.voices
+    from encoders.speech.voices import VoiceEncoder
+
+    return _engine(config, device), VoiceEncoder(folder, device=device, **shape) if folder else None
 
 
 def _engine(config: SpeechConfig, device: str) -> WhisperEngine:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.speech.transcriber import LanguageBelief, Transcript
-from encoders.speech.voices import VoiceEncoder, VoiceWindows
+from encoders.speech.voices import Voices, VoiceWindows
 from encoders.speech.windows import Region, RegionCutter, Window, WindowPacker
 
 
@@ -20,7 +20,7 @@ class Listener:
     cutter: RegionCutter
     packer: WindowPacker
     belief: LanguageBelief
-    voices: VoiceEncoder | None
+    voices: Voices | None
     regions: list[tuple[float, float]] = field(default_factory=list)
     heard: list[VoiceWindows] = field(default_factory=list)
     transcripts: list[tuple[Window, Transcript]] = field(default_factory=list)

@@ -20,7 +20,7 @@ from encoders.speech.config import SpeechConfig
 from encoders.speech.engine import WhisperEngine
 from encoders.speech.listening import Listener
 from encoders.speech.transcriber import LanguageBelief, Transcriber
-from encoders.speech.voices import VoiceEncoder
+from encoders.speech.voices import Voices
 from encoders.speech.windows import RegionCutter, Window, WindowPacker
 
 TASK = "speech_to_text"
@@ -48,7 +48,7 @@ class SpeechReader:
     config: SpeechConfig
     opener: MediaOpener
     activity: ActivityNetwork
-    voices: VoiceEncoder | None
+    voices: Voices | None
     engine: WhisperEngine
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:

@@ -6,13 +6,11 @@ the step (see docs and `benchmarks/speech_parity.py` for what that costs in word
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import tokenizers
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
@@ -21,8 +19,10 @@ from numpy.typing import NDArray
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from encoders.speech.engine import Alignment, Hypothesis
+from encoders.speech.tokenizing import WhisperTokenizers
 from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
 from encoders.speech.warping import median_filter, token_starts
+from encoders.transfers import Fetch
 
 _SAMPLES, _HOP, _FFT, _FRAMES = 480_000, 160, 400, 3000
 _ALIGNED_TOGETHER = 16  # windows in one forced pass: bounds the attention weights to about 0.5 GB
@@ -44,11 +44,8 @@ class TorchEngine:
         network = WhisperForConditionalGeneration.from_pretrained(str(folder), dtype=dtype, attn_implementation="sdpa")
         self._network = network.to(self._device).eval()
         self._dtype = dtype
-        self._hf_tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-        self._languages = {name.strip("<|>"): index for name, index in generation.get("lang_to_id", {}).items()}
-        self._heads: list[tuple[int, int]] = [(layer, head) for layer, head in generation["alignment_heads"]]
-        self._tokenizers: dict[str, Tokenizer] = {}
+        self.tokenizer = WhisperTokenizers(folder)
+        self._languages, self._heads = self.tokenizer.languages, self.tokenizer.alignment_heads
         self._decoders: dict[tuple[int, bool], StaticDecoder] = {}
         self._pool = ThreadPoolExecutor(threads)
         filters = FeatureExtractor.get_mel_filters(16_000, _FFT, network.config.num_mel_bins)
@@ -86,12 +83,18 @@ class TorchEngine:
     def align(
         self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
     ) -> list[Alignment]:
-        """One forced pass over the text, then the warping of each window on the host."""
-        alignments: list[Alignment] = []
-        for first in range(0, len(tokens), _ALIGNED_TOGETHER):
-            some = slice(first, first + _ALIGNED_TOGETHER)
-            alignments += self._align(encoded[some], language, tokens[some], seconds[some])
-        return alignments
+        """See `aligning`."""
+        found: list[Alignment] = self.aligning(encoded, language, tokens, seconds)()
+        return found
+
+    @torch.inference_mode()
+    def aligning(
+        self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
+    ) -> Callable[[], list[Alignment]]:
+        """Forced passes over the text are begun; what is returned waits for them and warps each window on the host."""
+        some = [slice(first, first + _ALIGNED_TOGETHER) for first in range(0, len(tokens), _ALIGNED_TOGETHER)]
+        begun = [self._align(encoded[part], language, tokens[part], seconds[part]) for part in some]
+        return lambda: [alignment for finish in begun for alignment in finish()]
 
     def select(self, encoded: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
         """Some windows of an encoded batch."""
@@ -100,14 +103,6 @@ class TorchEngine:
     def features(self, encoded: torch.Tensor) -> NDArray[np.float16]:
         """The encoder's output in half precision."""
         return np.asarray(encoded.to(torch.float16).cpu().numpy())
-
-    def tokenizer(self, language: str) -> Tokenizer:
-        """Text and token ids."""
-        if language not in self._tokenizers:
-            self._tokenizers[language] = Tokenizer(
-                self._hf_tokenizer, bool(self._languages), task="transcribe", language=language
-            )
-        return self._tokenizers[language]
 
     def shrink(self, count: int) -> None:
         """Decoders stay for every size of batch that ever came; the largest go first."""
@@ -159,7 +154,7 @@ class TorchEngine:
 
     def _align(
         self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
-    ) -> list[Alignment]:
+    ) -> Callable[[], list[Alignment]]:
         prompt, end = self._prompt(language), self.tokenizer(language).eot
         longest = max(map(len, tokens))
         rows = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
@@ -174,8 +169,18 @@ class TorchEngine:
             likenesses.append(median_filter((own - mean) / deviation.clamp_min(1e-10)).mean(0)[skip:-1])
             said = logits[row, skip : skip + len(text), :end].float().softmax(-1)
             chances.append(said.gather(1, ids[row, len(prompt) : len(prompt) + len(text), None])[:, 0])
-        jobs = [self._pool.submit(token_starts, likeness) for likeness in _fetched(likenesses)]
-        return [Alignment(job.result() / 50, chance.astype(np.float64)) for job, chance in zip(jobs, _fetched(chances))]
+        found = [*likenesses, *chances]
+        coming = Fetch(torch.cat([tensor.flatten() for tensor in found]))  # one copy for all
+        shapes = [tuple(tensor.shape) for tensor in found]
+
+        def warped() -> list[Alignment]:
+            pieces = np.split(coming.wait()[0], np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1])
+            came = [piece.reshape(shape) for piece, shape in zip(pieces, shapes)]
+            jobs = [self._pool.submit(token_starts, likeness) for likeness in came[: len(tokens)]]
+            said = came[len(tokens) :]
+            return [Alignment(job.result() / 50, chance.astype(np.float64)) for job, chance in zip(jobs, said)]
+
+        return warped
 
     def _forced(self, encoded: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores of the alignment heads [n, heads, t, frames] before softmax, and logits [n, t, vocabulary]."""
@@ -203,10 +208,3 @@ class TorchEngine:
             hidden = hidden + layer.fc2(gelu(layer.fc1(layer.final_layer_norm(hidden))))
         logits = self._network.proj_out(decoder.layer_norm(hidden))
         return torch.stack([scores[pair] for pair in self._heads], 1), logits
-
-
-def _fetched(tensors: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
-    """On the host, with one copy for all: each waits for the device, and for the other processes that share it."""
-    flat = torch.cat([tensor.flatten() for tensor in tensors]).cpu()
-    pieces = flat.split([tensor.numel() for tensor in tensors])
-    return [piece.view(tensor.shape).numpy() for piece, tensor in zip(pieces, tensors)]

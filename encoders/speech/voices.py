@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -42,6 +43,18 @@ class VoiceWindows:
 
     spans: NDArray[np.float64]
     embeddings: NDArray[np.float32]
+
+
+class Voices(Protocol):
+    """See `VoiceEncoder`."""
+
+    seconds: float  # of speech that fill a batch
+
+    def __call__(self, regions: Sequence[tuple[NDArray[np.float32], float]]) -> list[VoiceWindows]:
+        """Windows of each region, given as its [n] samples and the second that they begin at."""
+
+    def parameters(self) -> int:
+        """How many parameters the network has."""
 
 
 class VoiceEncoder:

@@ -16,6 +16,7 @@ from encoders.failures import FailureCategory, MediaError
 from encoders.ocr.card_service import OcrCardService, OcrCardSession
 from encoders.ocr.fusing import prepare_for_gpu
 from encoders.ocr.torch_cropper import TorchCropper
+from encoders.speech.card_service import SpeechCardService, SpeechCardSession
 
 
 class Sums:
@@ -85,3 +86,15 @@ class OcrAsOnACard(OcrCardService):
 
         session.begin = dying  # type: ignore[method-assign]
         return session
+
+
+class SpeechEnding(SpeechCardService):
+    """Speech, and an end when asked for it."""
+
+    def session(self) -> SpeechCardSession:
+        return _EndingSession(self.engine, self.voices)
+
+
+class _EndingSession(SpeechCardSession):
+    def _end(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        os._exit(9)

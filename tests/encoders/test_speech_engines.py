@@ -4,6 +4,7 @@ checkpoint of the one was converted from that of the other."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,18 @@ import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from encoders.base import MediaInput
+from encoders.card.client import CardLost
+from encoders.card.service import ServiceSpec
 from encoders.checkpoints import resolve
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
+from encoders.speech.card_engine import CardEngine
 from encoders.speech.ctranslate2_engine import CTranslate2Engine
+from encoders.speech.engine import Hypothesis
 from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
 from encoders.speech.torch_engine import TorchEngine
 from encoders.speech.transcriber import LanguageBelief, Transcriber
+from encoders.speech.voices import VoiceEncoder
 from encoders.speech.windows import Piece, Window
 
 MEMO = Path(__file__).parents[2] / "examples" / "archive" / "recordings" / "memo-0031.ogg"
@@ -77,3 +83,35 @@ def test_a_text_that_never_ends_leaves_a_place_for_its_end() -> None:
     decoder.start(torch.randn(1, 10, 16))
     texts, _, _ = decoder.decode(torch.tensor([[3, 5, 6, 7]]))
     assert 4 + len(texts[0]) + 1 == config.max_target_positions
+
+
+def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_between(
+    torch_engine: TorchEngine, samples: np.ndarray
+) -> None:
+    folder = resolve("speech", variant="torch")
+    arguments = {"checkpoint": str(folder), "threads": 1, "speaker": str(resolve("speaker")), "window": 1.6, "hop": 0.4}
+    spec = ServiceSpec("tests.encoders.card_services:SpeechEnding", "cpu", arguments, linger=1.0)
+    engine = CardEngine(spec, folder)
+    voices = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
+    regions = [(samples[: 3 * 16_000], 1.0), (samples[:9000], 7.0)]
+    assert engine.voices is not None and engine.voices.seconds == voices.seconds
+    for here, there in zip(voices(regions), engine.voices(regions), strict=True):
+        assert np.array_equal(here.spans, there.spans) and np.array_equal(here.embeddings, there.embeddings)
+
+    class EndingBetween(Transcriber):
+        def _decode(self, encoded: Any, *arguments: Any) -> list[Hypothesis]:
+            if isinstance(self._engine, CardEngine):
+                with pytest.raises(CardLost):
+                    self._engine._client.ask("end", None)()
+            return super()._decode(encoded, *arguments)
+
+    clips = [samples[: 7 * 16_000], samples[:8000]]
+    windows = [Window(clip, (Piece(0, 0, len(clip) / 16_000),)) for clip in clips]
+    read = [
+        EndingBetween(one, features=True)(windows, [LanguageBelief() for _ in windows])
+        for one in (torch_engine, engine)
+    ]
+    for here, there in zip(*read, strict=True):
+        assert here.words == there.words and here.language == there.language == "en"
+        assert np.array_equal(here.features, there.features)  # type: ignore[arg-type]
+    assert len(read[0][0].words) > 5

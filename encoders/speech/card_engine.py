@@ -1,0 +1,123 @@
+"""Whisper and the voices in another process of this node, which computes for all actors of a card (`encoders.card`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.card.client import CardClient, Held, outliving
+from encoders.card.service import ServiceSpec
+from encoders.speech.engine import Alignment, Hypothesis
+from encoders.speech.tokenizing import WhisperTokenizers
+from encoders.speech.voices import Voices, VoiceWindows
+
+
+@dataclass(slots=True)
+class CardEncoded:
+    """Windows that the process has encoded; kept here too, to be encoded again should it end."""
+
+    windows: Sequence[NDArray[np.float32]]
+    held: Held
+    generation: int  # of the process that holds it
+
+
+@dataclass(frozen=True, slots=True)
+class _Some:
+    """Windows of an encoded batch; all of them without ``indices``."""
+
+    encoded: CardEncoded
+    indices: tuple[int, ...] | None = None
+
+
+class CardEngine:
+    """See `WhisperEngine`. Raises `CardLost` when the process ends over the same work twice."""
+
+    fits: int | None = None
+
+    def __init__(self, spec: ServiceSpec, folder: Path) -> None:
+        self._client = CardClient(spec)
+        self.tokenizer = WhisperTokenizers(folder)
+        self.batch: int = self._client.facts["batch"]
+        voices = self._client.facts["voices"]
+        self.voices: Voices | None = CardVoices(self._client, **voices) if voices else None
+
+    def encode(self, windows: Sequence[NDArray[np.float32]]) -> _Some:
+        """See `WhisperEngine`."""
+        return _Some(outliving(lambda: CardEncoded(windows, *self._encode(windows))))
+
+    def languages(self, encoded: _Some) -> list[dict[str, float]]:
+        """See `WhisperEngine`."""
+        found: list[dict[str, float]] = self._ask("languages", encoded)[0]
+        return found
+
+    def generate(self, encoded: _Some, languages: Sequence[str], careful: bool = False) -> list[Hypothesis]:
+        """See `WhisperEngine`."""
+        found: list[Hypothesis] = self._ask("generate", encoded, list(languages), careful)[0]
+        return found
+
+    def align(
+        self, encoded: _Some, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
+    ) -> list[Alignment]:
+        """See `WhisperEngine`."""
+        found: list[Alignment] = self._ask("align", encoded, language, list(tokens), list(seconds))[0]
+        return found
+
+    def select(self, encoded: _Some, indices: Sequence[int]) -> _Some:
+        """See `WhisperEngine`."""
+        before = encoded.indices
+        return _Some(encoded.encoded, tuple(indices if before is None else (before[index] for index in indices)))
+
+    def features(self, encoded: _Some) -> NDArray[np.float16]:
+        """See `WhisperEngine`."""
+        found: NDArray[np.float16] = self._ask("features", encoded)[1][0]
+        return found
+
+    def shrink(self, count: int) -> None:
+        """See `WhisperEngine`."""
+        self.fits = max(1, count // 2)
+        outliving(lambda: self._client.ask("shrink", count)())
+
+    def parameters(self) -> int:
+        """See `WhisperEngine`."""
+        return int(self._client.facts["parameters"])
+
+    def _encode(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Held, int]:
+        held = self._client.hold()
+        self._client.ask("encode", held.number, windows)()
+        return held, self._client.generation
+
+    def _ask(self, verb: str, some: _Some, *further: Any) -> Any:
+        """Ask about encoded windows; they are encoded again where the process that did has ended since."""
+        encoded = some.encoded
+
+        def asked() -> Any:
+            if self._client.generation != encoded.generation:
+                encoded.held, encoded.generation = self._encode(encoded.windows)
+            chosen = (encoded.held.number, some.indices)
+            return self._client.ask(verb, (chosen, *further) if further else chosen)()
+
+        return outliving(asked)
+
+
+class CardVoices:
+    """See `Voices`."""
+
+    def __init__(self, client: CardClient, seconds: float, parameters: int) -> None:
+        self._client, self.seconds, self._parameters = client, seconds, parameters
+
+    def __call__(self, regions: Sequence[tuple[NDArray[np.float32], float]]) -> list[VoiceWindows]:
+        """See `Voices`."""
+        samples, starts = [region for region, _ in regions], [start for _, start in regions]
+        counts, (spans, embeddings) = outliving(lambda: self._client.ask("voices_of", starts, samples)())
+        ends = np.cumsum(counts)[:-1]
+        kept = zip(np.split(np.array(spans), ends), np.split(np.array(embeddings), ends), strict=True)
+        return [VoiceWindows(*one) for one in kept]
+
+    def parameters(self) -> int:
+        """See `Voices`."""
+        return self._parameters
