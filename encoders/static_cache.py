@@ -68,7 +68,8 @@ class GraphedStep:
                 self._step()
         torch.cuda.current_stream(self._device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads may wait for results or pin memory meanwhile (`encoders.card`).
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._step()
         self._graph = graph
         self._reset()
