@@ -23,10 +23,12 @@ _OWN = {"default": "detection_network"}  # names of settings for checkpoints of 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """GiB of a card that one actor needs, CUDA's own share included, and where the figure is from."""
+    """GiB of a card that one actor needs, CUDA's own share included, and where the figure is from. ``shared``: one
+    process computes for all actors of a card, so that is what they need together."""
 
     gib: float
     origin: str  # measured | derived | setting
+    shared: bool = False
 
 
 def gpu_needs(
@@ -40,15 +42,18 @@ def gpu_needs(
     found: dict[str, Need | None] = {}
     for task, entry in entries.items():
         names = [operator.attrgetter(field)(configs[task]) for field in entry.networks]
-        found[task] = _together(names)
+        found[task] = _together(names, shared=getattr(configs[task], "card_process", False))
     if decoder is not None:
         caches = (decoder.kv_cache_bytes + decoder.prefix_cache_bytes) / GIB
         found["answer"] = _together([decoder.checkpoint], caches)
     needs = {task: need for task, need in found.items() if need is not None}
-    return needs | {task: Need(gib + CONTEXT_GIB, "setting") for task, gib in (declared or {}).items()}
+    for task, gib in (declared or {}).items():
+        shared = task in configs and getattr(configs[task], "card_process", False)
+        needs[task] = Need(gib + CONTEXT_GIB, "setting", shared)
+    return needs
 
 
-def _together(names: Iterable[str], further: float = 0.0) -> Need | None:
+def _together(names: Iterable[str], further: float = 0.0, *, shared: bool = False) -> Need | None:
     """Networks of one actor: what they hold adds up; of what they need while they compute the largest counts, because
     they take turns, and an allocator at its bound gives back what it kept before it fails."""
     locked = load_lock().checkpoints
@@ -60,7 +65,7 @@ def _together(names: Iterable[str], further: float = 0.0) -> Need | None:
         return None
     origins = {memory.origin for memory in known}
     total = sum(memory.held_gib for memory in known) + max(memory.pass_gib for memory in known)
-    return Need(total + further + CONTEXT_GIB, "derived" if "derived" in origins else "measured")
+    return Need(total + further + CONTEXT_GIB, "derived" if "derived" in origins else "measured", shared)
 
 
 def gpu_shares(needs: Mapping[str, Need], cards: Iterable[float | None]) -> dict[str, float]:

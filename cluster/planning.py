@@ -145,12 +145,15 @@ class _Planning:
         }
 
     def _least(self, task: str, nodes: Sequence[int]) -> float:
-        """What the memory of one actor is of a card; 0 where either is not known."""
+        """What the memory of one actor is of a card, an equal part of it where all of a card need it together; 0 where
+        either is not known."""
         card, gib = self._card(nodes), self._gib(task, nodes)
-        share = math.ceil(1000 * gib / card) / 1000 if gib and card else 0.0
-        if share > self.config.gpu_share:
-            raise InterlaceError(self._too_large(task, card or 0.0, gib or 0.0))
-        return share
+        if not gib or not card:
+            return 0.0
+        if gib > card * self.config.gpu_share:
+            raise InterlaceError(self._too_large(task, card, gib))
+        together = self._crowd(task, nodes) if self.needs[task].shared else 1
+        return math.ceil(1000 * gib / card / together) / 1000
 
     def _even(self, task: str, nodes: Sequence[int], decoder: float) -> float:
         """The share at which a place on a card is full: whole cards while they last, equal parts of them otherwise. A

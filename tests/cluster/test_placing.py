@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from cluster.service_times import ServiceTime
 from decoder.config import DecoderConfig
 from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
+from encoders.ocr.config import OcrConfig
 from encoders.registry import ENCODERS
 
 OCR, SPEECH = Work("ocr", 1000, 10000.0, "pages"), Work("speech_to_text", 500, 360000.0, "seconds")
@@ -42,6 +45,20 @@ def test_the_share_of_a_card_is_the_memory_that_an_actor_needs() -> None:
     assert (small.num_gpus, small.actors) == (0.334, 2)
     roomy = planned([OCR], H100, memory={"ocr": 0.1}).pool("ocr")  # the card is shared by as many as have a core each
     assert (roomy.num_gpus, roomy.actors) == (0.066, 15)
+
+
+def test_actors_whose_card_is_computed_on_by_one_process_need_its_memory_once() -> None:
+    needs = {"ocr": Need(8.0, "measured", shared=True), "speech_to_text": Need(6.0, "measured")}
+    plan = plan_pools([OCR], Resources(8, 1, (L4,)), service=TIMES, needs=needs)
+    assert plan.pool("ocr").actors == 7 and 7 * plan.pool("ocr").num_gpus == pytest.approx(1, abs=0.01)
+    both = plan_pools([OCR, SPEECH], Resources(16, 1, (replace(H100, card_gib=16.0),)), service=TIMES, needs=needs)
+    ocr = both.pool("ocr")
+    assert ocr.num_gpus * ocr.crowd >= 8.0 / 16 and both.pool("speech_to_text").actors >= 1
+    with pytest.raises(InterlaceError, match=r"ocr needs 30\.0 GiB"):
+        plan_pools([OCR], Resources(8, 1, (L4,)), service=TIMES, needs={"ocr": Need(30.0, "measured", shared=True)})
+    configs = {"ocr": OcrConfig(card_process=True)}
+    assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs)["ocr"].shared
+    assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs, declared={"ocr": 2.0})["ocr"].shared
 
 
 def test_several_pools_share_one_card_and_one_pool_spreads_over_many() -> None:
