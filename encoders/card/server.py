@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -33,11 +34,12 @@ Reply = tuple[str, Any]
 
 
 class CardServer:
-    """Serves clients of a loaded service, a thread each; one of them at a time starts work on the card."""
+    """Serves clients of a loaded service. Each has a thread that talks and waits; work on the card is started by one
+    thread for all, because cuDNN's plans, cuBLAS's workspaces and the current device are a thread's own."""
 
     def __init__(self, service: Service, device: str, linger: float) -> None:
         self._service, self._device, self._linger = service, device, linger
-        self._starting = threading.Lock()
+        self._starting = ThreadPoolExecutor(1, "starting")
         self._changing = threading.Lock()
         self._shares: dict[int, float] = {}  # of the card, by client
         self._working = 0
@@ -74,9 +76,11 @@ class CardServer:
             made: Any = ()
             with self._watched():
                 try:
-                    with self._starting:
-                        session.drop(dropped)
+                    session.drop(dropped)
+                    if verb in session.moving:
                         waiting = session.begin(verb, arguments, arrays)
+                    else:
+                        waiting = self._starting.submit(session.begin, verb, arguments, arrays).result()
                     answer, made = waiting()
                     reply = ("ok", answer)
                     del waiting

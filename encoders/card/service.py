@@ -19,10 +19,13 @@ Answer = tuple[Any, Sequence[NDArray[Any]]]
 
 
 class Session(Protocol):
-    """What is kept for one client. Its calls come one after another, but beside those of other sessions."""
+    """What is kept for one client. Its calls come one after another; all that begins is begun by one thread, but for
+    verbs of ``moving``, which only bring data to the card, and beside which others begin."""
+
+    moving: frozenset[str]
 
     def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
-        """Start what was asked for and return what waits for it. No two sessions begin anything at once."""
+        """Start what was asked for and return what waits for it, in whatever thread."""
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Let go of what the client has no more use for, by the numbers that it gave."""

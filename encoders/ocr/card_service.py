@@ -52,6 +52,8 @@ class OcrCardService:
 class OcrCardSession:
     """Pages and crops of one client."""
 
+    moving = frozenset({"sheet"})
+
     def __init__(self, networks: OcrNetworks, scripts: ScriptEngine) -> None:
         self._networks, self._scripts = networks, scripts
         self._sheets: dict[int, Any] = {}

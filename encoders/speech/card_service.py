@@ -38,6 +38,8 @@ class SpeechCardService:
 class SpeechCardSession:
     """Encoded windows of one client."""
 
+    moving: frozenset[str] = frozenset()
+
     def __init__(self, engine: TorchEngine, voices: VoiceEncoder | None) -> None:
         self._engine, self._voices = engine, voices
         self._encoded: dict[int, torch.Tensor] = {}

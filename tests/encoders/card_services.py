@@ -34,6 +34,8 @@ class Sums:
 
 
 class SumsSession:
+    moving = frozenset({"keep"})
+
     def __init__(self) -> None:
         self._kept: dict[int, NDArray[Any]] = {}
 
