@@ -88,7 +88,8 @@ class CardEngine:
 
     def _encode(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Held, int]:
         held = self._client.hold()
-        self._client.ask("encode", held.number, windows)()
+        self._client.ask("upload", None, windows)()
+        self._client.ask("encode", held.number)()
         return held, self._client.generation
 
     def _ask(self, verb: str, some: _Some, *further: Any) -> Any:

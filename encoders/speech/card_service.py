@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.card.service import Answer
-from encoders.speech.torch_engine import TorchEngine
+from encoders.speech.torch_engine import TorchEngine, Uploaded
 from encoders.speech.voices import VoiceEncoder
 
 
@@ -38,11 +38,12 @@ class SpeechCardService:
 class SpeechCardSession:
     """Encoded windows of one client."""
 
-    moving: frozenset[str] = frozenset()
+    moving = frozenset({"upload"})
 
     def __init__(self, engine: TorchEngine, voices: VoiceEncoder | None) -> None:
         self._engine, self._voices = engine, voices
         self._encoded: dict[int, torch.Tensor] = {}
+        self._uploaded: Uploaded | None = None
 
     def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         """See `Session`."""
@@ -58,8 +59,14 @@ class SpeechCardSession:
         encoded = self._encoded[number]
         return encoded if indices is None else self._engine.select(encoded, indices)
 
+    def _upload(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        self._uploaded = self._engine.upload(arrays)
+        return lambda: (None, ())
+
     def _encode(self, number: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
-        self._encoded[number] = self._engine.encode(arrays)
+        assert self._uploaded is not None
+        uploaded, self._uploaded = self._uploaded, None
+        self._encoded[number] = self._engine.encode_uploaded(uploaded)
         return lambda: (None, ())
 
     def _languages(self, chosen: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,13 @@ from encoders.transfers import Fetch
 
 _SAMPLES, _HOP, _FFT, _FRAMES = 480_000, 160, 400, 3000
 _ALIGNED_TOGETHER = 16  # windows in one forced pass: bounds the attention weights to about 0.5 GB
+
+
+class Uploaded(NamedTuple):
+    """Windows on the device."""
+
+    samples: torch.Tensor  # [n, 480,000] float32
+    lengths: list[int]
 
 
 class TorchEngine:
@@ -52,10 +60,23 @@ class TorchEngine:
         self._filters = torch.from_numpy(filters.astype(np.float32)).to(self._device)
         self._hann = torch.hann_window(_FFT, device=self._device)
 
-    @torch.inference_mode()
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> torch.Tensor:
         """All windows in one batch."""
-        return self._network.model.encoder(self._mels(windows).to(self._dtype)).last_hidden_state
+        return self.encode_uploaded(self.upload(windows))
+
+    def upload(self, windows: Sequence[NDArray[np.float32]]) -> Uploaded:
+        """The windows on the device, silent behind their ends."""
+        samples = torch.empty(len(windows), _SAMPLES, pin_memory=self._device.type == "cuda")
+        for row, window in zip(samples, windows):
+            row[: len(window)] = torch.from_numpy(window[:_SAMPLES])
+            row[len(window) :] = 0.0
+        return Uploaded(samples.to(self._device, non_blocking=True), [len(window) for window in windows])
+
+    @torch.inference_mode()
+    def encode_uploaded(self, uploaded: Uploaded) -> torch.Tensor:
+        """See `encode`."""
+        hidden: torch.Tensor = self._network.model.encoder(self._mels(uploaded).to(self._dtype)).last_hidden_state
+        return hidden
 
     def languages(self, encoded: torch.Tensor) -> list[dict[str, float]]:
         """Probability of each language code, for each window."""
@@ -139,15 +160,11 @@ class TorchEngine:
     def _timestamps(self, tokenizer: Tokenizer) -> tuple[int, ...]:
         return tuple(range(tokenizer.no_timestamps, self._network.config.vocab_size))
 
-    def _mels(self, windows: Sequence[NDArray[np.float32]]) -> torch.Tensor:
+    def _mels(self, uploaded: Uploaded) -> torch.Tensor:
         """Log-mels [n, bands, 3000] as faster-whisper makes them: zero behind each window's own end."""
-        batch = torch.zeros(len(windows), _SAMPLES)
-        for row, window in zip(batch, windows):
-            row[: len(window)] = torch.from_numpy(window[:_SAMPLES])
-        batch = batch.to(self._device)
-        spectrum = torch.stft(batch, _FFT, _HOP, window=self._hann, return_complex=True)[..., :-1]
+        spectrum = torch.stft(uploaded.samples, _FFT, _HOP, window=self._hann, return_complex=True)[..., :-1]
         mels = (self._filters @ spectrum.abs().square()).clamp_min(1e-10).log10()
-        lengths = torch.tensor([len(window) // _HOP + 1 for window in windows], device=self._device)
+        lengths = torch.tensor([length // _HOP + 1 for length in uploaded.lengths], device=self._device)
         own = torch.arange(_FRAMES, device=self._device)[None, None] < lengths[:, None, None]
         peak = torch.where(own, mels, -10.0).amax((1, 2), keepdim=True)
         return torch.where(own, (torch.maximum(mels, peak - 8.0) + 4.0) / 4.0, 0.0)
