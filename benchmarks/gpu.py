@@ -4,8 +4,9 @@
 
 Prints one table. Bare networks: the recorded inputs of a pass, played again with nothing around them. Bare encoder:
 `OcrEncoder` in processes without Ray, start-up apart. Through Ray: `interlace run --ocr always`, whole (from the start
-of the process) and steady (between the first and the last commit). Busy: seconds of the bare networks for the same
-pages over the run's seconds. See docs/gpu.md for what came out where.
+of the process) and steady (between the first and the last commit, or the stretch that is asked for). Where the cores'
+seconds of a page went is told by kind of process. Busy: seconds of the bare networks for the same pages over the run's
+seconds. See docs/gpu.md for what came out where.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gpu_ocr
+from benchmarks.core_seconds import ACTORS, CARD
+from benchmarks.gpu_run import Stretch, time_run
+from benchmarks.stack_samples import told
 from cluster.session import available_cpus
+from encoders.ocr.config import OcrConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +63,13 @@ def _has(program: str) -> bool:
     return shutil.which(program) is not None
 
 
-def time_run(source: Path, out: Path, tasks: str, settings: list[str], prompt: str = "") -> dict[str, Any]:
-    """`interlace run` as a user types it; raises CalledProcessError when its ledger does not balance."""
-    shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out)]
-    command += ["--tasks", tasks, "--ocr", "always"]
-    command += ["--prompt", prompt] if prompt else []
-    command += [word for setting in settings for word in ("--set", setting)]
-    began = time.time()
-    with gpu_ocr.BusySamples() as samples:
-        done = subprocess.run(command, capture_output=True, text=True)
-    wall = time.time() - began
-    out.with_suffix(".log").write_text(done.stdout + done.stderr)
-    if done.returncode:
-        print(done.stdout, done.stderr, file=sys.stderr)
-        done.check_returncode()
-    commits = sorted(out.glob("_interlace/runs/*/commits/*.json"), key=lambda path: path.stat().st_mtime)
-    counts = [len(json.loads(path.read_text())["parts"]) for path in commits]
-    times = [path.stat().st_mtime for path in commits]
-    return {
-        "seconds": wall,
-        "first_row": times[0] - began,
-        "steady_seconds": times[-1] - times[0],
-        "steady_share": sum(counts[1:]) / sum(counts),
-        "busy_samples": samples.mean(times[0], times[-1]),
-        "batches": len(commits),
-        "output": done.stdout,
-    }
+def _config(chosen: argparse.Namespace) -> OcrConfig:
+    return OcrConfig(engine="torch", compile_networks=chosen.compile, card_process=chosen.card_process)
 
 
 def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Parity, the networks alone, and the encoder in processes."""
-    found["ocr_parity"] = gpu_ocr.parity(chosen.parity_pages, available_cpus(), chosen.device)
+    found["ocr_parity"] = gpu_ocr.parity(chosen.parity_pages or 6, available_cpus(), chosen.device, _config(chosen))
     images = [page.image for document in found["truths"] for page in document][: chosen.pages]
     started = time.perf_counter()
     recorded = gpu_ocr.Recorded(images, chosen.device, chosen.compile)
@@ -115,25 +96,24 @@ def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> Non
     for count in map(int, chosen.processes.split(",")):
         some = paths[: max(count, len(paths) * count // max(map(int, chosen.processes.split(","))))]
         result = gpu_ocr.bare_processes(
-            some, count, folder / "bare", chosen.device, chosen.bare_seconds, chosen.compile
+            some, count, folder / "bare", chosen.device, chosen.bare_seconds, _config(chosen)
         )
         lines = result.pop("lines")
         result["character_error"] = gpu_ocr.error_of(lines, found["truths"], 4)
         found[f"ocr_bare_{count}"] = result
 
 
-def _compiling(chosen: argparse.Namespace) -> list[str]:
-    return ["ocr.compile_networks=true"] if chosen.compile else []
+def _settings(chosen: argparse.Namespace) -> list[str]:
+    """Of the run, as interlace takes them."""
+    chosen_by_flag = (("compile_networks", chosen.compile), ("card_process", chosen.card_process))
+    return [*chosen.set, *(f"ocr.{name}=true" for name, wanted in chosen_by_flag if wanted)]
 
 
 def ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """The pipeline over the same documents."""
-    result = time_run(folder / "in", folder / "out", "ocr", [*chosen.set, *_compiling(chosen)])
-    pages = sum(map(len, found["truths"]))
-    result["pages"] = pages
-    result["pages_per_second"] = pages / result["seconds"]
-    result["steady_pages_per_second"] = pages * result["steady_share"] / max(result["steady_seconds"], 1e-9)
-    found["ocr_ray"] = result
+    pages = sum(map(len, found["truths"])) / len(found["truths"])
+    stretch = Stretch(chosen.settle, chosen.steady_seconds, chosen.stacks)
+    found["ocr_ray"] = time_run(folder / "in", folder / "out", "ocr", _settings(chosen), pages=pages, stretch=stretch)
 
 
 def speech(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -177,6 +157,25 @@ def decoder(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> 
     found["decoder"] = gpu_decoder.run("decoder", "bfloat16", sequences, generate, chosen.device)
 
 
+def _spent(run: dict[str, Any]) -> list[Row]:
+    """Of a run's steady part: how busy its cards were, where the cores' seconds of a page went, and for what part of
+    the time the process on a card could begin nothing else."""
+    table = [Row(f"  GPU {number} busy", share, "") for number, share in enumerate(run["busy_samples"])]
+    cores = run["cores"]
+    for kind, of in cores["kinds"].items():
+        table += [Row(f"  core-seconds a page, {of['processes']} {kind}", of["a page"], f"{of['cores']:.2f} cores")]
+        table += [Row("    of them in the kernel", 100 * of["in the kernel"], "%")]
+        if kind in (ACTORS, CARD):
+            table += [Row(f"    in threads {name}", value, "") for name, value in list(of["threads"].items())[:5]]
+    table += [Row("  cores at work in all, whoever they work for", cores["machine"] / cores["seconds"], "cores")]
+    if launched := run.get("begun", {}).get("by_verb"):
+        seconds = sum(of for _, of in launched.values())
+        table += [Row("  of the time the card process could begin nothing else", seconds / run["begun"]["seconds"], "")]
+        for verb, (count, of) in sorted(launched.items(), key=lambda item: -item[1][1]):
+            table += [Row(f"    {verb}, {count} times", 1000 * of / count, "ms each")]
+    return table
+
+
 def rows(found: dict[str, Any]) -> list[Row]:
     """The table."""
     table = []
@@ -200,11 +199,14 @@ def rows(found: dict[str, Any]) -> list[Row]:
         table += [Row(f"OCR, bare encoder in {count} processes", alone["pages_per_second"], "pages/s")]
         table += [Row("  seconds of a core for a page, opening apart", alone["cpu_seconds_per_page"], "s")]
         table += [Row("  character error", 100 * alone["character_error"], "%")]
+        table += _spent(alone)
     if run := found.get("ocr_ray"):
         table += [
             Row("OCR through Ray, start-up included", run["pages_per_second"], "pages/s"),
             Row("OCR through Ray, steady", run["steady_pages_per_second"], "pages/s"),
-            Row("  GPU busy, nvidia-smi's samples of the steady part", run["busy_samples"], ""),
+            Row("  first row after", run["first_row"], "s"),
+            Row("  pages read in the steady part", run["steady_pages"], f"in {run['steady_seconds']:.0f} s"),
+            *_spent(run),
         ]
         if best:
             table += [Row("  of the bare encoder, steady", run["steady_pages_per_second"] / best, "x", 0.75)]
@@ -230,7 +232,7 @@ def rows(found: dict[str, Any]) -> list[Row]:
             table += [Row(text, many["x_real_time"], "x real time")]
     if run := found.get("answers"):
         table += [Row("page to answer, steady", run["steady_answers_per_second"], "pages/s")]
-        table += [Row("  GPU busy, nvidia-smi's samples of the steady part", run["busy_samples"], "")]
+        table += _spent(run)
     for name, figures in found.get("decoder", {}).items():
         if name.startswith("engine "):
             count = name.removeprefix("engine ")
@@ -242,7 +244,7 @@ def rows(found: dict[str, Any]) -> list[Row]:
 
 def parity(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Against what `gpu_ocr.save_reading` kept of another machine's CPU."""
-    found["ocr_parity"] = gpu_ocr.parity_with(chosen.ocr_reference, chosen.device, chosen.compile)
+    found["ocr_parity"] = gpu_ocr.parity_with(chosen.ocr_reference, chosen.device, _config(chosen), chosen.parity_pages)
 
 
 def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -251,14 +253,14 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 
     count = max(map(int, chosen.processes.split(",")))
     clips = gpu_speech.clips_of(chosen.clips)
-    found |= gpu_speech.many_processes(clips, count, chosen.minutes, folder, chosen.device)
+    settings = {"card_process": chosen.card_process}
+    found |= gpu_speech.many_processes(clips, count, chosen.minutes, folder, chosen.device, settings=settings)
 
 
 def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Page to answer: the pipeline over one-page pictures of pages, each asked one question."""
     source = gpu_ocr.write_pictures(folder, chosen.documents)
     more = [
-        *_compiling(chosen),
         "decoder.max_new_tokens=64",
         "decoder.max_sequences=256",
         "decoder.kv_cache_bytes=7000000000",
@@ -267,12 +269,10 @@ def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> 
         source,
         folder / "answers-out",
         "ocr",
-        [*chosen.set, *more],
+        [*_settings(chosen), *more],
         prompt="What is this page about?",
     )
-    result["steady_answers_per_second"] = (
-        chosen.documents * result["steady_share"] / max(result["steady_seconds"], 1e-9)
-    )
+    result["steady_answers_per_second"] = result["steady_pages_per_second"]
     found["answers"] = result
 
 
@@ -295,7 +295,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--parts", default="ocr,bare,ray,speech,mixed,decoder")
     options.add_argument("--device", default="cuda")
-    options.add_argument("--parity-pages", type=int, default=6, help="clean ones, and as many scan-like")
+    options.add_argument(
+        "--parity-pages", type=int, help="default: 6 clean ones and as many scan-like; all of --ocr-reference"
+    )
     options.add_argument("--pages", type=int, default=16, help="for the bare networks")
     options.add_argument("--documents", type=int, default=60, help="PDFs of eight pages")
     options.add_argument("--unique", type=int, default=48, help="different pages among them")
@@ -309,6 +311,10 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
     options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
     options.add_argument("--compile", action="store_true", help="OCR's networks compiled; what is made is kept")
+    options.add_argument("--card-process", action="store_true", help="one process computes for all of a card")
+    options.add_argument("--settle", type=float, default=0, help="seconds after the first row that are not steady yet")
+    options.add_argument("--steady-seconds", type=float, help="end a run after so many more, whatever is left to read")
+    options.add_argument("--stacks", type=Path, help="folder for py-spy's samples of a run, taken before it is ended")
     options.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     options.add_argument("--json", type=Path, help="all figures")
     options.add_argument("--encoder-worker", help=argparse.SUPPRESS)
@@ -320,6 +326,7 @@ def main() -> None:
     if chosen.device.startswith("cuda") and not _has("nvidia-smi"):
         options.error("no NVIDIA driver here; --device cpu only shows that the bench runs")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends as well
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
     found: dict[str, Any] = {"machine": machine()}
     parts = chosen.parts.split(",")
@@ -333,6 +340,7 @@ def main() -> None:
             chosen.json.write_text(json.dumps({k: v for k, v in found.items() if k != "truths"}, indent=1, default=str))
     print(found["machine"])
     print("\n".join(row.text() for row in rows(found)))
+    print("\n".join(told(found.get("ocr_ray", {}).get("stacks", {}))))
     if chosen.folder is None:
         shutil.rmtree(folder, ignore_errors=True)
 

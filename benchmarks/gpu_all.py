@@ -9,6 +9,7 @@ takes too long costs only itself. Documents are those of `benchmarks.gpu`, 45 lo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -45,16 +46,21 @@ def parts(chosen: argparse.Namespace) -> list[Part]:
         min(processes, int((card_gib() or 80) / need)) if device != "cpu" else processes
     )  # as many as the card holds
 
-    def gpu(name: str, seconds: float, *more: str) -> Part:
-        words = ("benchmarks.gpu", "--parts", name, *work, "--json", str(out / f"{name}.json"), *more)
+    def gpu(part: str, seconds: float, *more: str, name: str = "") -> Part:
+        name = name or part
+        words = ("benchmarks.gpu", "--parts", part, *work, "--json", str(out / f"{name}.json"), *more)
         return Part(name, seconds, words)
+
+    alone = ("--processes", str(processes), "--bare-seconds", "20")
 
     return [
         Part("memory", 60, ("benchmarks.gpu_memory_measured", "--json", str(out / "memory.json"))),
         *([gpu("parity", 40, "--ocr-reference", str(chosen.ocr_reference))] if chosen.ocr_reference else ()),
         gpu("networks", 60, "--pages", "64"),
-        gpu("bare", 110, "--processes", str(processes), "--bare-seconds", "20"),
+        gpu("bare", 110, *alone),
+        gpu("bare", 110, *alone, "--card-process", name="bare_card"),
         gpu("ray", 120),
+        gpu("ray", 120, "--card-process", name="ray_card"),
         gpu("decoder", 60, "--sequences", "256", "--generate", ""),
         gpu("speech_processes", 80, "--processes", str(speakers), "--minutes", "10", *clips),
         gpu("answers", 120),
@@ -68,7 +74,11 @@ def run(part: Part, limit: float) -> int:
         return process.wait(min(limit, part.seconds))
     except subprocess.TimeoutExpired:
         print(f"{part.name}: ended after {min(limit, part.seconds):.0f} s", flush=True)
-        os.killpg(process.pid, signal.SIGKILL)
+        process.terminate()  # it ends what it started
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return process.wait()
 
 

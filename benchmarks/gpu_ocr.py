@@ -5,19 +5,18 @@ Part of `benchmarks.gpu`. Pages are scan-like A4 prose of 45 lines of 1,280 pixe
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import pickle
-import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,10 +26,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.bulk_ocr import character_error
+from benchmarks.busy_samples import BusySamples
+from benchmarks.card_begun import begun as begun_by
+from benchmarks.card_begun import since
+from benchmarks.core_seconds import CARD, CoreSeconds, cores_of
 from benchmarks.ocr_pages import KnownPage, dense_pages, prose_pages
 from benchmarks.ocr_parity import compare
 from benchmarks.ocr_readers import page_reader
 from cluster.gpu_memory import allocator_fraction, card_gib
+from encoders.card.budget import set_card_share
 from encoders.ocr.config import OcrConfig
 
 PAGES_PER_FILE = 8
@@ -39,12 +43,12 @@ PARTS_A_CALL = 4
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
-def parity(pages: int, threads: int, device: str = "cuda") -> dict[str, Any]:
+def parity(pages: int, threads: int, device: str, config: OcrConfig) -> dict[str, Any]:
     """The same pages through ONNX Runtime on CPU and the torch modules on CUDA, clean and scan-like."""
     known = dense_pages(pages, scanned=False) + dense_pages(pages, seed=1, scanned=True)
     images = [page.image for page in known]
     reference = page_reader(OcrConfig(engine="onnxruntime", threads=threads))
-    other = page_reader(OcrConfig(engine="torch"), device)
+    other = page_reader(config, device)
     lines = [[page.lines for page in reader.read(images)] for reader in (reference, other)]
     return asdict(compare(*lines)) | {"pages": len(images)}
 
@@ -59,10 +63,10 @@ def save_reading(images: Sequence[NDArray[np.uint8]], path: Path, threads: int) 
     path.write_bytes(pickle.dumps(kept))
 
 
-def parity_with(path: Path, device: str, compiled: bool = False) -> dict[str, Any]:
+def parity_with(path: Path, device: str, config: OcrConfig, pages: int | None = None) -> dict[str, Any]:
     """The pages of `save_reading` through the torch modules on this machine."""
-    kept = pickle.loads(path.read_bytes())
-    reader = page_reader(OcrConfig(engine="torch", compile_networks=compiled), device)
+    kept = pickle.loads(path.read_bytes())[:pages]
+    reader = page_reader(config, device)
     ours = [page.lines for page in reader.read([_decoded(data) for data, _ in kept])]
     return asdict(compare([lines for _, lines in kept], ours)) | {"pages": len(kept)}
 
@@ -137,38 +141,13 @@ def write_pictures(folder: Path, count: int) -> Path:
     return source
 
 
-class BusySamples:
-    """What nvidia-smi says of the GPU, five times a second, while it is open; nothing where there is none."""
-
-    def __enter__(self) -> Self:
-        self._samples: list[tuple[float, float]] = []
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-        while shutil.which("nvidia-smi") and not self._done.wait(0.2):
-            with contextlib.suppress(ValueError, OSError):
-                said = subprocess.run(query, capture_output=True, text=True, check=False).stdout
-                self._samples.append((time.time(), float(said.splitlines()[0]) / 100))
-
-    def mean(self, start: float, stop: float) -> float:
-        """Over a stretch of `time.time`; not a number where nothing was seen."""
-        seen = [share for at, share in self._samples if start <= at <= stop]
-        return sum(seen) / len(seen) if seen else float("nan")
-
-
 class Recorded:
     """The networks' inputs of one pass over some pages, to be played again without anything around them."""
 
     def __init__(self, images: Sequence[NDArray[np.uint8]], device: str, compiled: bool = False) -> None:
-        reader = page_reader(OcrConfig(engine="torch", compile_networks=compiled), device)
+        reader = page_reader(
+            OcrConfig(engine="torch", compile_networks=compiled), device
+        )  # calls are played again here
         networks = reader._networks
         self.pages = len(images)
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -227,16 +206,17 @@ def card_seconds(recorded: Recorded, images: Sequence[NDArray[np.uint8]]) -> dic
 
 
 def encoder_worker(
-    paths: list[str], device: str, share: float, seconds: float, ready: str, go: str, compiled: bool
+    paths: list[str], device: str, share: float, seconds: float, ready: str, go: str, settings: dict[str, Any]
 ) -> None:
     """The OCR encoder in this process over these files, for about ``seconds``; prints when each was done and what it
     took."""
-    if device != "cpu":
-        torch.cuda.set_per_process_memory_fraction(share)
+    config = OcrConfig.model_validate(settings)
+    set_card_share(share)
+    if device != "cpu" and not config.card_process:
+        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card_gib() or 80.0))
     from encoders.base import MediaInput
     from encoders.ocr.encoder import OcrEncoder
 
-    config = OcrConfig(compile_networks=compiled)
     encoder = OcrEncoder(config.model_copy(update={"opening": config.opening.model_copy(update={"ocr": "always"})}))
     encoder.load(device)
     inputs = [MediaInput(Path(path).name, path, "application/pdf", path=Path(path)) for path in paths]
@@ -264,7 +244,7 @@ def encoder_worker(
 
 
 def bare_processes(
-    paths: Sequence[Path], count: int, folder: Path, device: str, seconds: float, compiled: bool = False
+    paths: Sequence[Path], count: int, folder: Path, device: str, seconds: float, config: OcrConfig
 ) -> dict[str, Any]:
     """Pages per second of the encoder in ``count`` processes without Ray; starting and warming up are not counted.
 
@@ -275,20 +255,29 @@ def bare_processes(
     go = folder / "go"
     go.unlink(missing_ok=True)
     begun, workers = time.time(), []
-    share = allocator_fraction(1 / count, card_gib() or 80.0)
-    for index in range(count):
-        ready = folder / f"ready-{index}"
-        ready.unlink(missing_ok=True)
-        work = json.dumps([list(map(str, paths[index::count])), device, share, seconds, str(ready), str(go), compiled])
-        command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", work]
-        workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
-    while not all(ready.exists() or process.poll() is not None for process, ready in workers):
-        time.sleep(0.05)
-    started = time.time()
-    go.touch()
-    found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
+    settings = config.model_dump(mode="json")
+    with CoreSeconds() as cores, BusySamples() as busy:
+        for index in range(count):
+            ready = folder / f"ready-{index}"
+            ready.unlink(missing_ok=True)
+            some = list(map(str, paths[index::count]))
+            work = json.dumps([some, device, 1 / count, seconds, str(ready), str(go), settings])
+            command = [sys.executable, "-m", "benchmarks.gpu", "--encoder-worker", work]
+            environment = cores.marked(os.environ)
+            workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment), ready))
+        while not all(ready.exists() or process.poll() is not None for process, ready in workers):
+            time.sleep(0.05)
+        card = next(iter(cores.alive(CARD)), 0)
+        before = begun_by(card)
+        started = time.time()
+        go.touch()
+        found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
+        launched = since(before, begun_by(card))
+        cores.end_all()  # a process on the card waits for others for a while
     read = [sum(pages for _, pages in worker["done"]) for worker in found]
     took = [worker["done"][-1][0] - started for worker in found]
+    stop = started + min(took)  # until here all of them worked
+    in_time = sum(float(np.interp(stop, *_progress(started, worker["done"]))) for worker in found)
     pages = sum(read)
     stages: dict[str, float] = {}
     for worker in found:
@@ -302,9 +291,17 @@ def bare_processes(
         "pages_per_second": sum(of / seconds for of, seconds in zip(read, took, strict=True)),
         "seconds_per_page_by_stage": stages,
         "cpu_seconds_per_page": sum(worker["cpu"] for worker in found) / pages,
+        "busy_samples": busy.mean(started, stop),
+        "cores": cores_of(cores, started, stop, in_time),
+        "begun": {"seconds": max(took), "by_verb": launched},
         "failures": sum(worker["failures"] for worker in found),
         "lines": {name: lines for worker in found for name, lines in worker["lines"].items()},
     }
+
+
+def _progress(started: float, done: Sequence[tuple[float, int]]) -> tuple[list[float], list[int]]:
+    """Times, and pages that were read by then; within a call they grow evenly."""
+    return [started, *(at for at, _ in done)], [0, *accumulate(pages for _, pages in done)]
 
 
 def error_of(lines: dict[str, Any], truths: Sequence[Sequence[KnownPage]], documents: int) -> float:

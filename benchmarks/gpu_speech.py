@@ -1,6 +1,6 @@
 """Speech on CUDA: the torch engine against CTranslate2, and how many times real time it reads.
 
-    python -m benchmarks.gpu_speech [--processes 11] [--minutes 10] [--rounds 3] [--json FILE]
+    python -m benchmarks.gpu_speech [--processes 11] [--minutes 10] [--rounds 3] [--card-process] [--json FILE]
 
 Alone it reads MP3 in many processes at once, without speakers and with; the rest is part of `benchmarks.gpu`, and needs
 nothing of Ray either. Windows are cut out of the FLAC files of the folders that ``--clips`` names. The
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,9 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.busy_samples import BusySamples
+from benchmarks.card_begun import begun, since
+from benchmarks.core_seconds import CARD, CoreSeconds, cores_of
 from benchmarks.speech_parity import compare, transcripts
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
@@ -148,9 +152,11 @@ def encoder_speed(path: Path, device: str, speakers: bool) -> dict[str, Any]:
     }
 
 
-def encoder_worker(path: str, device: str, speakers: bool, ready: str, go: str, rounds: int) -> None:
+def encoder_worker(
+    path: str, device: str, speakers: bool, ready: str, go: str, rounds: int, settings: dict[str, Any]
+) -> None:
     """The speech encoder in this process over the recording, once to warm up and ``rounds`` times from ``go`` on."""
-    encoder = SpeechEncoder(SpeechConfig(speakers=speakers))
+    encoder = SpeechEncoder(SpeechConfig.model_validate({**settings, "speakers": speakers}))
     encoder.load(device)
     media = "audio/mpeg" if path.endswith(".mp3") else "audio/flac"
     item = MediaInput(Path(path).name, path, media, path=Path(path))
@@ -171,41 +177,58 @@ def encoder_worker(path: str, device: str, speakers: bool, ready: str, go: str, 
     print(json.dumps(done))
 
 
-def process_speed(path: Path, count: int, folder: Path, device: str, speakers: bool, rounds: int = 1) -> dict[str, Any]:
+def process_speed(
+    path: Path, count: int, folder: Path, device: str, speakers: bool, rounds: int, settings: dict[str, Any]
+) -> dict[str, Any]:
     """Times real time of ``count`` encoders at once, each over the same recording; start-up apart. With more rounds
     they drift apart, as in a long run: some listen while others hold the card."""
     go = folder / "go-speech"
     go.unlink(missing_ok=True)
     workers = []
-    for index in range(count):
-        ready = folder / f"ready-speech-{index}"
-        ready.unlink(missing_ok=True)
-        share = json.dumps([str(path), device, speakers, str(ready), str(go), rounds])
-        command = [sys.executable, "-m", "benchmarks.gpu_speech", "--worker", share]
-        workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True), ready))
-    while not all(ready.exists() or process.poll() is not None for process, ready in workers):
-        time.sleep(0.05)
-    go.touch()
-    found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
-    wall = max(one["end"] for one in found) - min(one["start"] for one in found)
+    with CoreSeconds() as cores, BusySamples() as busy:
+        for index in range(count):
+            ready = folder / f"ready-speech-{index}"
+            ready.unlink(missing_ok=True)
+            share = json.dumps([str(path), device, speakers, str(ready), str(go), rounds, settings])
+            command = [sys.executable, "-m", "benchmarks.gpu_speech", "--worker", share]
+            environment = cores.marked(os.environ)
+            workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment), ready))
+        while not all(ready.exists() or process.poll() is not None for process, ready in workers):
+            time.sleep(0.05)
+        card = next(iter(cores.alive(CARD)), 0)
+        before = begun(card)
+        go.touch()
+        found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
+        launched = since(before, begun(card))
+        cores.end_all()  # a process on the card waits for others for a while
+    first, last = min(one["start"] for one in found), max(one["end"] for one in found)
+    wall = last - first
     audio = sum(one["duration"] for one in found)
     stages = {name: sum(one["stages"][name] for one in found) / count for name in found[0]["stages"]}
     return {
         "processes": count, "rounds": rounds, "x_real_time": audio / wall, "wall": wall, "file": path.suffix,
         "cpu_seconds_an_hour": sum(one["cpu"] for one in found) / audio * 3600, "stages": stages,
+        "busy_samples": busy.mean(first, last), "cores_an_hour": cores_of(cores, first, last, audio / 3600),
+        "begun": {"seconds": wall, "by_verb": launched},
     }  # fmt: skip
 
 
 def many_processes(
-    clips: list[NDArray[np.float32]], count: int, minutes: float, folder: Path, device: str, rounds: int = 1
+    clips: list[NDArray[np.float32]],
+    count: int,
+    minutes: float,
+    folder: Path,
+    device: str,
+    rounds: int = 1,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """`process_speed` over one recording of the clips, without speakers and with."""
+    """`process_speed` over one recording of the clips, without speakers and with; ``settings`` are of the encoder."""
     write_recordings(folder / "audio", clips, 1, minutes)
     (path,) = (folder / "audio").glob("recording-000.*")
     found = {}
     for speakers in (False, True):
         name = f"speech_processes_{'with' if speakers else 'without'}_speakers"
-        found[name] = process_speed(path, count, folder, device, speakers, rounds)
+        found[name] = process_speed(path, count, folder, device, speakers, rounds, settings or {})
         print(f"{name}: {found[name]}", flush=True)
     return found
 
@@ -218,6 +241,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=1, help="how often each process reads it")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
     options.add_argument("--device", default="cuda")
+    options.add_argument("--card-process", action="store_true", help="whisper and voices computed by one process")
     options.add_argument("--json", type=Path, help="all figures")
     options.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = options.parse_args()
@@ -226,10 +250,14 @@ def main() -> None:
         sys.stdout.flush()
         os._exit(0)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not (clips := clips_of(chosen.clips)):
         options.error(f"no FLAC files in {', '.join(map(str, chosen.clips))}; name folders that have some by --clips")
     with tempfile.TemporaryDirectory(prefix="interlace-gpu-") as folder:
-        found = many_processes(clips, chosen.processes, chosen.minutes, Path(folder), chosen.device, chosen.rounds)
+        found = many_processes(
+            clips, chosen.processes, chosen.minutes, Path(folder), chosen.device, chosen.rounds,
+            {"card_process": chosen.card_process},
+        )  # fmt: skip
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
 

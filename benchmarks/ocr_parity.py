@@ -70,6 +70,7 @@ def main() -> None:
     options.add_argument("--device", default="cpu")
     options.add_argument("--reference", default="onnxruntime")
     options.add_argument("--engine", default="torch")
+    options.add_argument("--card-process", action="store_true", help="torch computes in a process beside this one")
     options.add_argument("--detector", default="ocr_detection")
     options.add_argument("--recogniser", default="ocr_recognition")
     chosen = options.parse_args()
@@ -79,7 +80,8 @@ def main() -> None:
     seconds = {}
     for engine, device in ((chosen.reference, "cpu"), (chosen.engine, chosen.device)):
         refs = {"detector": chosen.detector, "recogniser": chosen.recogniser}
-        reader = page_reader(OcrConfig.model_validate({"engine": engine, **refs}), device)
+        config = OcrConfig.model_validate({"engine": engine, "card_process": chosen.card_process, **refs})
+        reader = page_reader(config, device)
         reader.read(images)
         started = time.perf_counter()
         read[engine] = [page.lines for page in reader.read(images)]

@@ -13,15 +13,18 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from encoders.card.channel import Channel
-from encoders.card.service import Service, ServiceSpec, Session
+from encoders.card.service import Answer, Service, ServiceSpec, Session
 from encoders.failures import MediaError
 
 _log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class CardServer:
         self._changing = threading.Lock()
         self._shares: dict[int, float] = {}  # of the card, by client
         self._working = 0
+        self._begun: dict[str, tuple[int, float]] = {}  # by verb: how many, and seconds of the one thread
         self._idle = threading.Timer(linger, _end)
 
     def serve(self, listener: Listener) -> None:
@@ -60,6 +64,9 @@ class CardServer:
         channel = Channel(connection)
         try:
             (_, share, _), _ = channel.receive()
+            if share is None:  # of one who measures
+                channel.send(("ok", dict(self._begun)))
+                return
             self._join(number, share)
             channel.send(("ok", self._service.facts()))
             self._converse(channel, self._service.session())
@@ -80,7 +87,7 @@ class CardServer:
                     if verb in session.moving:
                         waiting = session.begin(verb, arguments, arrays)
                     else:
-                        waiting = self._starting.submit(session.begin, verb, arguments, arrays).result()
+                        waiting = self._starting.submit(self._start, session, verb, arguments, arrays).result()
                     answer, made = waiting()
                     reply = ("ok", answer)
                     del waiting
@@ -93,6 +100,15 @@ class CardServer:
                     self._end_if_the_card_failed()
             channel.send(reply, made)
             del arrays, made, reply
+
+    def _start(
+        self, session: Session, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]
+    ) -> Callable[[], Answer]:
+        began = time.perf_counter()
+        waiting = session.begin(verb, arguments, arrays)
+        count, seconds = self._begun.get(verb, (0, 0.0))
+        self._begun[verb] = count + 1, seconds + time.perf_counter() - began
+        return waiting
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

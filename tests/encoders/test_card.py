@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks.card_begun import begun
 from benchmarks.ocr_pages import dense_pages
 from encoders.base import MediaInput
 from encoders.card.channel import Channel
@@ -90,6 +91,9 @@ def test_clients_share_a_process_and_nothing_that_it_keeps() -> None:
     assert [wait() for wait in waiting] == [(None, [])] * 3
     del mine[1]
     assert kept_by(first) == ([1, 3], 4.0)
+    counted = begun(first.facts)
+    assert {verb: count for verb, (count, _) in counted.items()} == {"sum": 3}
+    assert all(0 < seconds < 60 for _, seconds in counted.values()) and begun(os.getpid()) == {}
 
 
 def test_what_fails_there_fails_here_and_only_that() -> None:
