@@ -5,7 +5,7 @@
 The networks' own passes run on PyTorch's `meta` device, which has shapes and no memory, at the largest batch that the
 engines form on CUDA. Counted are the bytes of all tensors that are alive at once, weights apart, and of buffers that
 stay. That is no measurement: libraries may take more for scratch space, caching allocators keep what was freed. So
-activations count `SLACK` times. CUDA's own share of each process is not in here: `cluster.gpu_memory.CONTEXT_GIB`.
+activations count `SLACK` times. CUDA's own share of each process is not in here: `encoders.card.budget.CONTEXT_GIB`.
 """
 
 from __future__ import annotations

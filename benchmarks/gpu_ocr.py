@@ -33,8 +33,8 @@ from benchmarks.core_seconds import CARD, CoreSeconds, cores_of
 from benchmarks.ocr_pages import KnownPage, dense_pages, prose_pages
 from benchmarks.ocr_parity import compare
 from benchmarks.ocr_readers import page_reader
-from cluster.gpu_memory import allocator_fraction, card_gib
-from encoders.card.budget import set_card_share
+from cluster.gpu_memory import card_gib
+from encoders.card.budget import allocator_fraction, set_card_share
 from encoders.ocr.config import OcrConfig
 
 PAGES_PER_FILE = 8

@@ -6,18 +6,15 @@ import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from decoder.config import DecoderConfig
-from encoders.card.budget import set_card_share
+from encoders.card.budget import CONTEXT_GIB, GIB, bound_allocator, set_card_share
 from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
 from encoders.registry import EncoderEntry
 
-GIB = 2**30
-CONTEXT_GIB = 0.77
-"""What CUDA itself takes for each process that uses a card (context, kernels, libraries): 0.76 read on an H100. No
-allocator counts it, so it is added to what an actor needs and taken off its allocator's bound."""
 _OWN = {"default": "detection_network"}  # names of settings for checkpoints of the lock file
 
 
@@ -100,20 +97,11 @@ def card_gib() -> float | None:
     return min(sizes, default=None)
 
 
-def allocator_fraction(share: float, card: float) -> float:
-    """Of a card of so many GiB, what the allocator of a process may take that was given this share of it."""
-    return max(0.01, min(1.0, share - CONTEXT_GIB / card))
-
-
-def card_index(device: str) -> int:
-    """The number of a card that PyTorch's allocator asks for. An actor knows its only card as plain ``cuda``, which
-    most of PyTorch takes and the allocator's bound refuses."""
-    return int(device.partition(":")[2] or 0)
-
-
 def cap_allocator(device: str, share: float | None = None) -> None:
     """Bound PyTorch's allocator to this actor's share of its card, so that who wants too much runs out of its own,
-    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. Nothing happens on a CPU."""
+    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. The bound is set once this
+    process uses its card, if it does: CUDA, started only to set it, would take `CONTEXT_GIB` of one that another
+    process computes on for this one. Nothing happens on a CPU."""
     if not device.startswith("cuda"):
         return
     import ray
@@ -122,6 +110,4 @@ def cap_allocator(device: str, share: float | None = None) -> None:
     if share is None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
     set_card_share(share)
-    if torch.cuda.is_available():
-        card = torch.cuda.get_device_properties(device).total_memory / GIB
-        torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card), card_index(device))
+    torch.cuda._lazy_call(partial(bound_allocator, device, share))

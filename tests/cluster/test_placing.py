@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.gpu_memory import GIB, NETWORKS, SLACK
-from cluster.gpu_memory import CONTEXT_GIB, Need, allocator_fraction, cap_allocator, card_index, gpu_needs, gpu_shares
+from cluster.gpu_memory import Need, cap_allocator, gpu_needs, gpu_shares
 from cluster.labels import label_selector, matches
 from cluster.placing import Node
 from cluster.planning import plan_pools
 from cluster.pools import ClusterConfig, PoolPlan, Resources, Work
 from cluster.service_times import ServiceTime
 from decoder.config import DecoderConfig
+from encoders.card.budget import CONTEXT_GIB, allocator_fraction, card_index, card_share, set_card_share
 from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
 from encoders.ocr.config import OcrConfig
@@ -182,6 +183,19 @@ def test_an_allocator_is_bound_to_its_share() -> None:
     assert allocator_fraction(0.1, 80.0) == pytest.approx(0.1 - CONTEXT_GIB / 80)
     assert allocator_fraction(0.001, 80.0) == 0.01
     cap_allocator("cpu")  # nothing to bind, and no card is looked for
+
+
+def test_bounding_an_allocator_does_not_start_cuda() -> None:
+    import torch
+
+    before = list(torch.cuda._queued_calls)
+    try:
+        cap_allocator("cuda", share=0.25)  # on a machine without a card it would raise
+        assert card_share() == 0.25 and len(torch.cuda._queued_calls) == len(before) + 1
+        assert not torch.cuda.is_initialized()
+    finally:
+        torch.cuda._queued_calls[:] = before
+        set_card_share(1.0)
 
 
 @pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:3", 3)])
