@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders import transfers
 from encoders.card.service import Answer
 from encoders.ocr.batching import halving
 from encoders.ocr.config import DetectionConfig
@@ -21,11 +22,15 @@ class OcrCardService:
     """Detector, recogniser and script network, loaded as torch runs them."""
 
     def __init__(
-        self, *, device: str, detector: str, recogniser: str, features: str, threads: int, compile: bool
-    ) -> None:
+        self, *, device: str, detector: str, recogniser: str, features: str, threads: int, compile: bool,
+        block_waits: bool = False,
+    ) -> None:  # fmt: skip
         import cv2
 
         from encoders.ocr.networks_torch import TorchNetworks
+
+        if block_waits and device.startswith("cuda"):
+            transfers.block_waits(device)
 
         cv2.setNumThreads(threads)
         paths = Path(detector), Path(recogniser)

@@ -24,6 +24,7 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
 
         arguments: dict[str, Any] = {"detector": str(detector), "recogniser": str(recogniser)}
         arguments |= {"features": config.features, "threads": config.threads, "compile": config.compile_networks}
+        arguments["block_waits"] = config.block_waits
         return CardNetworks(ServiceSpec("encoders.ocr.card_service:OcrCardService", device, arguments))
     if engine == "torch":
         from encoders.ocr.networks_torch import TorchNetworks
