@@ -15,10 +15,10 @@ Begun = dict[str, tuple[int, float]]
 def begun(pid: int) -> Begun:
     """Of the process with this id, since it started; empty when it has gone."""
     with contextlib.suppress(OSError, EOFError, IndexError):
-        path = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-3].decode()
-        channel = Channel(Client(path, "AF_UNIX"))
+        files = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-4].decode()
+        channel = Channel(Client(f"{files}.socket", "AF_UNIX"))
         try:
-            channel.send(("hello", None, ()))
+            channel.send(("hello", None, (), False))
             (_, counted), _ = channel.receive()
         finally:
             channel.close()

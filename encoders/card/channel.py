@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
@@ -17,10 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.heartbeat import beat
+
 _LEAST = 1 << 20
 _ALIGNMENT = 64
 _KEPT = 64 << 20
 """A block larger than this gives its pages back while it is free."""
+_BEAT_SECONDS = 5.0
 
 
 class _Laid(NamedTuple):
@@ -49,35 +54,45 @@ class Channel:
         self._ours: dict[int, mmap.mmap] = {}
         self._free: set[int] = set()
         self._theirs: dict[int, mmap.mmap] = {}
-        self._seen: list[int] = []  # finalizers append to it, in whatever thread
+        self._seen: deque[int] = deque()  # finalizers append to it, in whatever thread and at whatever moment
+        self._read, self._write = select.poll(), select.poll()
+        self._read.register(connection.fileno(), select.POLLIN)
+        self._write.register(connection.fileno(), select.POLLOUT)
 
     def send(self, message: Any, arrays: Sequence[NDArray[Any]] = ()) -> None:
-        """Send anything that can be pickled, and arrays of numbers."""
+        """Send anything that can be pickled, and arrays of numbers. Raises `MemoryError` where no memory can be shared;
+        nothing was sent then."""
         laid, end = [], 0
         for array in arrays:
             laid.append(_Laid(array.dtype.str, array.shape, end))
             end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
-        number = self._take(end) if end else None
-        new = 0 if number is None or number in self._ours else _size_for(end)
-        handle = None
-        if new and number is not None:
-            handle = os.memfd_create("interlace-card", os.MFD_CLOEXEC)
-            os.ftruncate(handle, new)
-            self._ours[number] = mmap.mmap(handle, new)
+        number, handle = self._take(end) if end else (None, None)
         try:
             if number is not None:
                 for array, (_, shape, start) in zip(arrays, laid, strict=True):
                     np.ndarray(shape, array.dtype, self._ours[number], start)[...] = array
-            seen, self._seen[:] = list(self._seen), []
-            self._connection.send(_Letter(message, number, new, laid, seen))
+            new = len(self._ours[number]) if number is not None and handle is not None else 0
+            self._connection.send(_Letter(message, number, new, laid, emptied(self._seen)))
             if handle is not None:
                 send_handle(self._connection, handle, 0)
         finally:
             if handle is not None:
                 os.close(handle)
 
-    def receive(self) -> tuple[Any, list[NDArray[Any]]]:
-        """The next message, and its arrays; they may be kept, and written to."""
+    def await_room(self) -> None:
+        """Return once a short message can be sent without waiting for the other end to read."""
+        self._write.poll()
+
+    def has_come(self, seconds: float = 0.0) -> bool:
+        """Whether `receive` has something to return or to raise within so long."""
+        return bool(self._read.poll(1000 * seconds))
+
+    def receive(self, patience: float = 0.0) -> tuple[Any, list[NDArray[Any]]]:
+        """The next message, and its arrays; they may be kept, and written to. For so many seconds the wait for it is a
+        sign of life: somebody else watches over what is waited for."""
+        while patience > 0 and not self.has_come(_BEAT_SECONDS):
+            beat()
+            patience -= _BEAT_SECONDS
         letter: _Letter = self._connection.recv()
         for number in letter.seen:
             self._give_back(number)
@@ -101,14 +116,26 @@ class Channel:
         """Hang up."""
         self._connection.close()
 
-    def _take(self, size: int) -> int:
-        """The smallest free block that holds so many bytes, or the number of one that is to be made."""
+    def _take(self, size: int) -> tuple[int, int | None]:
+        """The smallest free block that holds so many bytes, or a new one with its handle."""
         fitting = [number for number in self._free if len(self._ours[number]) >= size]
-        if not fitting:
-            return len(self._ours)
-        chosen = min(fitting, key=lambda number: len(self._ours[number]))
-        self._free.remove(chosen)
-        return chosen
+        if fitting:
+            chosen = min(fitting, key=lambda number: len(self._ours[number]))
+            self._free.remove(chosen)
+            return chosen, None
+        try:
+            handle = os.memfd_create("interlace-card", os.MFD_CLOEXEC)
+            try:
+                os.ftruncate(handle, _size_for(size))
+                block = mmap.mmap(handle, _size_for(size))
+            except BaseException:
+                os.close(handle)
+                raise
+        except OSError as error:
+            raise MemoryError(f"{size} bytes cannot be shared with the process on the card: {error}") from error
+        number = len(self._ours)
+        self._ours[number] = block
+        return number, handle
 
     def _give_back(self, number: int) -> None:
         block = self._ours[number]
@@ -120,3 +147,8 @@ class Channel:
 def _size_for(size: int) -> int:
     """Bytes of a new block: a power of two, so that few sizes serve many messages."""
     return max(_LEAST, 1 << (size - 1).bit_length())
+
+
+def emptied(numbers: deque[int]) -> list[int]:
+    """Take out what is there, while finalizers may append more: a list that is copied and then cleared loses those."""
+    return [numbers.popleft() for _ in range(len(numbers))]

@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import subprocess
-import sys
-import tempfile
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
-from multiprocessing.connection import Client
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from encoders.card.budget import card_share
-from encoders.card.channel import Channel
+from encoders.card.channel import Channel, emptied
 from encoders.card.service import Answer, ServiceSpec
-from encoders.checkpoints.home import exclusive
+from encoders.card.starting import files_of, last_words, reach
 from encoders.failures import MediaError
-from encoders.redaction import without_secrets
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_TRIES = 5
+_TRIES = 4
 """Times that a process is looked for or started: it may end, idle, at the moment at which one connects."""
+
+_TRIES_ALONE = 50
+"""Times that work is begun anew because the process ended over somebody else's."""
+
+_MOST_ASKED = 64
+"""Answers that are not taken in yet: of more the socket may be full, while the process waits to write to it."""
 
 
 class CardLost(RuntimeError):
-    """The process on the card has ended while it had work. What it held is gone: begin anew, within ``alone``, so that
-    whoever ends it twice is known not to be somebody else."""
+    """The process on the card has ended while it had work. What it held is gone: begin anew, within ``alone``, where
+    nothing else is computed beside what is asked for. ``blamed``: that was so already, and it ended over this."""
 
-    def __init__(self, message: str, alone: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, message: str, alone: Callable[[], AbstractContextManager[None]], *, blamed: bool) -> None:
         super().__init__(message)
-        self.alone = alone
+        self.alone, self.blamed = alone, blamed
 
 
 class Held:
@@ -48,31 +42,39 @@ class Held:
 
     __slots__ = ("__weakref__", "number")
 
-    def __init__(self, number: int, dropped: list[int]) -> None:
+    def __init__(self, number: int, dropped: deque[int]) -> None:
         self.number = number
         weakref.finalize(self, dropped.append, number).atexit = False
 
 
 def outliving(work: Callable[[], T]) -> T:
-    """What ``work`` returns. When the process ends meanwhile, it is done once more, with another one and alone on it;
-    what it asks for is to be made anew then. Raises `CardLost` when that one ends too."""
+    """What ``work`` returns. When the process ends meanwhile, it is done again by another one and alone on it; what it
+    asks for is to be made anew then. Raises `CardLost` when one ends over this work, alone."""
     try:
         return work()
     except CardLost as error:
-        alone = error.alone
-    with alone():  # outside the handler: the traceback holds on to what the process had
-        return work()
+        lost = error.with_traceback(None)  # which holds on to what the process had
+    for _ in range(_TRIES_ALONE):
+        with lost.alone():
+            try:
+                return work()
+            except CardLost as error:
+                lost = error.with_traceback(None)
+        if lost.blamed:
+            break
+    raise lost
 
 
 class CardClient:
     """One conversation. Not for several threads at once."""
 
     def __init__(self, spec: ServiceSpec) -> None:
-        self._spec, self._key = spec, spec.key()
+        self._spec = spec
         self._channel: Channel | None = None
         self._pending: deque[_Asked] = deque()
-        self._dropped: list[int] = []  # finalizers append to it
+        self._dropped: deque[int] = deque()  # finalizers append to it
         self._numbers = 0
+        self._alone, self._begun = False, False
         self.generation = 0  # of processes lost: what was held before is gone
         self.facts = self._connect()
 
@@ -86,61 +88,83 @@ class CardClient:
         `CardLost` when the process ends meanwhile."""
         if self._channel is None:
             self._connect()
+        while len(self._pending) >= _MOST_ASKED:
+            self._take_in()
         assert self._channel is not None
-        dropped, self._dropped[:] = list(self._dropped), []
+        dropped = emptied(self._dropped)
         asked = _Asked(self)
         try:
-            self._channel.send((verb, arguments, dropped), arrays)
+            self._channel.send((verb, arguments, dropped, self._alone), arrays)
         except OSError as error:
             raise self._lost() from error
+        except Exception:
+            self._dropped.extend(dropped)
+            raise
         self._pending.append(asked)
         return asked
 
     def answer_to(self, asked: _Asked) -> None:
         """Take answers in, in the order of asking, until that one is there."""
         while asked.answer is None:
-            if self._channel is None or asked not in self._pending:
-                raise self._lost()
-            try:
-                reply, arrays = self._channel.receive()
-            except (EOFError, OSError) as error:
-                raise self._lost() from error
+            if asked not in self._pending:  # of a process that another answer has found gone
+                raise CardLost(_LOST, self._careful, blamed=False)
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """The next answer, or that it is begun with now."""
+        assert self._channel is not None
+        try:
+            reply, arrays = self._channel.receive(patience=2 * self._spec.stalled)
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        self._begun = reply[0] == "begun"
+        if not self._begun:
             self._pending.popleft().answer = (reply, arrays)
 
     def _lost(self) -> CardLost:
-        if self._channel is not None:
-            self._channel.close()
-        self._channel = None
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            with suppress(EOFError, OSError):  # whether it was begun with may be said still
+                while channel.has_come():
+                    self._begun = channel.receive()[0][0] == "begun"
+            channel.close()
+        blamed, self._begun = self._begun, False
         self._pending.clear()
         self.generation += 1
-        return CardLost("the process that computes on the card has ended", self._alone)
+        return CardLost(f"{_LOST}: {last_words(files_of(self._spec))}", self._careful, blamed=blamed)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Of all who lost the process, one at a time."""
-        with exclusive(None, f"card-{self._key}-alone"):
+    def _careful(self) -> Iterator[None]:
+        """What is asked for meanwhile is computed with nothing beside it."""
+        before, self._alone = self._alone, True
+        try:
             yield
+        finally:
+            self._alone = before
 
     def _connect(self) -> Any:
         """To the process that there is, or to one that is started. Returns its facts. Raises RuntimeError."""
-        path = _runtime_folder() / f"{self._key}.socket"
+        said = ""
         for _ in range(_TRIES):
+            channel = Channel(reach(self._spec))
             try:
-                return self._greet(path)
+                with suppress(OSError):  # one that could not load has said why
+                    channel.send(("hello", card_share(), (), False))
+                (status, value), _ = channel.receive(patience=self._spec.loading)
             except (EOFError, OSError):
-                with exclusive(None, f"card-{self._key}"):
-                    try:
-                        return self._greet(path)
-                    except (EOFError, OSError):
-                        _start(self._spec, path)
-        raise RuntimeError(f"no process for {self._spec.device} stays: {_tail(path)}")
+                channel.close()
+                said = last_words(files_of(self._spec))
+                continue
+            if status == "ok":
+                self._channel = channel
+                return value
+            said = value
+            if not self.generation:
+                break  # a card may be full for as long as one that was lost still ends, but then there was none
+        raise RuntimeError(f"the process for {self._spec.device} did not start: {said}")
 
-    def _greet(self, path: Path) -> Any:
-        channel = Channel(Client(str(path), "AF_UNIX"))
-        channel.send(("hello", card_share(), ()))
-        (_, facts), _ = channel.receive()
-        self._channel = channel
-        return facts
+
+_LOST = "the process that computes on the card has ended"
 
 
 class _Asked:
@@ -161,46 +185,3 @@ class _Asked:
         if status == "media":
             raise MediaError(*value)
         raise RuntimeError(value)
-
-
-def _runtime_folder() -> Path:
-    """Where sockets lie: a folder that nobody else may enter, because what comes over them is unpickled."""
-    folder = Path(tempfile.gettempdir()) / f"interlace-card-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    state = folder.lstat()
-    if state.st_uid != os.getuid() or state.st_mode & 0o077 or not folder.is_dir():
-        raise RuntimeError(f"{folder} belongs to somebody else or is open to others; remove it or set TMPDIR")
-    return folder
-
-
-def _start(spec: ServiceSpec, path: Path) -> None:
-    """Start the process and wait until it has loaded. Raises RuntimeError with what it said last."""
-    read, write = os.pipe()
-    as_text = json.dumps(asdict(spec))
-    try:
-        with path.with_suffix(".log").open("wb") as log:
-            started = subprocess.Popen(
-                [sys.executable, "-P", "-m", "encoders.card.server", as_text, str(path), str(write)],
-                pass_fds=[write],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=without_secrets(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-    finally:
-        os.close(write)
-    with open(read, "rb") as ready:  # noqa: PTH123  a descriptor
-        said = ready.read()  # ends when the process has said it, or has ended
-    started.wait()  # it has forked at once, and lives on in a session of its own
-    if said != b"ready":
-        raise RuntimeError(f"it did not start: {_tail(path)}")
-    _log.info("started a process for %s that computes for all who share it", spec.device)
-
-
-def _tail(path: Path) -> str:
-    """The last that the process said."""
-    try:
-        lines = path.with_suffix(".log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
-    return lines[-1][-300:] if lines else "it said nothing"

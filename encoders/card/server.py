@@ -1,4 +1,4 @@
-"""The process that computes for all clients of one card: `python -m encoders.card.server SPEC SOCKET READY`.
+"""The process that computes for all clients of one card: `python -m encoders.card.server SPEC FILES LOCK SOCKET`.
 
 It leaves the process group of whoever started it, because that one may end before others have done. It ends by itself
 when it has had no client for a while, and at once when its card fails or it stands still.
@@ -6,91 +6,101 @@ when it has had no client for a while, and at once when its card fails or it sta
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import json
 import logging
 import os
+import resource
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing.connection import Connection, Listener
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from encoders.card.budget import bound_allocator
 from encoders.card.channel import Channel
 from encoders.card.service import Answer, Service, ServiceSpec, Session
+from encoders.card.starting import remove
+from encoders.card.turns import Turns, Watch
 from encoders.failures import MediaError
 
 _log = logging.getLogger(__name__)
 
-STALLED = 300.0
-"""Seconds for which nothing that was begun comes to an end, after which the process ends."""
-
 Reply = tuple[str, Any]
-"""ok and the answer, or what it failed of (memory, media, error) and the reason."""
+"""ok and the answer, or what it failed of (memory, media, error) and the reason; begun, to who is alone."""
+
+_SOON = 0.5
+"""Seconds in which a client that has connected says hello."""
 
 
 class CardServer:
     """Serves clients of a loaded service. Each has a thread that talks and waits; work on the card is started by one
     thread for all, because cuDNN's plans, cuBLAS's workspaces and the current device are a thread's own."""
 
-    def __init__(self, service: Service, device: str, linger: float) -> None:
-        self._service, self._device, self._linger = service, device, linger
-        self._starting = ThreadPoolExecutor(1, "starting")
+    def __init__(self, service: Service, spec: ServiceSpec, files: Path) -> None:
+        self._service, self._spec, self._files = service, spec, files
+        self._turns = Turns()
+        self._watch = Watch(spec.stalled, lambda: _end(1))
+        self._starting = ThreadPoolExecutor(1, "starting", initializer=_use, initargs=(spec.device,))
         self._changing = threading.Lock()
         self._shares: dict[int, float] = {}  # of the card, by client
-        self._working = 0
         self._begun: dict[str, tuple[int, float]] = {}  # by verb: how many, and seconds of the one thread
-        self._idle = threading.Timer(linger, _end)
+        self._idle = threading.Timer(spec.linger, self._end_idle)
 
-    def serve(self, listener: Listener) -> None:
+    def serve(self, listening: socket.socket) -> None:
         """Accept clients until the process ends."""
         self._idle.start()
         number = 0
         while True:
-            with contextlib.suppress(OSError, EOFError):
-                connection = listener.accept()
-                number += 1
-                self._join(number, 0.0)
-                threading.Thread(target=self._client, args=(number, connection), daemon=True).start()
+            try:
+                connection = Connection(listening.accept()[0].detach())
+            except OSError as error:  # no descriptors are left, or the client has gone already
+                _log.warning("a client could not be accepted: %s", error)
+                time.sleep(0.1)
+                continue
+            number += 1
+            self._join(number, 0.0)
+            threading.Thread(target=self._client, args=(number, connection), daemon=True).start()
 
     def _client(self, number: int, connection: Connection) -> None:
         channel = Channel(connection)
         try:
-            (_, share, _), _ = channel.receive()
+            _use(self._spec.device)
+            (_, share, _, _), _ = channel.receive()
             if share is None:  # of one who measures
                 channel.send(("ok", dict(self._begun)))
                 return
             self._join(number, share)
             channel.send(("ok", self._service.facts()))
-            self._converse(channel, self._service.session())
+            self._converse(number, channel, self._service.session())
         except (EOFError, OSError):
             pass  # it has gone, and what was kept for it goes with this frame
         finally:
+            self._watch.done(number)
             channel.close()
             self._leave(number)
 
-    def _converse(self, channel: Channel, session: Session) -> None:
+    def _converse(self, number: int, channel: Channel, session: Session) -> None:
         while True:
-            (verb, arguments, dropped), arrays = channel.receive()
+            (verb, arguments, dropped, alone), arrays = channel.receive()
             reply: Reply
-            made: Any = ()
-            with self._watched():
+            made: Sequence[NDArray[Any]] = ()
+            if alone:
+                channel.await_room()  # nobody waits for a client that does not read
+            with self._turns.alone() if alone else self._turns.beside():
+                if alone:
+                    channel.send(("begun", None))
                 try:
                     session.drop(dropped)
-                    if verb in session.moving:
-                        waiting = session.begin(verb, arguments, arrays)
-                    else:
-                        waiting = self._starting.submit(self._start, session, verb, arguments, arrays).result()
-                    answer, made = waiting()
+                    answer, made = self._begin(number, session, verb, arguments, arrays)()
                     reply = ("ok", answer)
-                    del waiting
                 except MemoryError as error:
                     reply = ("memory", str(error))
                 except MediaError as error:
@@ -98,34 +108,27 @@ class CardServer:
                 except Exception as error:
                     reply = ("error", f"{type(error).__name__}: {error}")
                     self._end_if_the_card_failed()
+                self._watch.done(number)
             channel.send(reply, made)
             del arrays, made, reply
 
-    def _start(
-        self, session: Session, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]
+    def _begin(
+        self, number: int, session: Session, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]
     ) -> Callable[[], Answer]:
-        began = time.perf_counter()
-        waiting = session.begin(verb, arguments, arrays)
-        count, seconds = self._begun.get(verb, (0, 0.0))
-        self._begun[verb] = count + 1, seconds + time.perf_counter() - began
-        return waiting
+        """In this client's thread what only moves data, else in the one that starts all work."""
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """The process ends if nothing that was begun ends for too long: its clients then start another."""
-        self._count(+1)
-        try:
-            yield
-        finally:
-            self._count(-1)
+        def begin() -> Callable[[], Answer]:
+            self._watch.begin(number)  # what waits for its turn does not stand still
+            return session.begin(verb, arguments, arrays)
 
-    def _count(self, change: int) -> None:
-        with self._changing:
-            self._working += change
-            if self._working:
-                faulthandler.dump_traceback_later(STALLED, exit=True)
-            else:
-                faulthandler.cancel_dump_traceback_later()
+        def begin_timed() -> Callable[[], Answer]:
+            began = time.perf_counter()
+            waiting = begin()
+            count, seconds = self._begun.get(verb, (0, 0.0))
+            self._begun[verb] = count + 1, seconds + time.perf_counter() - began
+            return waiting
+
+        return begin() if verb in session.moving else self._starting.submit(begin_timed).result()
 
     def _join(self, number: int, share: float) -> None:
         with self._changing:
@@ -138,48 +141,83 @@ class CardServer:
             del self._shares[number]
             self._bound()
             if not self._shares:
-                self._idle = threading.Timer(self._linger, _end)
+                self._idle = threading.Timer(self._spec.linger, self._end_idle)
                 self._idle.start()
 
+    def _end_idle(self) -> None:
+        with self._changing:  # until the process has ended: who comes now is not accepted any more
+            if not self._shares:
+                remove(self._files)
+                _end()
+
     def _bound(self) -> None:
-        """Bound the allocator to what all clients together were given of the card."""
-        share = sum(self._shares.values())
-        if self._device.startswith("cuda") and share:
+        """Bound the allocator to what all clients together were given of the card, and give back what it has kept."""
+        if self._spec.device.startswith("cuda"):
             import torch
 
-            torch.cuda.set_per_process_memory_fraction(min(1.0, share), int(self._device.partition(":")[2] or 0))
+            if share := sum(self._shares.values()):
+                bound_allocator(self._spec.device, share)
+            torch.cuda.empty_cache()
 
     def _end_if_the_card_failed(self) -> None:
         """After some errors of a kernel every later call fails as well: then a new process is needed."""
-        if self._device.startswith("cuda"):
+        if self._spec.device.startswith("cuda"):
             import torch
 
             try:
-                torch.cuda.synchronize(self._device)
+                torch.cuda.synchronize(self._spec.device)
             except Exception:
                 _log.exception("the card failed")
                 _end(1)
+
+
+def _use(device: str) -> None:
+    """A thread's card is the first one unless it says otherwise."""
+    if device.startswith("cuda:"):
+        import torch
+
+        torch.cuda.set_device(device)
 
 
 def _end(status: int = 0) -> None:
     os._exit(status)  # threads wait for clients, and nothing here is to be written
 
 
+def _load(spec: ServiceSpec, listening: socket.socket) -> Service:
+    """The service. The process ends if it cannot be loaded, having told those who wait for it why."""
+    faulthandler.dump_traceback_later(spec.loading, exit=True)
+    try:
+        return spec.load()
+    except BaseException as error:
+        logging.getLogger().exception("loading failed")
+        reason = f"{type(error).__name__}: {error}"
+        listening.settimeout(_SOON)
+        with suppress(OSError):  # nobody is waiting any more
+            while True:
+                channel = Channel(Connection(listening.accept()[0].detach()))
+                with suppress(EOFError, OSError):
+                    channel.send(("failed", reason))
+                channel.close()
+        _end(1)
+        raise
+
+
 def main() -> None:
-    """Load, say that it is ready on the given descriptor, and serve."""
-    spec = ServiceSpec(**json.loads(sys.argv[1]))
-    path, ready = Path(sys.argv[2]), int(sys.argv[3])
+    """Load, and serve on the socket that whoever started this process listens on already."""
+    spec, files = ServiceSpec(**json.loads(sys.argv[1])), Path(sys.argv[2])
+    lock, handle = map(int, sys.argv[3:])
     if os.fork():
         _end()
     os.setsid()
+    for kept in (lock, handle):
+        os.set_inheritable(kept, False)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each block of memory is a descriptor
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     faulthandler.enable()
-    service = spec.load()
-    path.unlink(missing_ok=True)  # of a process that has ended: whoever started this one holds the lock
-    listener = Listener(str(path), "AF_UNIX", backlog=256)
-    os.write(ready, b"ready")
-    os.close(ready)
-    CardServer(service, spec.device, spec.linger).serve(listener)
+    listening = socket.socket(fileno=handle)
+    service = _load(spec, listening)
+    CardServer(service, spec, files).serve(listening)
 
 
 if __name__ == "__main__":

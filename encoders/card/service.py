@@ -28,7 +28,8 @@ class Session(Protocol):
         """Start what was asked for and return what waits for it, in whatever thread."""
 
     def drop(self, numbers: Sequence[int]) -> None:
-        """Let go of what the client has no more use for, by the numbers that it gave."""
+        """Let go of what the client has no more use for, by the numbers that it gave. There may be nothing of such a
+        number: it could not be made, or a process that has ended kept it."""
 
 
 class Service(Protocol):
@@ -49,6 +50,8 @@ class ServiceSpec:
     device: str
     arguments: Mapping[str, Any] = field(default_factory=dict)  # that JSON holds
     linger: float = 10.0  # seconds without a client after which the process ends
+    stalled: float = 300.0  # seconds for which one thing is computed, after which it ends as well
+    loading: float = 1500.0  # the same while it loads: compiling takes minutes
 
     def load(self) -> Service:
         """Make it. Raises whatever loading raises."""
@@ -57,7 +60,11 @@ class ServiceSpec:
         return service
 
     def key(self) -> str:
-        """A name for the process: of the service, the cards that it may see, and the installation that runs it."""
-        named = [self.name, self.device, dict(self.arguments), os.environ.get("CUDA_VISIBLE_DEVICES")]
+        """A name for the process: of the service, the cards that it may see, and the installation that runs it. Once
+        that has changed it is another one, and clients of the old one keep theirs."""
+        named: list[Any] = [self.name, self.device, dict(self.arguments), os.environ.get("CUDA_VISIBLE_DEVICES")]
         named += [sys.prefix, str(Path(__file__).resolve())]
+        for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+            state = source.stat()
+            named.append([source.name, state.st_size, state.st_mtime_ns])
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,58 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from encoders.card.service import Answer
-from encoders.failures import FailureCategory, MediaError
 from encoders.ocr.card_service import OcrCardService, OcrCardSession
 from encoders.ocr.fusing import prepare_for_gpu
 from encoders.ocr.torch_cropper import TorchCropper
 from encoders.speech.card_service import SpeechCardService, SpeechCardSession
-
-
-class Sums:
-    """Keeps arrays for its clients, adds them up, and fails in every way when asked to."""
-
-    def __init__(self, *, device: str, broken: bool = False) -> None:
-        if broken:
-            raise OSError("the weights are not here")
-
-    def facts(self) -> int:
-        return os.getpid()
-
-    def session(self) -> SumsSession:
-        return SumsSession()
-
-
-class SumsSession:
-    moving = frozenset({"keep"})
-
-    def __init__(self) -> None:
-        self._kept: dict[int, NDArray[Any]] = {}
-
-    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
-        match verb:
-            case "keep":
-                self._kept[arguments] = arrays[0]
-                return lambda: (None, ())
-            case "sum":
-                total = sum(self._kept.values(), start=np.zeros(()))
-                return lambda: (sorted(self._kept), [total])
-            case "memory":
-                raise MemoryError("too large")
-            case "media":
-                raise MediaError(FailureCategory.MODEL_FAILED, "not finite")
-            case "late":
-                return lambda: (1 // 0, ())
-            case _:
-                os._exit(9)
-
-    def drop(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            del self._kept[number]
 
 
 class OcrAsOnACard(OcrCardService):

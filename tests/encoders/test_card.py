@@ -5,7 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from multiprocessing import Pipe
 from pathlib import Path
 from uuid import uuid4
@@ -20,10 +28,13 @@ from numpy.typing import NDArray
 from benchmarks.card_begun import begun
 from benchmarks.ocr_pages import dense_pages
 from encoders.base import MediaInput
-from encoders.card.channel import Channel
-from encoders.card.client import CardClient, CardLost
+from encoders.card import channel
+from encoders.card.channel import Channel, emptied
+from encoders.card.client import CardClient, CardLost, outliving
 from encoders.card.service import ServiceSpec
+from encoders.card.starting import files_of, reach
 from encoders.failures import FailureCategory, MediaError
+from encoders.heartbeat import last_beat
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.encoder import OcrEncoder
 from encoders.ocr.engines import locate_networks
@@ -70,8 +81,18 @@ def test_memory_is_used_again() -> None:
         assert len(here._ours) == 1
 
 
-def spec(**arguments: object) -> ServiceSpec:
-    return ServiceSpec("tests.encoders.card_services:Sums", f"cpu:{uuid4()}", arguments, linger=1.0)
+def test_what_finalizers_say_meanwhile_is_not_lost() -> None:
+    numbers: deque[int] = deque()
+    adding = threading.Thread(target=lambda: [numbers.append(number) for number in range(100_000)])
+    adding.start()
+    came = []
+    while adding.is_alive() or numbers:
+        came += emptied(numbers)
+    assert came == list(range(100_000))
+
+
+def spec(stalled: float = 300.0, **arguments: object) -> ServiceSpec:
+    return ServiceSpec("tests.encoders.card_sums:Sums", f"cpu:{uuid4()}", arguments, linger=1.0, stalled=stalled)
 
 
 def kept_by(client: CardClient) -> tuple[list[int], float]:
@@ -118,24 +139,140 @@ def test_whoever_asks_after_its_end_gets_another_process() -> None:
     client, other = CardClient(one), CardClient(one)
     held = client.hold()
     client.ask("keep", held.number, [np.ones(())])()
-    waiting = other.ask("end", None)
+    late, waiting = other.ask("sum", None), other.ask("end", None)
     with pytest.raises(CardLost) as lost:
         waiting()
+    assert not lost.value.blamed
     with pytest.raises(CardLost):
         kept_by(client)
     with lost.value.alone():
         assert kept_by(client) == kept_by(other) == ([], 0.0)
+    assert late() is not None  # it had been answered
+    with pytest.raises(CardLost):
+        waiting()
+    assert other.ask("begun in", None)()[0] == client.ask("begun in", None)()[0]  # and the other process lives on
 
 
-def test_without_clients_it_ends() -> None:
+def test_only_who_ends_it_alone_is_blamed() -> None:
+    one = spec()
+    innocent, culprit = CardClient(one), CardClient(one)
+    with innocent._careful(), pytest.raises(CardLost) as lost:
+        os.kill(innocent.facts, signal.SIGKILL)
+        kept_by(innocent)
+    assert not lost.value.blamed
+    done = threading.Event()
+
+    def work_beside() -> int:
+        count = 0
+        while not done.is_set():
+            count += outliving(lambda: kept_by(innocent)) == ([], 0.0)
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(work_beside)
+        try:
+            with pytest.raises(CardLost) as lost:
+                outliving(lambda: culprit.ask("end", None)())
+        finally:
+            done.set()
+        assert lost.value.blamed and beside.result() > 0
+
+
+def test_work_that_stands_still_ends_it_however_busy_others_are() -> None:
+    one = spec(stalled=0.5)
+    client, other = CardClient(one), CardClient(one)
+    waiting = client.ask("stand still", None)
+    with pytest.raises(CardLost):
+        while True:
+            kept_by(other)
+    with pytest.raises(CardLost):
+        waiting()
+    assert kept_by(client) == kept_by(other) == ([], 0.0)
+
+
+def test_who_starts_it_may_be_killed_while_it_loads_and_who_waits_gives_signs_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, loads = tmp_path / "gate", tmp_path / "loads"
+    os.mkfifo(gate)
+    one = spec(gate=str(gate), loads=str(loads))
+    code = f"from encoders.card.client import *; CardClient(ServiceSpec(**{asdict(one)}))"
+    starter = subprocess.Popen([sys.executable, "-c", code])
+    opened = gate.open("wb")  # once the process loads
+    starter.kill()
+    starter.wait()
+    monkeypatch.setattr(channel, "_BEAT_SECONDS", 0.01)
+    before = last_beat()
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            clients = [pool.submit(CardClient, one) for _ in range(2)]
+            while last_beat() == before:
+                os.sched_yield()
+        finally:
+            opened.close()  # it has loaded
+    assert len({client.result().facts for client in clients}) == 1
+    assert len(loads.read_text().splitlines()) == 1
+
+
+def test_many_questions_may_wait_for_their_answers() -> None:
     client = CardClient(spec())
+    waiting = [client.ask("sum", None) for _ in range(2000)]  # more than both sockets hold
+    assert {wait()[1][0].item() for wait in waiting} == {0.0}
+    threads = [client.ask("begun in", None)() for client in (client, CardClient(client._spec))]
+    assert threads[0] == threads[1]  # which has cuDNN's plans
+
+
+def test_clients_that_end_in_the_middle_leave_nothing_behind() -> None:
+    one = spec()
+    client = CardClient(one)
+    kept_by(client)
+    open_files = Path(f"/proc/{client.facts}/fd")
+    before = len(list(open_files.iterdir()))
+    for cut in (2, 50, None):
+        connection = reach(one)
+        other = Channel(connection)
+        other.send(("hello", 1.0, (), False))
+        other.receive()
+        other.send(("keep", 1, (), False), [np.ones(1000)])
+        other.receive()
+        if cut is None:  # a block is announced, and its handle never follows
+            other._connection.send(channel._Letter(("keep", 2, (), False), 7, 1 << 20, [], []))
+        else:
+            os.write(connection.fileno(), b"\0\0\1\0" + bytes(cut)[2:])
+        other.close()
+    while len(list(open_files.iterdir())) > before:
+        kept_by(client)
+    assert kept_by(client) == ([], 0.0)
+
+
+def test_without_memory_to_share_nothing_is_sent_and_nothing_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = CardClient(spec())
+    held = client.hold()
+    client.ask("keep", held.number, [np.ones(())])()
+    del held
+    with monkeypatch.context() as patch, pytest.raises(MemoryError, match="cannot be shared"):
+        patch.setattr(os, "memfd_create", lambda *_: os.open("/none", 0))
+        client.ask("keep", 2, [np.ones(1 << 20)])
+    assert kept_by(client) == ([], 0.0)
+
+
+def test_without_clients_it_ends_and_its_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("long" * 30)  # longer than the path of a socket may be
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    client = CardClient(spec())
+    folder = files_of(client._spec).parent
     watched = os.pidfd_open(client.facts)
     try:
+        assert list(folder.iterdir())
         del client
         ended, _, _ = select.select([watched], [], [], 60)
-        assert ended
+        assert ended and not list(folder.iterdir())
     finally:
         os.close(watched)
+    folder.chmod(0o755)
+    with pytest.raises(RuntimeError, match="open to others"):
+        CardClient(spec())
 
 
 def as_on_a_card(folder: Path, **more: object) -> CardNetworks:

@@ -1,0 +1,68 @@
+"""A service for tests of the process on a card that needs no networks, and so starts soon."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.card.service import Answer
+from encoders.failures import FailureCategory, MediaError
+
+
+class Sums:
+    """Keeps arrays for its clients, adds them up, and fails in every way when asked to. It has loaded once it has read
+    the ``gate``, and notes in ``loads`` that it began to."""
+
+    def __init__(self, *, device: str, broken: bool = False, gate: str = "", loads: str = "") -> None:
+        if loads:
+            with Path(loads).open("a") as noted:
+                noted.write(f"{os.getpid()}\n")
+        if gate:
+            Path(gate).read_bytes()
+        if broken:
+            raise OSError("the weights are not here")
+
+    def facts(self) -> int:
+        return os.getpid()
+
+    def session(self) -> SumsSession:
+        return SumsSession()
+
+
+class SumsSession:
+    moving = frozenset({"keep"})
+
+    def __init__(self) -> None:
+        self._kept: dict[int, NDArray[Any]] = {}
+
+    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        match verb:
+            case "keep":
+                self._kept[arguments] = arrays[0]
+                return lambda: (None, ())
+            case "sum":
+                total = sum(self._kept.values(), start=np.zeros(()))
+                return lambda: (sorted(self._kept), [total])
+            case "begun in":
+                ident = threading.get_ident()
+                return lambda: (ident, ())
+            case "memory":
+                raise MemoryError("too large")
+            case "media":
+                raise MediaError(FailureCategory.MODEL_FAILED, "not finite")
+            case "late":
+                return lambda: (1 // 0, ())
+            case "stand still":
+                return lambda: (threading.Event().wait(), ())
+            case _:
+                os._exit(9)
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._kept.pop(number, None)
