@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from decoder.config import DecoderConfig
-from encoders.card.budget import CONTEXT_GIB, GIB, bound_allocator, set_card_share
+from encoders.card.budget import CONTEXT_GIB, GIB, CardShare, bound_allocator, set_card_share
 from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
 from encoders.registry import EncoderEntry
@@ -97,11 +97,16 @@ def card_gib() -> float | None:
     return min(sizes, default=None)
 
 
-def cap_allocator(device: str, share: float | None = None) -> None:
+def need_of(entry: EncoderEntry, config: Any) -> Need | None:
+    """Of one actor of this encoder; None where it is not known."""
+    return gpu_needs({entry.task: entry}, {entry.task: config}).get(entry.task)
+
+
+def cap_allocator(device: str, share: float | None = None, need: Need | None = None) -> None:
     """Bound PyTorch's allocator to this actor's share of its card, so that who wants too much runs out of its own,
-    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. The bound is set once this
-    process uses its card, if it does: CUDA, started only to set it, would take `CONTEXT_GIB` of one that another
-    process computes on for this one. Nothing happens on a CPU."""
+    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. ``need``: of this actor, for a
+    process that computes for it. The bound is set once this process uses its card, if it does: CUDA, started only to
+    set it, would take `CONTEXT_GIB` of one that another process computes on for this one. Nothing happens on a CPU."""
     if not device.startswith("cuda"):
         return
     import ray
@@ -109,5 +114,5 @@ def cap_allocator(device: str, share: float | None = None) -> None:
 
     if share is None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
-    set_card_share(share)
-    torch.cuda._lazy_call(partial(bound_allocator, device, share))
+    set_card_share(share, need.gib if need is not None and need.shared else 0.0)
+    torch.cuda._lazy_call(partial(bound_allocator, device, [CardShare(share)]))

@@ -69,7 +69,7 @@ class CardClient:
     """One conversation. Not for several threads at once."""
 
     def __init__(self, spec: ServiceSpec) -> None:
-        self._spec = spec
+        self._spec, self._files = spec, files_of(spec)
         self._channel: Channel | None = None
         self._pending: deque[_Asked] = deque()
         self._dropped: deque[int] = deque()  # finalizers append to it
@@ -131,7 +131,7 @@ class CardClient:
         blamed, self._begun = self._begun, False
         self._pending.clear()
         self.generation += 1
-        return CardLost(f"{_LOST}: {last_words(files_of(self._spec))}", self._careful, blamed=blamed)
+        return CardLost(f"{_LOST}: {last_words(self._files)}", self._careful, blamed=blamed)
 
     @contextmanager
     def _careful(self) -> Iterator[None]:
@@ -146,14 +146,14 @@ class CardClient:
         """To the process that there is, or to one that is started. Returns its facts. Raises RuntimeError."""
         said = ""
         for _ in range(_TRIES):
-            channel = Channel(reach(self._spec))
+            channel = Channel(reach(self._spec, self._files))
             try:
                 with suppress(OSError):  # one that could not load has said why
                     channel.send(("hello", card_share(), (), False))
                 (status, value), _ = channel.receive(patience=self._spec.loading)
             except (EOFError, OSError):
                 channel.close()
-                said = last_words(files_of(self._spec))
+                said = last_words(self._files)
                 continue
             if status == "ok":
                 self._channel = channel

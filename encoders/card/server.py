@@ -24,7 +24,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from encoders.card.budget import bound_allocator
+from encoders.card.budget import CardShare, bound_allocator
 from encoders.card.channel import Channel
 from encoders.card.service import Answer, Service, ServiceSpec, Session
 from encoders.card.starting import remove
@@ -50,7 +50,8 @@ class CardServer:
         self._watch = Watch(spec.stalled, lambda: _end(1))
         self._starting = ThreadPoolExecutor(1, "starting", initializer=_use, initargs=(spec.device,))
         self._changing = threading.Lock()
-        self._shares: dict[int, float] = {}  # of the card, by client
+        self._clients: set[int] = set()
+        self._shares: dict[int, CardShare] = {}  # by client that has said hello
         self._begun: dict[str, tuple[int, float]] = {}  # by verb: how many, and seconds of the one thread
         self._idle = threading.Timer(spec.linger, self._end_idle)
 
@@ -66,7 +67,7 @@ class CardServer:
                 time.sleep(0.1)
                 continue
             number += 1
-            self._join(number, 0.0)
+            self._join(number, None)
             threading.Thread(target=self._client, args=(number, connection), daemon=True).start()
 
     def _client(self, number: int, connection: Connection) -> None:
@@ -130,23 +131,26 @@ class CardServer:
 
         return begin() if verb in session.moving else self._starting.submit(begin_timed).result()
 
-    def _join(self, number: int, share: float) -> None:
+    def _join(self, number: int, share: CardShare | None) -> None:
         with self._changing:
             self._idle.cancel()
-            self._shares[number] = share
-            self._bound()
+            self._clients.add(number)
+            if share is not None:
+                self._shares[number] = share
+                self._bound()
 
     def _leave(self, number: int) -> None:
         with self._changing:
-            del self._shares[number]
-            self._bound()
-            if not self._shares:
+            self._clients.remove(number)
+            if self._shares.pop(number, None):
+                self._bound()
+            if not self._clients:
                 self._idle = threading.Timer(self._spec.linger, self._end_idle)
                 self._idle.start()
 
     def _end_idle(self) -> None:
         with self._changing:  # until the process has ended: who comes now is not accepted any more
-            if not self._shares:
+            if not self._clients:
                 remove(self._files)
                 _end()
 
@@ -155,8 +159,8 @@ class CardServer:
         if self._spec.device.startswith("cuda"):
             import torch
 
-            if share := sum(self._shares.values()):
-                bound_allocator(self._spec.device, share)
+            if self._shares:
+                bound_allocator(self._spec.device, list(self._shares.values()))
             torch.cuda.empty_cache()
 
     def _end_if_the_card_failed(self) -> None:

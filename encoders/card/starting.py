@@ -34,9 +34,9 @@ _LONGEST = 107
 """Bytes of the path of a socket."""
 
 
-def reach(spec: ServiceSpec) -> Connection:
-    """A connection that the process answers once it has loaded. Raises RuntimeError when none can be started."""
-    files = files_of(spec)
+def reach(spec: ServiceSpec, files: Path) -> Connection:
+    """A connection that the process answers once it has loaded; its ``files`` are `files_of` it. Raises RuntimeError
+    when none can be started."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), _address(files) as address:

@@ -9,14 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.gpu_memory import GIB, NETWORKS, SLACK
-from cluster.gpu_memory import Need, cap_allocator, gpu_needs, gpu_shares
+from cluster.gpu_memory import Need, cap_allocator, gpu_needs, gpu_shares, need_of
 from cluster.labels import label_selector, matches
 from cluster.placing import Node
 from cluster.planning import plan_pools
 from cluster.pools import ClusterConfig, PoolPlan, Resources, Work
 from cluster.service_times import ServiceTime
 from decoder.config import DecoderConfig
-from encoders.card.budget import CONTEXT_GIB, allocator_fraction, card_index, card_share, set_card_share
+from encoders.card.budget import (
+    CONTEXT_GIB,
+    CardShare,
+    allocator_fraction,
+    card_index,
+    card_share,
+    set_card_share,
+    shared_fraction,
+)
 from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
 from encoders.ocr.config import OcrConfig
@@ -185,13 +193,23 @@ def test_an_allocator_is_bound_to_its_share() -> None:
     cap_allocator("cpu")  # nothing to bind, and no card is looked for
 
 
+def test_one_process_for_a_card_has_what_its_clients_were_given_and_never_less_than_it_needs() -> None:
+    need = need_of(ENCODERS["ocr"], OcrConfig(card_process=True))
+    assert need is not None and need.shared
+    actors = [CardShare(need.gib / 80 / 15, need.gib)] * 15
+    for some in (actors, actors[:1]):  # the others are still to come, or have gone
+        assert shared_fraction(some, 80.0) == pytest.approx((need.gib - CONTEXT_GIB) / 80)  # CUDA is there once
+    assert shared_fraction([CardShare(0.25)] * 3, 80.0) == pytest.approx(0.75 - CONTEXT_GIB / 80)
+    assert shared_fraction([CardShare()] * 2, 80.0) == 1.0
+
+
 def test_bounding_an_allocator_does_not_start_cuda() -> None:
     import torch
 
     before = list(torch.cuda._queued_calls)
     try:
         cap_allocator("cuda", share=0.25)  # on a machine without a card it would raise
-        assert card_share() == 0.25 and len(torch.cuda._queued_calls) == len(before) + 1
+        assert card_share() == (0.25, 0.0) and len(torch.cuda._queued_calls) == len(before) + 1
         assert not torch.cuda.is_initialized()
     finally:
         torch.cuda._queued_calls[:] = before

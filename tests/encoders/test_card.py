@@ -229,7 +229,7 @@ def test_clients_that_end_in_the_middle_leave_nothing_behind() -> None:
     open_files = Path(f"/proc/{client.facts}/fd")
     before = len(list(open_files.iterdir()))
     for cut in (2, 50, None):
-        connection = reach(one)
+        connection = reach(one, files_of(one))
         other = Channel(connection)
         other.send(("hello", 1.0, (), False))
         other.receive()
@@ -261,7 +261,7 @@ def test_without_clients_it_ends_and_its_files_go(tmp_path: Path, monkeypatch: p
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     client = CardClient(spec())
-    folder = files_of(client._spec).parent
+    folder = client._files.parent
     watched = os.pidfd_open(client.facts)
     try:
         assert list(folder.iterdir())
