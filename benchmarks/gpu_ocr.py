@@ -211,7 +211,7 @@ def encoder_worker(
     """The OCR encoder in this process over these files, for about ``seconds``; prints when each was done and what it
     took."""
     config = OcrConfig.model_validate(settings)
-    set_card_share(share)
+    set_card_share(1.0 if config.card_process else share)  # they share one allocator, which may have the card
     if device != "cpu" and not config.card_process:
         torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card_gib() or 80.0))
     from encoders.base import MediaInput
