@@ -99,7 +99,10 @@ class Channel:
         if letter.block is None:
             return letter.message, [np.empty(shape, dtype) for dtype, shape, _ in letter.laid]
         if letter.new:
-            handle = recv_handle(self._connection)
+            try:
+                handle = recv_handle(self._connection)
+            except RuntimeError as error:  # this process may have no more descriptors
+                raise OSError(f"a block of memory did not come: {error}") from error
             try:
                 self._theirs[letter.block] = mmap.mmap(handle, letter.new)
             finally:
@@ -113,8 +116,11 @@ class Channel:
         return letter.message, views
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up. Arrays that came stay as they are for whoever has them; no other memory is kept until this object is
+        collected, which may be long after."""
         self._connection.close()
+        self._ours.clear()
+        self._theirs.clear()
 
     def _take(self, size: int) -> tuple[int, int | None]:
         """The smallest free block that holds so many bytes, or a new one with its handle."""

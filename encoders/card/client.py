@@ -95,13 +95,15 @@ class CardClient:
         asked = _Asked(self)
         try:
             self._channel.send((verb, arguments, dropped, self._alone), arrays)
-        except OSError as error:
-            raise self._lost() from error
+        except OSError:
+            pass
         except Exception:
             self._dropped.extend(dropped)
             raise
-        self._pending.append(asked)
-        return asked
+        else:
+            self._pending.append(asked)
+            return asked
+        raise self._lost()  # not within a handler, whose error would keep all that was at work here
 
     def answer_to(self, asked: _Asked) -> None:
         """Take answers in, in the order of asking, until that one is there."""
@@ -113,13 +115,14 @@ class CardClient:
     def _take_in(self) -> None:
         """The next answer, or that it is begun with now."""
         assert self._channel is not None
-        try:
-            reply, arrays = self._channel.receive(patience=2 * self._spec.stalled)
-        except (EOFError, OSError) as error:
-            raise self._lost() from error
-        self._begun = reply[0] == "begun"
+        came = None
+        with suppress(EOFError, OSError):
+            came = self._channel.receive(patience=2 * self._spec.stalled)
+        if came is None:
+            raise self._lost()
+        self._begun = came[0][0] == "begun"
         if not self._begun:
-            self._pending.popleft().answer = (reply, arrays)
+            self._pending.popleft().answer = came
 
     def _lost(self) -> CardLost:
         channel, self._channel = self._channel, None

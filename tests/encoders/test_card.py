@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -151,6 +152,24 @@ def test_whoever_asks_after_its_end_gets_another_process() -> None:
     with pytest.raises(CardLost):
         waiting()
     assert other.ask("begun in", None)()[0] == client.ask("begun in", None)()[0]  # and the other process lives on
+
+
+def test_what_was_shared_with_a_process_that_is_lost_is_freed() -> None:
+    client = CardClient(spec())
+
+    def work() -> int:
+        helds = [client.hold() for _ in range(3)]
+        for held in helds:
+            client.ask("keep", held.number, [np.ones(10)])()
+        return Path("/proc/self/maps").read_text().count("interlace-card")
+
+    shared = work()
+    gc.disable()  # it may come late
+    try:
+        os.kill(client.facts, signal.SIGKILL)
+        assert outliving(work) == shared
+    finally:
+        gc.enable()
 
 
 def test_only_who_ends_it_alone_is_blamed() -> None:
