@@ -216,7 +216,8 @@ def main() -> None:
     for kept in (lock, handle):
         os.set_inheritable(kept, False)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each block of memory is a descriptor
+    with suppress(ValueError, OSError):  # each block of memory is a descriptor
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     faulthandler.enable()
     listening = socket.socket(fileno=handle)
