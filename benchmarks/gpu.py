@@ -253,7 +253,7 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 
     count = max(map(int, chosen.processes.split(",")))
     clips = gpu_speech.clips_of(chosen.clips)
-    settings = {"card_process": chosen.card_process}
+    settings = {"card_process": True} if chosen.card_process else {}
     found |= gpu_speech.many_processes(clips, count, chosen.minutes, folder, chosen.device, settings=settings)
 
 

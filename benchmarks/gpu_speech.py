@@ -256,7 +256,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="interlace-gpu-") as folder:
         found = many_processes(
             clips, chosen.processes, chosen.minutes, Path(folder), chosen.device, chosen.rounds,
-            {"card_process": chosen.card_process},
+            {"card_process": True} if chosen.card_process else {},
         )  # fmt: skip
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
