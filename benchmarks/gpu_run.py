@@ -129,7 +129,7 @@ def _stacks(cores: CoreSeconds, folder: Path) -> Any:
     pids = {ACTORS: actor, "driver": next(iter(cores.alive("driver")), 0), CARD: next(iter(cores.alive(CARD)), 0)}
     pids[OPENING] = next((pid for pid in children if psutil.Process(pid).ppid() == actor), 0)
     found = {name: pid for name, pid in pids.items() if pid}
-    return record(found, folder, ways=("native", "gil", "idle"))
+    return record(found, folder, ways=("gil", "idle", "native"))
 
 
 def _commits(out: Path) -> list[tuple[float, int]]:

@@ -35,7 +35,7 @@ def record(pids: Mapping[str, int], folder: Path, seconds: int = 10, ways: tuple
             running.append((name, path, process))
         for name, path, process in running:
             try:
-                said = process.communicate(timeout=seconds + 20)[1]
+                said = process.communicate(timeout=seconds + 10)[1]
             except subprocess.TimeoutExpired:
                 process.kill()
                 said = "py-spy did not end"
