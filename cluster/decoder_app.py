@@ -170,6 +170,7 @@ def application(config: DecoderConfig, resources: DecoderResources) -> Applicati
         health_check_period_s=10,
         health_check_timeout_s=60,
         graceful_shutdown_timeout_s=10,
+        graceful_shutdown_wait_loop_s=0.1,  # it goes when nobody holds a lease: 2 s for late requests are for nothing
     )
     built: Application = deployment.bind(config, "cuda" if resources.num_gpus else "cpu")
     return built
