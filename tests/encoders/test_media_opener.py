@@ -47,10 +47,21 @@ def test_a_page_that_kills_its_child_costs_one_page(tmp_path: Path) -> None:
             assert opener._child is successor
 
 
-def test_a_spin_in_native_code_ends_by_the_wall_clock_and_by_cpu_seconds(tmp_path: Path) -> None:
+def test_a_spin_in_native_code_ends_by_the_wall_clock_and_leaves_nothing_behind(tmp_path: Path) -> None:
     path = spinning_pdf(tmp_path / "spin.pdf")
+    files = len(list(Path("/proc/self/fd").iterdir()))
     with MediaOpener(limits=SHORT) as opener:
         assert outcome(opener.pages(item(path))) == [1, (2, FailureCategory.TIMED_OUT), 3]
+        assert opener._child is not None
+        pid = opener._child.pid
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        assert "interlace-media" in maps and "/dev/shm" not in maps
+    assert not psutil.pid_exists(pid)
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+def test_a_spin_in_native_code_ends_by_cpu_seconds(tmp_path: Path) -> None:
+    path = spinning_pdf(tmp_path / "spin.pdf")
     with MediaOpener(limits=OpeningLimits(page_seconds=60, cpu_seconds=1)) as opener:
         values = list(opener.pages(item(path)))
         assert outcome(iter(values)) == [1, (2, FailureCategory.TIMED_OUT), (3, FailureCategory.TIMED_OUT)]
@@ -144,19 +155,6 @@ def test_bytes_in_place_of_a_path(tmp_path: Path) -> None:
         assert outcome(opener.pages(empty)) == [(None, FailureCategory.EMPTY)]
         gone = item(tmp_path / "gone.pdf")
         assert outcome(opener.pages(gone)) == [(None, FailureCategory.DOWNLOAD_FAILED)]
-
-
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    path = spinning_pdf(tmp_path / "spin.pdf")
-    files = len(list(Path("/proc/self/fd").iterdir()))
-    with MediaOpener(limits=SHORT) as opener:
-        assert len(outcome(opener.pages(item(path)))) == 3
-        assert opener._child is not None
-        pid = opener._child.pid
-        maps = Path(f"/proc/{pid}/maps").read_text()
-        assert "interlace-media" in maps and "/dev/shm" not in maps
-    assert not psutil.pid_exists(pid)
-    assert len(list(Path("/proc/self/fd").iterdir())) == files
 
 
 def test_the_child_dies_with_its_parent_even_while_it_spins(tmp_path: Path) -> None:
