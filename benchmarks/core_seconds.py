@@ -168,20 +168,20 @@ class CoreSeconds:
             return [pid for (pid, _), seen in self._seen.items() if seen.times[-1] == latest]
 
 
-def cores_of(cores: CoreSeconds, start: float, stop: float, pages: float) -> dict[str, Any]:
-    """Of a stretch in which so many pages were read, for a table and for JSON: seconds of a core a page by kind of
-    process, the kernel's share of them, those of the busiest threads, and all that the machine's cores worked."""
+def cores_of(cores: CoreSeconds, start: float, stop: float, count: float) -> dict[str, Any]:
+    """Of a stretch in which so many pages (or hours) were read, for a table and for JSON: seconds of a core for each by
+    kind of process, the kernel's share of them, those of the busiest threads, and all that the machine's cores did."""
     kinds = {}
     for kind, spent in cores.between(start, stop).items():
         most = sorted(spent.threads.items(), key=lambda item: -item[1])[:8]
         kinds[kind] = {
             "processes": spent.processes,
-            "a page": spent.seconds / max(pages, 1e-9),
+            "each": spent.seconds / max(count, 1e-9),
             "cores": spent.seconds / (stop - start),
             "in the kernel": spent.system / max(spent.seconds, 1e-9),
-            "threads": {name: round(seconds / max(pages, 1e-9), 5) for name, seconds in most if seconds},
+            "threads": {name: round(seconds / max(count, 1e-9), 5) for name, seconds in most if seconds},
         }
-    return {"seconds": stop - start, "pages": pages, "kinds": kinds, "machine": cores.machine(start, stop)}
+    return {"seconds": stop - start, "count": count, "kinds": kinds, "machine": cores.machine(start, stop)}
 
 
 def _grown(times: tuple[float, ...] | list[float], values: tuple[float, ...] | list[float], *ends: float) -> float:

@@ -163,7 +163,7 @@ def _spent(run: dict[str, Any]) -> list[Row]:
     table = [Row(f"  GPU {number} busy", share, "") for number, share in enumerate(run["busy_samples"])]
     cores = run["cores"]
     for kind, of in cores["kinds"].items():
-        table += [Row(f"  core-seconds a page, {of['processes']} {kind}", of["a page"], f"{of['cores']:.2f} cores")]
+        table += [Row(f"  core-seconds a page, {of['processes']} {kind}", of["each"], f"{of['cores']:.2f} cores")]
         table += [Row("    of them in the kernel", 100 * of["in the kernel"], "%")]
         if kind in (ACTORS, CARD):
             table += [Row(f"    in threads {name}", value, "") for name, value in list(of["threads"].items())[:5]]

@@ -34,10 +34,10 @@ def test_core_seconds_are_told_by_kind_and_nothing_stays() -> None:
             cores.look()
         stop = time.time()
         cores.end_all()
-    found = cores_of(cores, start, stop, pages=2)
+    found = cores_of(cores, start, stop, count=2)
     assert list(found["kinds"]) == [CARD, "others"]  # the busiest first
     of = found["kinds"][CARD]
-    assert of["processes"] == 1 and abs(of["threads"]["main"] - of["a page"]) < 0.02
+    assert of["processes"] == 1 and abs(of["threads"]["main"] - of["each"]) < 0.02
     assert of["cores"] <= 1.2 and found["machine"] >= 0.1
     assert cores.alive(CARD) == [] and not cores.alive("others")
 
