@@ -14,7 +14,7 @@ from encoders.card.budget import card_share
 from encoders.card.channel import Channel, emptied
 from encoders.card.service import Answer, ServiceSpec
 from encoders.card.starting import files_of, last_words, reach
-from encoders.failures import MediaError
+from encoders.failures import FailureCategory, MediaError
 
 T = TypeVar("T")
 
@@ -28,13 +28,16 @@ _MOST_ASKED = 64
 """Answers that are not taken in yet: of more the socket may be full, while the process waits to write to it."""
 
 
-class CardLost(RuntimeError):
+class CardLost(MediaError):
     """The process on the card has ended while it had work. What it held is gone: begin anew, within ``alone``, where
     nothing else is computed beside what is asked for. ``blamed``: that was so already, and it ended over this."""
 
     def __init__(self, message: str, alone: Callable[[], AbstractContextManager[None]], *, blamed: bool) -> None:
-        super().__init__(message)
+        super().__init__(FailureCategory.CRASHED, message)
         self.alone, self.blamed = alone, blamed
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[FailureCategory, str, int | None]]:
+        return MediaError, (self.category, str(self), None)  # elsewhere there is nothing to begin anew with
 
 
 class Held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import pickle
 import select
 import signal
 import subprocess
@@ -195,6 +196,7 @@ def test_only_who_ends_it_alone_is_blamed() -> None:
         finally:
             done.set()
         assert lost.value.blamed and beside.result() > 0
+    assert pickle.loads(pickle.dumps(lost.value)).category is FailureCategory.CRASHED
 
 
 def test_work_that_stands_still_ends_it_however_busy_others_are() -> None:
@@ -328,4 +330,5 @@ def test_a_page_that_ends_the_process_fails_alone(tmp_path: Path) -> None:
         parts.append(MediaInput(str(number), f"memory://{number}", "image/png", data=data))
     first, deadly, last = encoder(parts)
     assert first.status == last.status == "ok"
-    assert deadly.status == "failed" and "has ended" in deadly.failures[0].message
+    assert deadly.status == "failed" and deadly.failures[0].category is FailureCategory.CRASHED
+    assert "has ended" in deadly.failures[0].message
