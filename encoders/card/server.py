@@ -110,8 +110,12 @@ class CardServer:
                     reply = ("error", f"{type(error).__name__}: {error}")
                     self._end_if_the_card_failed()
                 self._watch.done(number)
-            channel.send(reply, made)
-            del arrays, made, reply
+            del arrays  # so that the answer says that their memory is free
+            try:
+                channel.send(reply, made)
+            except MemoryError as error:  # of the host, to share the answer in
+                channel.send(("memory", str(error)))
+            del made, reply
 
     def _begin(
         self, number: int, session: Session, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]

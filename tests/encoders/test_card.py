@@ -268,6 +268,9 @@ def test_clients_that_end_in_the_middle_leave_nothing_behind() -> None:
 
 def test_without_memory_to_share_nothing_is_sent_and_nothing_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     client = CardClient(spec())
+    for _ in range(3):
+        client.ask("begun in", None, [np.ones(10)])()
+    assert client._channel is not None and len(client._channel._ours) == 1  # each answer says that it is free
     held = client.hold()
     client.ask("keep", held.number, [np.ones(())])()
     del held
