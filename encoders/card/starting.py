@@ -51,10 +51,7 @@ def reach(spec: ServiceSpec, files: Path) -> Connection:
         if lock is None:
             time.sleep(0.02)
         else:
-            try:
-                _start(spec, files, lock)
-            finally:
-                os.close(lock)
+            _start(spec, files, lock)
     raise RuntimeError(f"somebody holds {files.with_suffix('.lock')} and does not listen: end that process")
 
 
@@ -90,26 +87,27 @@ def remove(files: Path) -> None:
 
 def _start(spec: ServiceSpec, files: Path, lock: int) -> None:
     """Start the process, which listens at once and loads then. Raises RuntimeError when it does not even begin."""
-    files.with_suffix(".socket").unlink(missing_ok=True)  # of one that was killed: the lock is ours
     command = [sys.executable, "-P", "-m", "encoders.card.server", json.dumps(asdict(spec)), str(files), str(lock)]
     environment = without_secrets(os.environ) | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with (
-        _address(files) as address,
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening,
-        files.with_suffix(".log").open("wb") as log,
-    ):
-        listening.bind(address)
-        listening.listen(256)
-        handle = listening.fileno()
-        try:
+    try:
+        files.with_suffix(".socket").unlink(missing_ok=True)  # of one that was killed: the lock is ours
+        with (
+            _address(files) as address,
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening,
+            files.with_suffix(".log").open("wb") as log,
+        ):
+            listening.bind(address)
+            listening.listen(256)
+            handle = listening.fileno()
             started = subprocess.Popen(
                 [*command, str(handle)],
                 pass_fds=[lock, handle], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
             )  # fmt: skip
-        except OSError as error:
-            raise RuntimeError(f"no process for {spec.device} can be started: {error}") from error
-        ended = started.wait()  # it has forked at once, and lives on in a session of its own
-    if ended:
+    except OSError as error:
+        raise RuntimeError(f"no process for {spec.device} can be started: {error}") from error
+    finally:
+        os.close(lock)  # the process has it, and the socket, alone: whoever is stopped from here on holds nothing
+    if started.wait():  # it forks at once, and lives on in a session of its own
         raise RuntimeError(f"no process for {spec.device} can be started: {last_words(files)}")
     _log.info("started a process for %s that computes for all who share it", spec.device)
 
