@@ -30,6 +30,7 @@ from encoders.card.service import Answer, Service, ServiceSpec, Session
 from encoders.card.starting import remove
 from encoders.card.turns import Turns, Watch
 from encoders.failures import MediaError
+from encoders.fault_points import fault_point
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +122,8 @@ class CardServer:
         self, number: int, session: Session, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]
     ) -> Callable[[], Answer]:
         """In this client's thread what only moves data, else in the one that starts all work."""
+
+        fault_point("card.begin", verb)
 
         def begin() -> Callable[[], Answer]:
             self._watch.begin(number)  # what waits for its turn does not stand still
