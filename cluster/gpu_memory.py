@@ -102,11 +102,12 @@ def need_of(entry: EncoderEntry, config: Any) -> Need | None:
     return gpu_needs({entry.task: entry}, {entry.task: config}).get(entry.task)
 
 
-def cap_allocator(device: str, share: float | None = None, need: Need | None = None) -> None:
+def cap_allocator(device: str, share: float | None = None, encoder: tuple[EncoderEntry, Any] | None = None) -> None:
     """Bound PyTorch's allocator to this actor's share of its card, so that who wants too much runs out of its own,
-    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. ``need``: of this actor, for a
-    process that computes for it. The bound is set once this process uses its card, if it does: CUDA, started only to
-    set it, would take `CONTEXT_GIB` of one that another process computes on for this one. Nothing happens on a CPU."""
+    halves its batch, and takes nothing from others. ``share``: what Ray gave when None. ``encoder``: its entry and
+    config, where another process may compute for it. The bound is set once this process uses its card, if it does:
+    CUDA, started only to set it, would take `CONTEXT_GIB` of one that another process computes on for this one. Nothing
+    happens on a CPU."""
     if not device.startswith("cuda"):
         return
     import ray
@@ -114,5 +115,6 @@ def cap_allocator(device: str, share: float | None = None, need: Need | None = N
 
     if share is None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
+    need = need_of(*encoder) if encoder is not None else None
     set_card_share(share, need.gib if need is not None and need.shared else 0.0)
     torch.cuda._lazy_call(partial(bound_allocator, device, [CardShare(share)]))

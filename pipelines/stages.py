@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from cluster.gpu_busy import GpuMeter
-from cluster.gpu_memory import cap_allocator, need_of
+from cluster.gpu_memory import cap_allocator
 from cluster.node_age import node_age
 from encoders.adapters.adapting import Adapting
 from encoders.base import MediaInput, Perception
@@ -82,7 +82,7 @@ class PerceiveStage:
         self._journal = Journal(Storage(context.out), context.run_id, entry.task, context.attempt)
         self._watch = StallWatch(context.stall_seconds)
         self._most: int | None = None  # parts at once, since memory ran out over more
-        cap_allocator(device, need=need_of(entry, config))
+        cap_allocator(device, encoder=(entry, config))
         self._encoder = entry.build(config)
         self._encoder.load(device, lazily=True)
         adapter = context.adapters.get(entry.task)

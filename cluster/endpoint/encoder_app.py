@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from cluster.endpoint.config import EndpointConfig, EndpointLimits
-from cluster.gpu_memory import cap_allocator, need_of
+from cluster.gpu_memory import cap_allocator
 from encoders.adapters.adapting import Adapting
 from encoders.adapters.soft import SoftTokens
 from encoders.base import MediaInput, Perception
@@ -56,7 +56,7 @@ class EncoderReplica:
         opening = config.limits.model_copy(update={"max_image_pixels": limits.pixels})
         self._task, self._limits = task, limits
         self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
-        cap_allocator(device, need=need_of(ENCODERS[task], config))
+        cap_allocator(device, encoder=(ENCODERS[task], config))
         self._encoder.load(device)
         self._adapter = Adapting(task, adapter, device) if adapter else None
         self._opener = MediaOpener(config.opening, opening)

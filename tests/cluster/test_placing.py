@@ -210,6 +210,8 @@ def test_bounding_an_allocator_does_not_start_cuda() -> None:
     try:
         cap_allocator("cuda", share=0.25)  # on a machine without a card it would raise
         assert card_share() == (0.25, 0.0) and len(torch.cuda._queued_calls) == len(before) + 1
+        cap_allocator("cuda", 0.1, (ENCODERS["ocr"], OcrConfig(card_process=True)))
+        assert card_share() == (0.1, pytest.approx(need_of(ENCODERS["ocr"], OcrConfig()).gib))  # type: ignore[union-attr]
         assert not torch.cuda.is_initialized()
     finally:
         torch.cuda._queued_calls[:] = before
