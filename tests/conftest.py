@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from collections.abc import Iterator
@@ -21,10 +22,7 @@ def pytest_collection_finish() -> None:
     """What was imported is not looked at again by every full collection: half a second each."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_unconfigure() -> None:
-    gc.unfreeze()
+    atexit.register(gc.unfreeze)  # native modules that are never freed complain of it
 
 
 @pytest.fixture(scope="session")
