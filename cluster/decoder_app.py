@@ -27,6 +27,7 @@ from decoder.sequence import (
     SoftSegment,
 )
 from encoders.fault_points import fault_point
+from encoders.loading import loading
 from encoders.tracing import OFF, Span, Trace, current
 
 if TYPE_CHECKING:
@@ -61,13 +62,14 @@ class DecoderReplica:
     """One engine. Its forward passes run in the engine's own thread, so that health checks are answered."""
 
     def __init__(self, config: DecoderConfig, device: str) -> None:
-        from decoder.chat_answerer import ChatAnswerer
-        from decoder.engine import Engine
+        with loading():
+            from decoder.chat_answerer import ChatAnswerer
+            from decoder.engine import Engine
 
-        cap_allocator(device)
-        self._engine = Engine(config)
-        self._engine.load(device)
-        self._chats = ChatAnswerer(self._engine)
+            cap_allocator(device)
+            self._engine = Engine(config)
+            self._engine.load(device)
+            self._chats = ChatAnswerer(self._engine)
 
     async def generate(self, batch: list[Any], traces: Sequence[Trace] = ()) -> list[Generation]:
         """A whole batch in one call, unpacked into the engine's queue; cancelled calls leave the engine.

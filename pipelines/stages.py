@@ -28,6 +28,7 @@ from encoders.checkpoints import CheckpointError
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.fault_points import fault_point
 from encoders.heartbeat import beat
+from encoders.loading import loading
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
 from encoders.tracing import Span, Tracing, flush
@@ -83,10 +84,11 @@ class PerceiveStage:
         self._watch = StallWatch(context.stall_seconds)
         self._most: int | None = None  # parts at once, since memory ran out over more
         cap_allocator(device, encoder=(entry, config))
-        self._encoder = entry.build(config)
-        self._encoder.load(device, lazily=True)
         adapter = context.adapters.get(entry.task)
-        self._adapter = Adapting(entry.task, adapter, device) if adapter else None
+        with loading():
+            self._encoder = entry.build(config)
+            self._encoder.load(device, lazily=True)
+            self._adapter = Adapting(entry.task, adapter, device) if adapter else None
         self._gpu = GpuMeter.of(device)
         self._loading: float | None = time.perf_counter() - began  # None once it was told
 

@@ -19,6 +19,7 @@ from encoders.adapters.adapting import Adapting
 from encoders.adapters.soft import SoftTokens
 from encoders.base import MediaInput, Perception
 from encoders.failures import Failure, FailureCategory, MediaError
+from encoders.loading import loading
 from encoders.media.opener import MediaOpener
 from encoders.registry import ENCODERS
 from encoders.tracing import OFF, Trace, span
@@ -55,10 +56,11 @@ class EncoderReplica:
 
         opening = config.limits.model_copy(update={"max_image_pixels": limits.pixels})
         self._task, self._limits = task, limits
-        self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
         cap_allocator(device, encoder=(ENCODERS[task], config))
-        self._encoder.load(device)
-        self._adapter = Adapting(task, adapter, device) if adapter else None
+        with loading():
+            self._encoder = ENCODERS[task].build(config.model_copy(update={"limits": opening}))
+            self._encoder.load(device)
+            self._adapter = Adapting(task, adapter, device) if adapter else None
         self._opener = MediaOpener(config.opening, opening)
         # A page that is read from its text layer has no pixels unless they are asked for.
         self._pictures = MediaOpener(config.opening.model_copy(update={"ocr": "always"}), opening)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,7 @@ def calls(tmp: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    folder = tmp_path / "archive"
+def write_letters(folder: Path) -> Path:
     (folder / "deep").mkdir(parents=True)
     for number in range(12):
         name = f"deep/{number}.txt" if number % 2 else f"{number}.txt"
@@ -57,18 +56,30 @@ def archive(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return write_letters(tmp_path / "archive")
+
+
+@pytest.fixture(scope="module")
+def lake(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """A folder with an archive and, in ``out``, what a run made of it; not to be changed."""
+    folder = tmp_path_factory.mktemp("lake")
+    return folder, run(folder, write_letters(folder / "archive"), folder / "out")
+
+
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
-def test_a_run_fills_the_tables_and_a_second_one_does_nothing(tmp_path: Path, archive: Path) -> None:
-    out = tmp_path / "out"
-    first = run(tmp_path, archive, out)
+def test_a_run_fills_the_tables_and_a_second_one_does_nothing(lake: tuple[Path, Outcome]) -> None:
+    folder, first = lake
+    out = folder / "out"
     assert first.ledger.balanced and not first.nothing_new
     assert {row["text"] for row in rows(out, "parts", "text")} == {f"letter number {n}" for n in range(12)}
     assert {row["status"] for row in rows(out, "assets", "status")} == {"ok"}
-    second = run(tmp_path, archive, out)
+    second = run(folder, folder / "archive", out)
     assert second.nothing_new and second.ledger.balanced
-    assert len(calls(tmp_path)) == 12
+    assert len(calls(folder)) == 12
 
 
 def test_changed_and_new_assets_are_read_and_replace_their_rows(tmp_path: Path, archive: Path) -> None:
@@ -108,13 +119,12 @@ def test_a_run_in_which_every_part_fails_still_balances(tmp_path: Path) -> None:
     assert {row["status"] for row in rows(tmp_path / "out", "assets", "status")} == {"failed"}
 
 
-def test_removing_a_row_or_a_page_unbalances_the_ledger(tmp_path: Path, archive: Path) -> None:
+def test_removing_a_row_or_a_page_unbalances_the_ledger(tmp_path: Path, lake: tuple[Path, Outcome]) -> None:
     from deltalake import DeltaTable, write_deltalake
 
     from pipelines.tables import PARTS
 
-    out = tmp_path / "out"
-    run(tmp_path, archive, out)
+    out = shutil.copytree(lake[0] / "out", tmp_path / "out")
     table = DeltaTable(out / "parts")
     good = table.to_pyarrow_table().cast(PARTS)
     for damaged in (good.slice(1), _without_a_page(good)):
