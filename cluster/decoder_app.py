@@ -169,7 +169,7 @@ def application(config: DecoderConfig, resources: DecoderResources) -> Applicati
         num_replicas=resources.num_replicas,
         ray_actor_options=options,
         max_ongoing_requests=1024,  # the engine has its own queue, with priorities
-        health_check_period_s=10,
+        health_check_period_s=2,  # a replica that died is replaced once it is missed
         health_check_timeout_s=60,
         graceful_shutdown_timeout_s=10,
         graceful_shutdown_wait_loop_s=0.1,  # it goes when nobody holds a lease: 2 s for late requests are for nothing

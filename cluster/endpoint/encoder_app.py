@@ -167,7 +167,7 @@ def encoder_application(task: str, config: EndpointConfig) -> Application:
             "downscale_delay_s": min(60.0, serving.idle_seconds),
             "downscale_to_zero_delay_s": serving.idle_seconds,
         },
-        health_check_period_s=10,
+        health_check_period_s=2,  # a replica that died is replaced once it is missed
         health_check_timeout_s=60,
         graceful_shutdown_timeout_s=60,
     )
