@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import time
 from collections.abc import Sequence
@@ -172,5 +173,8 @@ def encoder_application(task: str, config: EndpointConfig) -> Application:
         graceful_shutdown_timeout_s=60,
     )
     device, adapter = "cuda" if config.gpus else "cpu", config.adapters.get(task)
-    built: Application = deployment.bind(task, config.encoders[task], serving.limits, device, adapter)
+    given = (task, config.encoders[task], serving.limits, device, adapter)
+    # Without a version every deployment is a new one to Serve: replacing the gateways would replace the encoders too.
+    version = hashlib.sha256(repr(given).encode()).hexdigest()
+    built: Application = deployment.options(version=version, _internal=True).bind(*given)
     return built

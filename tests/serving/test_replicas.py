@@ -96,7 +96,8 @@ def test_a_killed_gateway_is_asked_again(endpoint: Endpoint) -> None:
 
 def test_a_rolling_restart_loses_nothing(endpoint: Endpoint) -> None:
     """One request is inside of the old gateway all the while, others come all the time."""
-    assert writing(endpoint, 0)()[0] == 200
+    assert writing(endpoint, 0)()[0] == reading(endpoint, 0)()[0] == 200
+    readers = {process.pid for process in endpoint.processes("endpoint:ocr")}
     [before], [decoder] = endpoint.processes("endpoint:gateway"), endpoint.processes("ServeReplica:decoder")
     decoder.suspend()
     with ThreadPoolExecutor(1) as pool:
@@ -114,3 +115,4 @@ def test_a_rolling_restart_loses_nothing(endpoint: Endpoint) -> None:
         assert held.result()[0] == 200 and answers > 0
     [after] = endpoint.processes("endpoint:gateway")
     assert after.pid != before.pid and endpoint.chat(max_tokens=2)[0] == 200
+    assert {process.pid for process in endpoint.processes("endpoint:ocr")} == readers != set()  # encoders stay
