@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import MediaInput, Perception
-from encoders.failures import Failure, FailureCategory, is_out_of_memory
+from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.heartbeat import beat
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
@@ -188,6 +188,8 @@ def _timed(windows: Iterator[Window], state: _Part) -> Iterator[Window]:
 
 def _failure(error: Exception, stage: str, before: str = "") -> Failure:
     """An error of a network as a value."""
+    if isinstance(error, MediaError):
+        return Failure(error.category, stage, f"{before}{error}", TASK)
     category = FailureCategory.OUT_OF_MEMORY if is_out_of_memory(error) else FailureCategory.MODEL_FAILED
     return Failure(category, stage, f"{before}{type(error).__name__}: {error}", TASK)
 
