@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -175,6 +176,7 @@ def encoder_application(task: str, config: EndpointConfig) -> Application:
     device, adapter = "cuda" if config.gpus else "cpu", config.adapters.get(task)
     given = (task, config.encoders[task], serving.limits, device, adapter)
     # Without a version every deployment is a new one to Serve: replacing the gateways would replace the encoders too.
-    version = hashlib.sha256(repr(given).encode()).hexdigest()
+    # They are replaced where other code has been installed meanwhile.
+    version = hashlib.sha256(repr((metadata.version("interlace"), given)).encode()).hexdigest()
     built: Application = deployment.options(version=version, _internal=True).bind(*given)
     return built
