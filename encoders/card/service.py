@@ -18,18 +18,26 @@ Answer = tuple[Any, Sequence[NDArray[Any]]]
 """A value that can be pickled, and arrays."""
 
 
-class Session(Protocol):
-    """What is kept for one client. Its calls come one after another; all that begins is begun by one thread, but for
-    verbs of ``moving``, which only bring data to the card, and beside which others begin."""
+class Session:
+    """What is kept for one client, by the numbers that it gives. A verb is a method of that name behind an underscore.
+    Its calls come one after another; all that begins is begun by one thread, but for verbs of ``moving``, which only
+    bring data to the card, and beside which others begin."""
 
-    moving: frozenset[str]
+    moving: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.kept: dict[int, Any] = {}
 
     def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         """Start what was asked for and return what waits for it, in whatever thread."""
+        begun: Callable[[], Answer] = getattr(self, f"_{verb}")(arguments, arrays)
+        return begun
 
     def drop(self, numbers: Sequence[int]) -> None:
-        """Let go of what the client has no more use for, by the numbers that it gave. There may be nothing of such a
-        number: it could not be made, or a process that has ended kept it."""
+        """Let go of what the client has no more use for. There may be nothing of such a number: it could not be made,
+        or a process that has ended kept it."""
+        for number in numbers:
+            self.kept.pop(number, None)
 
 
 class Service(Protocol):

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import transfers
-from encoders.card.service import Answer
+from encoders.card.service import Answer, Session
 from encoders.ocr.batching import halving
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop
 from encoders.ocr.networks import OcrNetworks, Steps
 from encoders.ocr.script_engine import ScriptEngine
 
@@ -54,34 +53,22 @@ class OcrCardService:
         return OcrCardSession(self.networks, self.scripts)
 
 
-class OcrCardSession:
+class OcrCardSession(Session):
     """Pages and crops of one client."""
 
     moving = frozenset({"sheet"})
 
     def __init__(self, networks: OcrNetworks, scripts: ScriptEngine) -> None:
+        super().__init__()  # sheets, and the crops of each cut
         self._networks, self._scripts = networks, scripts
-        self._sheets: dict[int, Any] = {}
-        self._crops: dict[int, list[Crop]] = {}  # of each cut
-
-    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
-        """See `Session`."""
-        begun: Callable[[], Answer] = getattr(self, f"_{verb}")(arguments, arrays)
-        return begun
-
-    def drop(self, numbers: Sequence[int]) -> None:
-        """See `Session`."""
-        for number in numbers:
-            self._sheets.pop(number, None)
-            self._crops.pop(number, None)
 
     def _sheet(self, number: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
-        self._sheets[number] = self._networks.cropper.sheet(arrays[0])
+        self.kept[number] = self._networks.cropper.sheet(arrays[0])
         return lambda: (None, ())
 
     def _turned(self, arguments: tuple[int, int, int], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         number, old, degrees = arguments
-        self._sheets[number] = self._networks.cropper.turned(self._sheets[old], degrees)
+        self.kept[number] = self._networks.cropper.turned(self.kept[old], degrees)
         return lambda: (None, ())
 
     def _detect(
@@ -90,7 +77,7 @@ class OcrCardSession:
         numbers, config = arguments
         cropper = self._networks.cropper
         waiting = halving(
-            lambda some: [self._networks.detect([cropper.scaled(self._sheets[number], config) for number in some])],
+            lambda some: [self._networks.detect([cropper.scaled(self.kept[number], config) for number in some])],
             numbers,
         )
         return lambda: (None, [maps() for maps in waiting])
@@ -102,18 +89,18 @@ class OcrCardSession:
         ends = np.cumsum([count for _, count in pages])[:-1]
         corners = [list(some) for some in np.split(arrays[0], ends)]
         coming = self._networks.cropper.cut(
-            [(self._sheets[sheet], some) for (sheet, _), some in zip(pages, corners, strict=True)]
+            [(self.kept[sheet], some) for (sheet, _), some in zip(pages, corners, strict=True)]
         )
 
         def greys() -> Answer:
-            self._crops[number] = [crop for page in coming() for crop in page]
-            return None, [crop.grey for crop in self._crops[number]]
+            crops = self.kept[number] = [crop for page in coming() for crop in page]
+            return None, [crop.grey for crop in crops]
 
         return greys
 
     def _recognise(self, arguments: tuple[int, list[int], str], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         number, lines, alphabet = arguments
-        crops, stack = self._crops[number], self._networks.cropper.stack
+        crops, stack = self.kept[number], self._networks.cropper.stack
         waiting = halving(
             lambda some: [(len(some), self._networks.recognise(stack([crops[i] for i in some]), alphabet))], lines
         )

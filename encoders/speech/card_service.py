@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from encoders.card.service import Answer
+from encoders.card.service import Answer, Session
 from encoders.speech.torch_engine import TorchEngine, Uploaded
 from encoders.speech.voices import VoiceEncoder
 
@@ -35,28 +35,18 @@ class SpeechCardService:
         return SpeechCardSession(self.engine, self.voices)
 
 
-class SpeechCardSession:
+class SpeechCardSession(Session):
     """Encoded windows of one client."""
 
     moving = frozenset({"upload"})
 
     def __init__(self, engine: TorchEngine, voices: VoiceEncoder | None) -> None:
+        super().__init__()
         self._engine, self._voices = engine, voices
-        self._encoded: dict[int, torch.Tensor] = {}
         self._uploaded: Uploaded | None = None
 
-    def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
-        """See `Session`."""
-        begun: Callable[[], Answer] = getattr(self, f"_{verb}")(arguments, arrays)
-        return begun
-
-    def drop(self, numbers: Sequence[int]) -> None:
-        """See `Session`."""
-        for number in numbers:
-            self._encoded.pop(number, None)
-
     def _chosen(self, number: int, indices: Sequence[int] | None) -> torch.Tensor:
-        encoded = self._encoded[number]
+        encoded = self.kept[number]
         return encoded if indices is None else self._engine.select(encoded, indices)
 
     def _upload(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
@@ -66,7 +56,7 @@ class SpeechCardSession:
     def _encode(self, number: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         assert self._uploaded is not None
         uploaded, self._uploaded = self._uploaded, None
-        self._encoded[number] = self._engine.encode_uploaded(uploaded)
+        self.kept[number] = self._engine.encode_uploaded(uploaded)
         return lambda: (None, ())
 
     def _languages(self, chosen: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:

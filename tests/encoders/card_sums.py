@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.card.service import Answer
+from encoders.card.service import Answer, Session
 from encoders.failures import FailureCategory, MediaError
 
 
@@ -35,20 +35,17 @@ class Sums:
         return SumsSession()
 
 
-class SumsSession:
+class SumsSession(Session):
     moving = frozenset({"keep"})
-
-    def __init__(self) -> None:
-        self._kept: dict[int, NDArray[Any]] = {}
 
     def begin(self, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         match verb:
             case "keep":
-                self._kept[arguments] = arrays[0]
+                self.kept[arguments] = arrays[0]
                 return lambda: (None, ())
             case "sum":
-                total = sum(self._kept.values(), start=np.zeros(()))
-                return lambda: (sorted(self._kept), [total])
+                total = sum(self.kept.values(), start=np.zeros(()))
+                return lambda: (sorted(self.kept), [total])
             case "begun in":
                 ident = threading.get_ident()
                 return lambda: (ident, ())
@@ -62,7 +59,3 @@ class SumsSession:
                 return lambda: (threading.Event().wait(), ())
             case _:
                 os._exit(9)
-
-    def drop(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            self._kept.pop(number, None)
