@@ -64,7 +64,7 @@ def _has(program: str) -> bool:
 
 
 def _config(chosen: argparse.Namespace) -> OcrConfig:
-    return OcrConfig(engine="torch", compile_networks=chosen.compile, card_process=chosen.card_process)
+    return OcrConfig(engine="torch", card_process=chosen.card_process)
 
 
 def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def ocr(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None
     found["ocr_parity"] = gpu_ocr.parity(chosen.parity_pages or 6, available_cpus(), chosen.device, _config(chosen))
     images = [page.image for document in found["truths"] for page in document][: chosen.pages]
     started = time.perf_counter()
-    recorded = gpu_ocr.Recorded(images, chosen.device, chosen.compile)
+    recorded = gpu_ocr.Recorded(images, chosen.device)
     found["ocr_first_pass_seconds"] = time.perf_counter() - started
     found["ocr_networks"] = recorded.seconds()
     found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
@@ -82,7 +82,7 @@ def networks(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) ->
     """The networks alone over pages of the documents, and the page reader in one process."""
     images = gpu_ocr.images_of(sorted((folder / "in").glob("*.pdf")), chosen.pages)
     started = time.perf_counter()
-    recorded = gpu_ocr.Recorded(images, chosen.device, chosen.compile)
+    recorded = gpu_ocr.Recorded(images, chosen.device)
     found["ocr_first_pass_seconds"] = time.perf_counter() - started
     found["ocr_networks"] = recorded.seconds()
     found["ocr_reader"] = gpu_ocr.reader_seconds(recorded, images)
@@ -105,8 +105,7 @@ def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> Non
 
 def _settings(chosen: argparse.Namespace) -> list[str]:
     """Of the run, as interlace takes them."""
-    chosen_by_flag = (("compile_networks", chosen.compile), ("card_process", chosen.card_process))
-    return [*chosen.set, *(f"ocr.{name}=true" for name, wanted in chosen_by_flag if wanted)]
+    return [*chosen.set, *(["ocr.card_process=true"] if chosen.card_process else [])]
 
 
 def ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -310,7 +309,6 @@ def main() -> None:
     options.add_argument("--ocr-reference", type=Path, help="readings of a CPU, from gpu_ocr.save_reading")
     options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
     options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
-    options.add_argument("--compile", action="store_true", help="OCR's networks compiled; what is made is kept")
     options.add_argument("--card-process", action="store_true", help="one process computes for all of a card")
     options.add_argument("--settle", type=float, default=0, help="seconds after the first row that are not steady yet")
     options.add_argument("--steady-seconds", type=float, help="end a run after so many more, whatever is left to read")

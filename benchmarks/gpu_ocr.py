@@ -144,10 +144,8 @@ def write_pictures(folder: Path, count: int) -> Path:
 class Recorded:
     """The networks' inputs of one pass over some pages, to be played again without anything around them."""
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]], device: str, compiled: bool = False) -> None:
-        reader = page_reader(
-            OcrConfig(engine="torch", compile_networks=compiled), device
-        )  # calls are played again here
+    def __init__(self, images: Sequence[NDArray[np.uint8]], device: str) -> None:
+        reader = page_reader(OcrConfig(engine="torch"), device)  # calls are played again here
         networks = reader._networks
         self.pages = len(images)
         self.calls: list[tuple[str, tuple[Any, ...]]] = []

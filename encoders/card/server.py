@@ -223,6 +223,7 @@ def main() -> None:
     for kept in (lock, handle):
         os.set_inheritable(kept, False)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sys.setswitchinterval(0.0005)  # the one thread that starts work lets the interpreter go at each kernel
     with suppress(ValueError, OSError):  # each block of memory is a descriptor
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

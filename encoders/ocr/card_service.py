@@ -21,7 +21,7 @@ class OcrCardService:
     """Detector, recogniser and script network, loaded as torch runs them."""
 
     def __init__(
-        self, *, device: str, detector: str, recogniser: str, features: str, threads: int, compile: bool,
+        self, *, device: str, detector: str, recogniser: str, features: str, threads: int,
         block_waits: bool = False,
     ) -> None:  # fmt: skip
         import cv2
@@ -33,9 +33,7 @@ class OcrCardService:
 
         cv2.setNumThreads(threads)
         paths = Path(detector), Path(recogniser)
-        self.networks: OcrNetworks = TorchNetworks(
-            *paths, device=device, features=features, threads=threads, compile=compile
-        )
+        self.networks: OcrNetworks = TorchNetworks(*paths, device=device, features=features, threads=threads)
         self.scripts = ScriptEngine(device)
 
     def facts(self) -> dict[str, Any]:

@@ -22,8 +22,8 @@ class DetectionConfig(BaseModel):
 
 
 class OcrConfig(BaseModel):
-    """What the OCR encoder reads with. All but ``limits``, ``engine``, ``threads``, ``compile_networks``,
-    ``block_waits`` and ``card_process`` shapes a perception."""
+    """What the OCR encoder reads with. All but ``limits``, ``engine``, ``threads``, ``block_waits`` and
+    ``card_process`` shapes a perception."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,9 +46,6 @@ class OcrConfig(BaseModel):
         "auto", description="auto: torch on CUDA, the fastest installed runtime for this processor on CPU"
     )
     threads: int = Field(1, ge=1, description="CPU threads of the networks")
-    compile_networks: bool = Field(
-        False, description="with torch: networks compiled for the device, once for a node, as an actor starts"
-    )
     block_waits: bool = Field(
         False, description="beside a card: all waits for it let the core go, not only those for results; not read yet"
     )

@@ -37,7 +37,6 @@ _NOT_SHAPING = {
     "limits",
     "threads",
     "engine",
-    "compile_networks",
     "block_waits",
     "card_process",
     "detector",
@@ -86,7 +85,9 @@ class OcrEncoder:
             from encoders.transfers import block_waits
 
             block_waits(device)
-        if lazily and not self.config.compile_networks:  # compiling takes longer than a batch may
+        if (
+            lazily and device == "cpu"
+        ):  # on a card the first process of a node compiles, for longer than a batch may take
             self.fetch(device)
         else:
             self._load_reader()
@@ -121,7 +122,7 @@ class OcrEncoder:
         return [self._perception(state) for state in states]
 
     def fingerprint(self) -> str:
-        """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, compiling, waiting,
+        """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, waiting,
         threads, limits or which process computes."""
         shaping = self.config.model_dump(mode="json", exclude=_NOT_SHAPING)
         shaping["checkpoints"] = [

@@ -23,16 +23,12 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
         from encoders.ocr.networks_card import CardNetworks
 
         arguments: dict[str, Any] = {"detector": str(detector), "recogniser": str(recogniser)}
-        arguments |= {"features": config.features, "threads": config.threads, "compile": config.compile_networks}
-        arguments["block_waits"] = config.block_waits
+        arguments |= {"features": config.features, "threads": config.threads, "block_waits": config.block_waits}
         return CardNetworks(ServiceSpec("encoders.ocr.card_service:OcrCardService", device, arguments))
     if engine == "torch":
         from encoders.ocr.networks_torch import TorchNetworks
 
-        return TorchNetworks(
-            detector, recogniser,
-            device=device, features=config.features, threads=config.threads, compile=config.compile_networks,
-        )  # fmt: skip
+        return TorchNetworks(detector, recogniser, device=device, features=config.features, threads=config.threads)
     from encoders.ocr.networks_onnx import OnnxNetworks
 
     return OnnxNetworks(detector, recogniser, engine=engine, features=config.features, threads=config.threads)

@@ -1,4 +1,4 @@
-"""The two networks as modules from a batch to what is kept of it, ready to run on a device or to be compiled for it."""
+"""The two networks as `transformers` modules, from a batch to what is kept of it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
-from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
-from encoders.ocr.networks import western_symbols
-
-Reading = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Best symbols of the western alphabet [n, T], how sure they are [n, T], hidden [n, T, 120], pooled [n, T, 384]."""
+from encoders.ocr.networks import ALL, WESTERN, western_symbols
 
 
 class DetectionModule(nn.Module):
@@ -32,7 +29,7 @@ class DetectionModule(nn.Module):
 
 
 class RecognitionModule(nn.Module):
-    """[n, 3, 48, W] in -1..1 to a `Reading` of T = W / 8 steps."""
+    """[n, 3, 48, W] in -1..1 to hidden [n, T, 120] and pooled [n, T, 384] of T = W / 8 steps."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         super().__init__()
@@ -40,17 +37,16 @@ class RecognitionModule(nn.Module):
         self.model = _prepared(AutoModelForTextRecognition.from_pretrained(folder), device, half)
         whole: nn.Linear = self.model.head.head
         columns = torch.tensor(western_symbols(alphabet_of(folder)), device=device)
-        self.every = (whole.weight, whole.bias)
-        self.western = nn.Linear(whole.in_features, len(columns), device=device, dtype=half).requires_grad_(False)
-        self.western.weight.copy_(whole.weight[columns])
-        self.western.bias.copy_(whole.bias[columns])
+        self.classes: dict[str, tuple[Tensor, Tensor]] = {
+            ALL: (whole.weight, whole.bias),
+            WESTERN: (whole.weight[columns], whole.bias[columns]),
+        }
 
-    def forward(self, lines: Tensor) -> Reading:
+    def forward(self, lines: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         pooled = self.model.model(lines).last_hidden_state  # [n, 384, 1, T]
-        hidden = self.model.head.encoder(pooled).last_hidden_state  # [n, T, 120]
-        symbols, confidences = best_symbols(hidden, self.western.weight, self.western.bias)
-        return symbols, confidences, hidden, pooled[:, :, 0].transpose(1, 2)
+        hidden = self.model.head.encoder(pooled).last_hidden_state
+        return hidden, pooled[:, :, 0].transpose(1, 2)
 
 
 def best_symbols(hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,9 +60,21 @@ def best_symbols(hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, 
 def _prepared(model: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Batch norms folded into the convolutions, channels last."""
     fuse_batch_norms(model.eval())
-    if device.type == "cuda":
-        prepare_for_gpu(model)
     return model.requires_grad_(False).to(device, dtype, memory_format=torch.channels_last)
+
+
+def fuse_batch_norms(model: nn.Module) -> None:
+    """Fold every (convolution, batch norm) pair of the PP-OCR modules into the convolution, in place."""
+    for module in model.modules():
+        convolution = getattr(module, "convolution", None)
+        if not isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        for name in ("normalization", "norm"):
+            norm = getattr(module, name, None)
+            if isinstance(norm, nn.BatchNorm2d):
+                fused = fuse_conv_bn_eval(convolution, norm, transpose=isinstance(convolution, nn.ConvTranspose2d))
+                module.convolution = fused
+                setattr(module, name, nn.Identity())
 
 
 def alphabet_of(folder: Path) -> list[str]:

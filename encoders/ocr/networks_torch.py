@@ -1,10 +1,10 @@
-"""The two networks as `transformers` modules: on CUDA the recogniser in half precision, on CPU both in float32."""
+"""The two networks in PyTorch: on CUDA by kernels of our own, elsewhere as `transformers` modules in float32."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.ocr.cropper import Cropper, HostCropper
+from encoders.ocr.fused_networks import fused_or_none
 from encoders.ocr.modules import DetectionModule, RecognitionModule, alphabet_of, best_symbols
 from encoders.ocr.networks import ALL, WESTERN, Maps, Steps, western_symbols
 from encoders.ocr.torch_cropper import TorchCropper
@@ -23,11 +24,9 @@ _BATCHES = (8, 16, 32, 64, 96, 128)
 
 
 class TorchNetworks:
-    """Detector and recogniser, ``compile``d for the device if wanted."""
+    """Detector and recogniser."""
 
-    def __init__(
-        self, detector: Path, recogniser: Path, *, device: str, features: str, threads: int, compile: bool = False
-    ) -> None:
+    def __init__(self, detector: Path, recogniser: Path, *, device: str, features: str, threads: int) -> None:
         self._device = torch.device(device)
         on_gpu = self._device.type == "cuda"
         self.pages_at_once, self.pages_per_batch = (16, 8) if on_gpu else (1, 1)
@@ -41,15 +40,15 @@ class TorchNetworks:
         self._recogniser = RecognitionModule(recogniser, self._device)
         dtype = self._recogniser.model.dtype
         self.cropper: Cropper = TorchCropper(self._device, dtype, _BATCHES) if on_gpu else HostCropper()
-        self._find: Callable[[torch.Tensor], Any] = self._detector
-        self._read: Callable[[torch.Tensor], Any] = self._recogniser
-        if compile:
-            from encoders.ocr.compiling import compiled
-
-            with ThreadPoolExecutor(2) as both:  # of which each waits for a compiler, or for the process that runs it
-                find = both.submit(compiled, "detector", self._detector, detector, self._device)
-                self._read = compiled("recogniser", self._recogniser, recogniser, self._device)
-                self._find = find.result()
+        self._find: Callable[[torch.Tensor], torch.Tensor] = self._detector
+        self._read: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]] = self._recogniser
+        classes = self._recogniser.classes
+        self._best: dict[str, Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]] = {
+            alphabet: partial(best_symbols, weight=weight, bias=bias) for alphabet, (weight, bias) in classes.items()
+        }
+        if on_gpu:
+            made = fused_or_none(self._detector, self._recogniser, (detector, recogniser), self._device)
+            self._find, self._read, self._best = made or (self._find, self._read, self._best)
 
     def _input(self, batch: torch.Tensor | NDArray[np.float32], module: Any) -> torch.Tensor:
         tensor = torch.as_tensor(batch, device=self._device)
@@ -68,9 +67,8 @@ class TorchNetworks:
     def recognise(self, lines: torch.Tensor | NDArray[np.float32], alphabet: str = ALL) -> Callable[[], Steps]:
         """See `OcrNetworks`."""
         with memory_errors():
-            symbols, confidences, hidden, pooled = self._read(self._input(lines, self._recogniser))
-            if alphabet == ALL:
-                symbols, confidences = best_symbols(hidden, *self._recogniser.every)
+            hidden, pooled = self._read(self._input(lines, self._recogniser))
+            symbols, confidences = self._best[alphabet](hidden)
             chosen = {"none": None, "neck": hidden, "backbone": pooled}[self._features]
             coming = Fetch(symbols, confidences, *([] if chosen is None else [chosen.to(torch.float16)]))
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForTextRecognition
 
 from encoders.checkpoints.resolve import resolve
 from encoders.ocr.crops import HEIGHT
-from encoders.ocr.fusing import fuse_batch_norms
+from encoders.ocr.modules import fuse_batch_norms
 from encoders.ocr.modules import alphabet_of
 from encoders.ocr.networks import ALL, STEP, WESTERN, western_symbols
 

@@ -1,0 +1,67 @@
+"""The networks made of our own kernels compute what the modules do. Without a GPU triton's interpreter runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
+
+from benchmarks.ocr_pages import dense_pages
+from encoders.checkpoints.resolve import resolve
+from encoders.ocr.modules import best_symbols, fuse_batch_norms
+
+CPU = torch.device("cpu")
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("TRITON_INTERPRET", "1")  # which triton looks at where a kernel is defined
+    from encoders.ocr import fused, kernels
+
+
+@pytest.fixture(autouse=True)
+def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+
+
+def model_of(kind: Any, role: str) -> Any:
+    model = kind.from_pretrained(resolve(role, variant="torch")).eval().requires_grad_(False)
+    fuse_batch_norms(model)
+    return model
+
+
+def pixels(height: int, width: int, *, rows: slice, columns: slice) -> torch.Tensor:
+    """A piece of a page [1, 3, height, width], BGR in -1..1, channels last."""
+    piece = dense_pages(1)[0].image[rows, columns]
+    scaled = cv2.resize(piece, (width, height), interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    values = torch.from_numpy(np.ascontiguousarray(scaled)).float() / 127.5 - 1
+    return values.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def test_the_recogniser_reads_what_the_module_does() -> None:
+    model = model_of(AutoModelForTextRecognition, "ocr_recognition")
+    text, box = dense_pages(1)[0].lines[0]
+    left, top, right, bottom = map(int, box)
+    line = pixels(48, 64, rows=slice(top, bottom), columns=slice(left, left + (bottom - top) * 4 // 3))
+    pooled = model.model(line).last_hidden_state
+    hidden = model.head.encoder(pooled).last_hidden_state
+    ours, ours_pooled = fused.FusedRecogniser(model, CPU)(line.half())
+    assert torch.allclose(ours_pooled.float(), pooled[:, :, 0].transpose(1, 2), atol=0.01 * float(pooled.abs().max()))
+    assert torch.allclose(ours.float(), hidden, atol=0.01 * float(hidden.abs().max()))
+    weight, bias = model.head.head.weight[:300], model.head.head.bias[:300]
+    symbols, confidences = kernels.best(hidden.half(), fused.classes_of(weight, bias))
+    wanted, sure = best_symbols(hidden.half().float(), weight, bias)
+    assert torch.equal(symbols, wanted) and torch.allclose(confidences, sure, atol=1e-3)
+    assert text and len(symbols.unique()) > 2  # letters, not only blanks
+
+
+@torch.inference_mode()
+def test_the_detector_finds_what_the_module_does() -> None:
+    model = model_of(AutoModelForObjectDetection, "ocr_detection")
+    page = pixels(64, 64, rows=slice(60, 160), columns=slice(90, 190))
+    wanted = model(page).last_hidden_state[:, 0]
+    assert float(wanted.max()) > 0.5
+    assert torch.allclose(fused.FusedDetector(model, CPU)(page), wanted, atol=0.01)
