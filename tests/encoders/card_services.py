@@ -50,7 +50,7 @@ class SpeechEnding(SpeechCardService):
     """Speech, and an end when asked for it."""
 
     def session(self) -> SpeechCardSession:
-        return _EndingSession(self.engine, self.voices)
+        return _EndingSession(self)
 
 
 class _EndingSession(SpeechCardSession):
