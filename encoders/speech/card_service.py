@@ -89,6 +89,7 @@ class SpeechCardSession(Session):
         """See `Session`: windows."""
         return len(arguments[1])
 
+    @torch.inference_mode()
     def begin_together(self, verb: str, asked: Sequence[AskedByClient]) -> Sequence[Callable[[], Answer]]:
         """See `Session`: decode the windows of all."""
         with self._decoding():

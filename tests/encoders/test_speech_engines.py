@@ -3,6 +3,7 @@ checkpoint of the one was converted from that of the other."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,15 @@ def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_bet
         assert here.words == there.words and here.language == there.language == "en"
         assert np.array_equal(here.features, there.features)  # type: ignore[arg-type]
     assert len(read[0][0].words) > 5
+    with pytest.raises(MemoryError, match="four windows"):
+        engine.encode(clips * 2)
+    engine.shrink(4)
+    assert engine.fits == 2
+    with ThreadPoolExecutor(3) as pool:  # several clients at once, whose windows are decoded together as they come
+        clients = [engine, CardEngine(spec, folder), CardEngine(spec, folder)]
+        reading = [pool.submit(Transcriber(one), windows, [LanguageBelief() for _ in windows]) for one in clients]
+        for one in reading:
+            assert [transcript.words for transcript in one.result()] == [here.words for here in read[0]]
 
 
 @pytest.fixture(scope="module")
