@@ -32,6 +32,12 @@ class StaticCache:
         self.keys[layer].index_copy_(2, position, keys)
         self.values[layer].index_copy_(2, position, values)
 
+    def clear(self, count: int) -> None:
+        """Forget what the first ``count`` sequences held. Finite numbers that are masked count for nothing, but those
+        that are not would make everything behind them so, of whoever has the place next."""
+        for held in (*self.keys, *self.values):
+            held[:count].zero_()
+
     def mask(self, position: torch.Tensor) -> torch.Tensor:
         """[1, 1, 1, length], True where a query at ``position`` may look."""
         return (self._places <= position)[None, None, None, :]

@@ -128,6 +128,7 @@ class StaticDecoder:
         self._tokens[:count, :length] = prompts
         self._prompt.fill_(length)
         self._ended[count:] = True
+        self._cache.clear(count)
         self._run(length)
         found = (self._tokens[:count, length:], self._score[:count], self._no_speech[:count])
         return Decoded(Fetch(*(tensor.clone() for tensor in found)), self._rules.end)

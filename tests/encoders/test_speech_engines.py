@@ -73,18 +73,37 @@ def test_careful_decoding_repeats_no_four_tokens(torch_engine: TorchEngine, samp
     assert len(runs) == len(set(runs))
 
 
-def test_a_text_that_never_ends_leaves_a_place_for_its_end() -> None:
-    # Alignment reads prompt, text and end together; one token more would have no position.
+def tiny_decoder() -> StaticDecoder:
     config = WhisperConfig(
-        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=10,
         max_target_positions=24, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
     )  # fmt: skip
     rules = DecodingRules(start=3, end=2, no_speech=4, suppressed=(2,), suppressed_first=())
-    decoder = StaticDecoder(WhisperForConditionalGeneration(config).eval(), rules, 2)
+    return StaticDecoder(WhisperForConditionalGeneration(config).eval(), rules, 2)
+
+
+def test_a_text_that_never_ends_leaves_a_place_for_its_end() -> None:
+    # Alignment reads prompt, text and end together; one token more would have no position.
+    decoder = tiny_decoder()
     decoder.start(torch.randn(1, 10, 16))
     ((text, _, _),) = decoder.decode(torch.tensor([[3, 5, 6, 7]])).windows(0, 1)
-    assert 4 + len(text) + 1 == config.max_target_positions
+    assert 4 + len(text) + 1 == 24
+
+
+def test_numbers_that_are_not_finite_are_nobody_elses() -> None:
+    decoder = tiny_decoder()
+    prompts, good, bad = torch.tensor([[3, 5, 6, 7]] * 2), torch.randn(1, 10, 16), torch.full((1, 10, 16), torch.nan)
+
+    def read(*windows: torch.Tensor) -> list[tuple[list[int], float, float]]:
+        for row, window in enumerate(windows):
+            decoder.start(window, row)
+        return decoder.decode(prompts[: len(windows)]).windows(0, len(windows))
+
+    alone = read(good, good)
+    beside = read(bad, good)
+    assert np.isnan(beside[0][1]) and beside[1] == alone[1]
+    assert read(good, good) == alone  # in the place of the other, too
 
 
 def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_between(
