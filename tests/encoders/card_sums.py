@@ -19,7 +19,10 @@ class Sums:
     """Keeps arrays for its clients, adds them up, and fails in every way when asked to. It has loaded once it has read
     the ``gate``, and notes in ``loads`` that it began to."""
 
-    def __init__(self, *, device: str, broken: bool = False, gate: str = "", loads: str = "") -> None:
+    def __init__(
+        self, *, device: str, broken: bool = False, gate: str = "", loads: str = "", apart: bool = True
+    ) -> None:
+        self._apart = apart
         if loads:
             with Path(loads).open("a") as noted:
                 noted.write(f"{os.getpid()}\n")
@@ -32,7 +35,9 @@ class Sums:
         return os.getpid()
 
     def session(self) -> SumsSession:
-        return SumsSession()
+        session = SumsSession()
+        session.apart = self._apart
+        return session
 
 
 class SumsSession(Session):
@@ -40,7 +45,6 @@ class SumsSession(Session):
 
     moving = frozenset({"keep"})
     together = frozenset({"together", "others together"})
-    apart = True
 
     def room(self, verb: str) -> int:
         return 4

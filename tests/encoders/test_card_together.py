@@ -73,8 +73,9 @@ def test_one_that_fails_costs_the_others_nothing_but_their_company() -> None:
         assert held.counted == [("together", 3)]
 
 
-def test_who_is_alone_is_so_here_too_and_who_ends_it_is_blamed() -> None:
-    one = spec()
+@pytest.mark.parametrize("apart", [True, False])
+def test_who_is_alone_is_so_here_too_and_who_ends_it_is_blamed(apart: bool) -> None:
+    one = spec(apart=apart)
     clients = [CardClient(one) for _ in range(3)]
     careful, culprit = CardClient(one), CardClient(one)
     before = begun(careful.facts)
@@ -99,5 +100,5 @@ def test_who_is_alone_is_so_here_too_and_who_ends_it_is_blamed() -> None:
         assert lost.value.blamed
         assert all(len(set(company)) == 1 for client in beside for company in client.result())
     of = counted["together"]
-    assert of.apart and of.asked >= of.times >= 20
+    assert of.apart is apart and of.asked >= of.times >= 20
     assert told(counted, 1.0)["together"]["together"] == of.asked / of.times
