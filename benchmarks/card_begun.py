@@ -1,4 +1,4 @@
-"""What the process on a card began for its clients, and how much of its one starting thread's time that took."""
+"""What the process on a card began for its clients, how much of it together, and how long that took its threads."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from multiprocessing.connection import Client
 from pathlib import Path
 
 from encoders.card.channel import Channel
+from encoders.card.service import Begun
 
-Begun = dict[str, tuple[int, float]]
-"""By verb: how many, and seconds in which the process could begin nothing else on the card."""
+ByVerb = dict[str, Begun]
+"""What was begun of each verb. What was not begun apart took time of the thread that starts all work: in that time the
+process could begin nothing else on the card."""
 
 
-def begun(pid: int) -> Begun:
+def begun(pid: int) -> ByVerb:
     """Of the process with this id, since it started; empty when it has gone."""
     with contextlib.suppress(OSError, EOFError, IndexError):
         files = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-4].decode()
@@ -26,8 +28,20 @@ def begun(pid: int) -> Begun:
     return {}
 
 
-def since(before: Begun, after: Begun) -> Begun:
+def since(before: ByVerb, after: ByVerb) -> ByVerb:
     """The difference of two."""
-    grown = {verb: (count - before.get(verb, (0, 0.0))[0], of - before.get(verb, (0, 0.0))[1])
-             for verb, (count, of) in after.items()}  # fmt: skip
-    return {verb: of for verb, of in grown.items() if of[0]}
+    none = Begun(0, 0.0, 0, False)
+    grown = {verb: of.less(before.get(verb, none)) for verb, of in after.items()}
+    return {verb: of for verb, of in grown.items() if of.asked}
+
+
+def told(by_verb: ByVerb, wall: float) -> dict[str, dict[str, float]]:
+    """For a report of so many seconds: by verb how often something was begun, how many requests went together on
+    average, milliseconds for each time, and the share of its thread's time."""
+    return {
+        verb: {
+            "times": of.times, "together": of.asked / of.times, "ms": 1000 * of.seconds / of.times,
+            "share": of.seconds / wall, "apart": of.apart,
+        }
+        for verb, of in sorted(by_verb.items(), key=lambda item: -item[1].seconds)
+    }  # fmt: skip

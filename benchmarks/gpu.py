@@ -168,10 +168,10 @@ def _spent(run: dict[str, Any]) -> list[Row]:
             table += [Row(f"    in threads {name}", value, "") for name, value in list(of["threads"].items())[:5]]
     table += [Row("  cores at work in all, whoever they work for", cores["machine"] / cores["seconds"], "cores")]
     if launched := run.get("begun", {}).get("by_verb"):
-        seconds = sum(of for _, of in launched.values())
+        seconds = sum(of.seconds for of in launched.values() if not of.apart)
         table += [Row("  of the time the card process could begin nothing else", seconds / run["begun"]["seconds"], "")]
-        for verb, (count, of) in sorted(launched.items(), key=lambda item: -item[1][1]):
-            table += [Row(f"    {verb}, {count} times", 1000 * of / count, "ms each")]
+        for verb, of in sorted(launched.items(), key=lambda item: -item[1].seconds):
+            table += [Row(f"    {verb}, {of.asked} in {of.times} times", 1000 * of.seconds / of.times, "ms each time")]
     return table
 
 

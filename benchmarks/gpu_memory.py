@@ -108,7 +108,7 @@ def speech() -> tuple[int, int, int]:
     # time, and logits of all positions.
     forced = 16 * (8 * positions * 1500 * 2 + positions * config.vocab_size * 2) + 4 * 8 * positions * 1500 * 4
     window = config.decoder_layers * 2 * (positions + config.max_source_positions) * config.d_model * 2
-    window += 4 * config.vocab_size * 4  # logits of the first step, and of the running one on their way to a choice
+    window += 4 * config.vocab_size * 4  # logits on their way to a choice
     projection = config.vocab_size * config.d_model * 2
     kept = 2 * (sum(2**power for power in range(7)) * window + 7 * projection)
     return held, max(encoding, spectrum, forced), kept

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from benchmarks.busy_samples import BusySamples
-from benchmarks.card_begun import Begun, begun, since
+from benchmarks.card_begun import ByVerb, begun, since
 from benchmarks.core_seconds import ACTORS, CARD, OPENING, CoreSeconds, cores_of
 from benchmarks.stack_samples import record
 
@@ -98,7 +98,7 @@ def _watched(run: subprocess.Popen[bytes], out: Path, stretch: Stretch, cores: C
     card = next(iter(cores.alive(CARD)), 0)
     before, began = begun(card), time.time()
     ends = None if stretch.seconds is None else began + stretch.seconds
-    counted: Begun = before
+    counted: ByVerb = before
     whole = True
     while run.poll() is None:  # a run that is done takes its counts along
         counted = begun(card)

@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.busy_samples import BusySamples
-from benchmarks.card_begun import begun, since
+from benchmarks.card_begun import begun, since, told
 from benchmarks.core_seconds import CARD, CoreSeconds, cores_of
 from benchmarks.speech_parity import compare, transcripts
 from encoders.base import MediaInput
@@ -209,7 +209,7 @@ def process_speed(
         "processes": count, "rounds": rounds, "x_real_time": audio / wall, "wall": wall, "file": path.suffix,
         "cpu_seconds_an_hour": sum(one["cpu"] for one in found) / audio * 3600, "stages": stages,
         "busy_samples": busy.mean(first, last), "cores_an_hour": cores_of(cores, first, last, audio / 3600),
-        "begun": {"seconds": wall, "by_verb": launched},
+        "begun": {"seconds": wall, "by_verb": told(launched, wall)},
     }  # fmt: skip
 
 

@@ -39,7 +39,8 @@ def gpu_needs(
     found: dict[str, Need | None] = {}
     for task, entry in entries.items():
         names = [operator.attrgetter(field)(configs[task]) for field in entry.networks]
-        found[task] = _together(names, shared=getattr(configs[task], "card_process", False))
+        shared = getattr(configs[task], "card_process", False)
+        found[task] = _together(names, getattr(configs[task], "card_gib", 0.0) if shared else 0.0, shared=shared)
     if decoder is not None:
         caches = (decoder.kv_cache_bytes + decoder.prefix_cache_bytes) / GIB
         found["answer"] = _together([decoder.checkpoint], caches)

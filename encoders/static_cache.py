@@ -32,6 +32,12 @@ class StaticCache:
         self.keys[layer].index_copy_(2, position, keys)
         self.values[layer].index_copy_(2, position, values)
 
+    def clear(self, count: int) -> None:
+        """Forget what the first ``count`` sequences held. Finite numbers that are masked count for nothing, but those
+        that are not would make everything behind them so, of whoever has the place next."""
+        for held in (*self.keys, *self.values):
+            held[:count].zero_()
+
     def mask(self, position: torch.Tensor) -> torch.Tensor:
         """[1, 1, 1, length], True where a query at ``position`` may look."""
         return (self._places <= position)[None, None, None, :]
@@ -41,11 +47,18 @@ class GraphedStep:
     """Calls ``step``, which reads and writes fixed tensors only; on CUDA its kernels are recorded once and replayed.
 
     ``step`` must not move data to the host and not allocate what outlives it. ``reset`` is called after the warm-up
-    and the recording, because both run the step for real.
+    and the recording, because both run the step for real. ``stream`` is recorded on when it is given: kernels that are
+    replayed have the priority of the stream that they were recorded on, not of the one that they are replayed on.
     """
 
-    def __init__(self, step: Callable[[], None], reset: Callable[[], None], device: torch.device) -> None:
-        self._step, self._reset, self._device = step, reset, device
+    def __init__(
+        self,
+        step: Callable[[], None],
+        reset: Callable[[], None],
+        device: torch.device,
+        stream: torch.cuda.Stream | None = None,
+    ) -> None:
+        self._step, self._reset, self._device, self._stream = step, reset, device, stream
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
@@ -61,7 +74,7 @@ class GraphedStep:
         """Record the step, once; does nothing on CPU or when it is recorded."""
         if self._device.type != "cuda" or self._graph is not None:
             return
-        stream = torch.cuda.Stream(self._device)
+        stream = self._stream or torch.cuda.Stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream):
             for _ in range(3):  # lets cuBLAS and the allocator settle
@@ -69,7 +82,7 @@ class GraphedStep:
         torch.cuda.current_stream(self._device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # Other threads may wait for results or pin memory meanwhile (`encoders.card`).
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             self._step()
         self._graph = graph
         self._reset()

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from encoders.card.budget import CardShare, bound_allocator
 from encoders.card.channel import Channel
-from encoders.card.service import Answer, Service, ServiceSpec, Session
+from encoders.card.service import Answer, Asked, Begun, Service, ServiceSpec, Session
 from encoders.card.starting import remove
+from encoders.card.together import Together
 from encoders.card.turns import Turns, Watch
 from encoders.failures import MediaError
 from encoders.fault_points import fault_point
@@ -43,17 +44,19 @@ _SOON = 0.5
 
 class CardServer:
     """Serves clients of a loaded service. Each has a thread that talks and waits; work on the card is started by one
-    thread for all, because cuDNN's plans, cuBLAS's workspaces and the current device are a thread's own."""
+    thread for all, because cuDNN's plans, cuBLAS's workspaces and the current device are a thread's own. What is begun
+    for several together may have one more."""
 
     def __init__(self, service: Service, spec: ServiceSpec, files: Path) -> None:
         self._service, self._spec, self._files = service, spec, files
         self._turns = Turns()
         self._watch = Watch(spec.stalled, lambda: _end(1))
-        self._starting = ThreadPoolExecutor(1, "starting", initializer=_use, initargs=(spec.device,))
+        self._starting = self._thread("starting")
+        self._together: dict[bool, Together] = {}  # by whether it has a thread of its own
         self._changing = threading.Lock()
         self._clients: set[int] = set()
         self._shares: dict[int, CardShare] = {}  # by client that has said hello
-        self._begun: dict[str, tuple[int, float]] = {}  # by verb: how many, and seconds of the one thread
+        self._begun: dict[str, Begun] = {}  # by verb
         self._idle = threading.Timer(spec.linger, self._end_idle)
 
     def serve(self, listening: socket.socket) -> None:
@@ -121,22 +124,48 @@ class CardServer:
     def _begin(
         self, number: int, session: Session, verb: str, arguments: Any, arrays: Sequence[NDArray[Any]]
     ) -> Callable[[], Answer]:
-        """In this client's thread what only moves data, else in the one that starts all work."""
+        """In this client's thread what only moves data, else in the one that starts all work, or with what others ask
+        for."""
 
         fault_point("card.begin", verb)
 
-        def begin() -> Callable[[], Answer]:
+        def begins() -> None:
             self._watch.begin(number)  # what waits for its turn does not stand still
+
+        def begin() -> Callable[[], Answer]:
+            begins()
             return session.begin(verb, arguments, arrays)
 
         def begin_timed() -> Callable[[], Answer]:
             began = time.perf_counter()
             waiting = begin()
-            count, seconds = self._begun.get(verb, (0, 0.0))
-            self._begun[verb] = count + 1, seconds + time.perf_counter() - began
+            self._count(verb, 1, time.perf_counter() - began, False)
             return waiting
 
-        return begin() if verb in session.moving else self._starting.submit(begin_timed).result()
+        if verb in session.moving:
+            return begin()
+        if verb in session.together:
+            return self._beside_others(session.apart).begin(verb, Asked(session, arguments, arrays), begins)
+        return self._starting.submit(begin_timed).result()
+
+    def _beside_others(self, apart: bool) -> Together:
+        """The queue of what is begun together; it is there once somebody has asked for such."""
+        with self._changing:
+            if apart not in self._together:
+                starting = self._thread("apart") if apart else self._starting
+                self._together[apart] = Together(
+                    lambda work: starting.submit(work).result(),
+                    lambda verb, asked, seconds: self._count(verb, asked, seconds, apart),
+                )
+            return self._together[apart]
+
+    def _count(self, verb: str, asked: int, seconds: float, apart: bool) -> None:
+        """One verb is counted by one thread only."""
+        before = self._begun.get(verb, Begun(0, 0.0, 0, apart))
+        self._begun[verb] = Begun(before.asked + asked, before.seconds + seconds, before.times + 1, apart)
+
+    def _thread(self, name: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, name, initializer=_use, initargs=(self._spec.device,))
 
     def _join(self, number: int, share: CardShare | None) -> None:
         with self._changing:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
@@ -21,9 +21,12 @@ Answer = tuple[Any, Sequence[NDArray[Any]]]
 class Session:
     """What is kept for one client, by the numbers that it gives. A verb is a method of that name behind an underscore.
     Its calls come one after another; all that begins is begun by one thread, but for verbs of ``moving``, which only
-    bring data to the card, and beside which others begin."""
+    bring data to the card, and beside which others begin, and for those of ``together``: what several clients ask for
+    by one of them is begun at once, ``apart`` in a thread of its own."""
 
     moving: frozenset[str] = frozenset()
+    together: frozenset[str] = frozenset()
+    apart: bool = False
 
     def __init__(self) -> None:
         self.kept: dict[int, Any] = {}
@@ -33,11 +36,44 @@ class Session:
         begun: Callable[[], Answer] = getattr(self, f"_{verb}")(arguments, arrays)
         return begun
 
+    def room(self, verb: str) -> int:
+        """How much of that verb is begun at once; what is larger by itself is begun by itself."""
+        return 1
+
+    def size(self, verb: str, arguments: Any) -> int:
+        """How much of that room these take."""
+        return 1
+
+    def begin_together(self, verb: str, asked: Sequence[Asked]) -> Sequence[Callable[[], Answer]]:
+        """`begin` for several clients at once, of whom this session's is one; in their order."""
+        return [one.session.begin(verb, one.arguments, one.arrays) for one in asked]
+
     def drop(self, numbers: Sequence[int]) -> None:
         """Let go of what the client has no more use for. There may be nothing of such a number: it could not be made,
         or a process that has ended kept it."""
         for number in numbers:
             self.kept.pop(number, None)
+
+
+class Asked(NamedTuple):
+    """What one of several clients asks for."""
+
+    session: Session
+    arguments: Any
+    arrays: Sequence[NDArray[Any]]
+
+
+class Begun(NamedTuple):
+    """What was begun of one verb."""
+
+    asked: int  # requests
+    seconds: float  # of the thread that began them
+    times: int  # how often it began some: fewer than were asked for where several go together
+    apart: bool  # whether that thread is not the one that starts all other work
+
+    def less(self, before: Begun) -> Begun:
+        """What was begun since."""
+        return Begun(self.asked - before.asked, self.seconds - before.seconds, self.times - before.times, self.apart)
 
 
 class Service(Protocol):

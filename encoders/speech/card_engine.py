@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.card.client import CardClient, Held, outliving
-from encoders.card.service import ServiceSpec
+from encoders.card.service import Answer, ServiceSpec
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.tokenizing import WhisperTokenizers
 from encoders.speech.voices import Voices, VoiceWindows
@@ -57,7 +57,7 @@ class CardEngine:
 
     def generate(self, encoded: _Some, languages: Sequence[str], careful: bool = False) -> list[Hypothesis]:
         """See `WhisperEngine`."""
-        found: list[Hypothesis] = self._ask("generate", encoded, list(languages), careful)[0]
+        found: list[Hypothesis] = self._ask("careful" if careful else "generate", encoded, list(languages))[0]
         return found
 
     def align(
@@ -114,7 +114,12 @@ class CardVoices:
     def __call__(self, regions: Sequence[tuple[NDArray[np.float32], float]]) -> list[VoiceWindows]:
         """See `Voices`."""
         samples, starts = [region for region, _ in regions], [start for _, start in regions]
-        counts, (spans, embeddings) = outliving(lambda: self._client.ask("voices_of", starts, samples)())
+
+        def heard() -> Answer:
+            self._client.ask("sounds", None, samples)()
+            return self._client.ask("voices_of", starts)()
+
+        counts, (spans, embeddings) = outliving(heard)
         ends = np.cumsum(counts)[:-1]
         kept = zip(np.split(np.array(spans), ends), np.split(np.array(embeddings), ends), strict=True)
         return [VoiceWindows(*one) for one in kept]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,10 @@ class SpeechConfig(BaseModel):
     """Settings of `SpeechEncoder`. ``threads`` and ``batch_windows`` do not shape a perception."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    card_gib: ClassVar[float] = 2.5
+    """What a process that computes for all of a card needs beside its networks: 750 windows of 30 s of all clients, as
+    samples and encoded, 3.3 MiB each. Decoders of 160 rows take no more than those that an actor records, of 127."""
 
     checkpoint: str = Field(
         "speech", description="role, Hugging Face id, folder or s3:// prefix of the whisper network"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import embedding, gelu, linear, scaled_dot_product_attention
 
 from encoders.static_cache import GraphedStep, StaticCache
+from encoders.transfers import Fetch
 
-_CHECK_EVERY = 16  # steps between looks at whether all windows have ended: each look waits for the device
+_LOOK_EVERY = 4  # steps between looks at whether all windows have ended
 _NO_REPEAT = 4  # words of tokens that may not come twice, in careful decoding
 _PENALTY = 1.1
 
@@ -27,13 +30,40 @@ class DecodingRules:
     suppressed_first: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Texts of a batch on their way to the host."""
+
+    coming: Fetch  # tokens behind the prompts [n, t], sums of log probabilities [n], chances of no speech [n]
+    end: int
+
+    def windows(self, first: int, count: int) -> list[tuple[list[int], float, float]]:
+        """Of some windows the tokens up to the end token, their mean log probability with it, and the chance that
+        nobody speaks. Waits for them, in whatever thread."""
+        found = []
+        for tokens, score, silence in zip(*(whole[first : first + count] for whole in self.coming.wait())):
+            ends = np.flatnonzero(tokens == self.end)
+            text = tokens[: ends[0]] if len(ends) else tokens
+            found.append((text.tolist(), float(score / np.float32(len(text) + 1)), float(silence)))
+        return found
+
+
 class StaticDecoder:
     """Decodes up to ``batch`` windows together. Buffers are made once; every call reuses them.
 
-    ``network`` is a transformers `WhisperForConditionalGeneration`; its weights are used, its forward is not.
+    ``network`` is a transformers `WhisperForConditionalGeneration`; its weights are used, its forward is not. Steps are
+    recorded on ``stream``, or on any.
     """
 
-    def __init__(self, network: Any, rules: DecodingRules, batch: int, *, careful: bool = False) -> None:
+    def __init__(
+        self,
+        network: Any,
+        rules: DecodingRules,
+        batch: int,
+        *,
+        careful: bool = False,
+        stream: torch.cuda.Stream | None = None,
+    ) -> None:
         self._decoder, self._rules, self._careful = network.model.decoder, rules, careful
         config = network.config
         weight = network.proj_out.weight
@@ -48,7 +78,7 @@ class StaticDecoder:
         self._cross_keys = [torch.zeros(cross, **place) for _ in range(layers)]
         self._cross_values = [torch.zeros(cross, **place) for _ in range(layers)]
         self._make_state(batch)
-        self._step = GraphedStep(self._advance, self._clear, self._device)
+        self._step = GraphedStep(self._advance, self._clear, self._device, stream)
 
     def _make_state(self, batch: int) -> None:
         on = {"device": self._device}
@@ -59,7 +89,6 @@ class StaticDecoder:
         self._ended = torch.zeros(batch, dtype=torch.bool, **on)
         self._score = torch.zeros(batch, **on)
         self._no_speech = torch.zeros(batch, **on)
-        self._first_logits = torch.zeros(batch, self._vocabulary, **on)
         self._always = self._bias(self._rules.suppressed)
         self._at_first = self._bias(self._rules.suppressed_first)
 
@@ -74,26 +103,23 @@ class StaticDecoder:
         self._score.zero_()
 
     @torch.inference_mode()
-    def start(self, encoded: torch.Tensor) -> None:
-        """Take in the encoder's output [n, frames, d], n <= batch."""
-        count = len(encoded)
+    def record(self) -> None:
+        """Record the step on CUDA; done by the first `decode` otherwise."""
+        self._step.record()
+
+    @torch.inference_mode()
+    def start(self, encoded: torch.Tensor, first: int = 0) -> None:
+        """Take in the encoder's output [n, frames, d] as windows ``first`` to ``first + n`` of the batch."""
+        rows = slice(first, first + len(encoded))
         for layer, keys, values in zip(self._decoder.layers, self._cross_keys, self._cross_values):
             attention = layer.encoder_attn
-            keys[:count] = self._split(attention.k_proj(encoded))
-            values[:count] = self._split(attention.v_proj(encoded))
+            keys[rows] = self._split(attention.k_proj(encoded))
+            values[rows] = self._split(attention.v_proj(encoded))
 
     @torch.inference_mode()
-    def first_logits(self) -> torch.Tensor:
-        """Logits [batch, vocabulary] behind the start token: what language, and whether anybody speaks."""
-        self._step.record()
-        self._clear()
-        self._tokens[:, 0] = self._rules.start
-        self._step()
-        return self._first_logits
-
-    @torch.inference_mode()
-    def decode(self, prompts: torch.Tensor) -> tuple[list[list[int]], torch.Tensor, torch.Tensor]:
-        """Tokens behind the prompts [n, p], up to the end token; mean log probability [n]; no-speech chance [n]."""
+    def decode(self, prompts: torch.Tensor) -> Decoded:
+        """Read the first windows behind their prompts [n, p]. What is returned stays as it is while others are
+        decoded."""
         count, length = prompts.shape
         self._step.record()
         self._clear()
@@ -102,20 +128,27 @@ class StaticDecoder:
         self._tokens[:count, :length] = prompts
         self._prompt.fill_(length)
         self._ended[count:] = True
+        self._cache.clear(count)
+        self._run(length)
+        found = (self._tokens[:count, length:], self._score[:count], self._no_speech[:count])
+        return Decoded(Fetch(*(tensor.clone() for tensor in found)), self._rules.end)
+
+    def _run(self, length: int) -> None:
+        """Step until all windows have ended. On CUDA each look is taken for what it showed one look ago: then steps
+        are still to be computed while the host waits for it, and the device never waits for the host."""
+        behind = 0 if self._device.type == "cpu" else 1
+        looks: deque[Fetch] = deque()
         for step in range(self._length - 2):  # one place is left for the end token, which alignment reads too
             self._step()
-            if step >= length and step % _CHECK_EVERY == 0 and bool(self._ended.all()):
-                break
-        rows = self._tokens[:count, length:].tolist()
-        texts = [row[: row.index(self._rules.end)] if self._rules.end in row else row for row in rows]
-        sizes = torch.tensor([len(text) + 1 for text in texts], dtype=torch.float32)
-        return texts, self._score[:count].cpu() / sizes, self._no_speech[:count].cpu()
+            if step >= length and step % _LOOK_EVERY == 0:
+                looks.append(Fetch(self._ended.all()))
+                if len(looks) > behind and looks.popleft().wait()[0]:
+                    break
 
     def _advance(self) -> None:
         """One step for all windows: everything it reads and writes is a fixed tensor."""
         logits = self._logits()
         first = self._position == 0
-        self._first_logits.copy_(torch.where(first, logits, self._first_logits))
         chance = logits.softmax(-1)[:, self._rules.no_speech]
         self._no_speech.copy_(torch.where(first, chance, self._no_speech))
         behind = self._position + 1

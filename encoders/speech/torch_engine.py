@@ -14,16 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
-from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import get_suppressed_tokens
 from numpy.typing import NDArray
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from encoders.speech.decoders import Asked, Rows, WindowDecoders
 from encoders.speech.engine import Alignment, Hypothesis
+from encoders.speech.languages import LanguageStep
 from encoders.speech.tokenizing import WhisperTokenizers
-from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
 from encoders.speech.warping import median_filter, token_starts
-from encoders.transfers import Fetch
+from encoders.transfers import Fetch, to_card
 
 _SAMPLES, _HOP, _FFT, _FRAMES = 480_000, 160, 400, 3000
 _ALIGNED_TOGETHER = 16  # windows in one forced pass: bounds the attention weights to about 0.5 GB
@@ -37,12 +36,21 @@ class Uploaded(NamedTuple):
 
 
 class TorchEngine:
-    """See `encoders.speech.engine.WhisperEngine`; ``encoded`` is [windows, 1500, d] on the device."""
+    """See `encoders.speech.engine.WhisperEngine`; ``encoded`` is [windows, 1500, d] on the device. ``rows`` and
+    ``stream`` are those of `WindowDecoders`."""
 
     batch = 64
     fits: int | None = None
 
-    def __init__(self, folder: Path, *, device: str, threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str,
+        threads: int = 1,
+        rows: Rows | None = None,
+        stream: torch.cuda.Stream | None = None,
+    ) -> None:
         from transformers import WhisperForConditionalGeneration
 
         self._device = torch.device(device)
@@ -54,7 +62,8 @@ class TorchEngine:
         self._dtype = dtype
         self.tokenizer = WhisperTokenizers(folder)
         self._languages, self._heads = self.tokenizer.languages, self.tokenizer.alignment_heads
-        self._decoders: dict[tuple[int, bool], StaticDecoder] = {}
+        self._language_step = LanguageStep(network, self.tokenizer("en").sot, [*self._languages.values()])
+        self.decoders = WindowDecoders(network, self.tokenizer, self._device, rows, stream)
         self._pool = ThreadPoolExecutor(threads)
         filters = FeatureExtractor.get_mel_filters(16_000, _FFT, network.config.num_mel_bins)
         self._filters = torch.from_numpy(filters.astype(np.float32)).to(self._device)
@@ -79,26 +88,20 @@ class TorchEngine:
         return hidden
 
     def languages(self, encoded: torch.Tensor) -> list[dict[str, float]]:
-        """Probability of each language code, for each window."""
+        """See `hearing`."""
+        return self.hearing(encoded)()
+
+    def hearing(self, encoded: torch.Tensor) -> Callable[[], list[dict[str, float]]]:
+        """Probability of each language code, for each window, is begun; what is returned waits for it."""
         if not self._languages:
-            return [{"en": 1.0} for _ in range(len(encoded))]
-        decoder = self._decoder(len(encoded))
-        decoder.start(encoded)
-        ids = list(self._languages.values())
-        chances = decoder.first_logits()[: len(encoded), ids].softmax(-1).tolist()
-        return [dict(zip(self._languages, row)) for row in chances]
+            return lambda: [{"en": 1.0} for _ in range(len(encoded))]
+        coming = Fetch(self._language_step(encoded))
+        return lambda: [dict(zip(self._languages, row)) for row in coming.wait()[0].tolist()]
 
     def generate(self, encoded: torch.Tensor, languages: Sequence[str], careful: bool = False) -> list[Hypothesis]:
         """Greedy, all windows in step."""
-        decoder = self._decoder(len(encoded), careful)
-        decoder.start(encoded)
-        prompts = torch.tensor([self._prompt(language) for language in languages], device=self._device)
-        texts, scores, silences = decoder.decode(prompts)
-        end = self.tokenizer(languages[0]).eot
-        return [
-            Hypothesis(tuple(token for token in text if token < end), float(score), float(silence))
-            for text, score, silence in zip(texts, scores, silences)
-        ]
+        (finish,) = self.decoders.begin([Asked(encoded, languages)], careful)
+        return finish()
 
     @torch.inference_mode()
     def align(
@@ -119,52 +122,32 @@ class TorchEngine:
 
     def select(self, encoded: torch.Tensor, indices: Sequence[int]) -> torch.Tensor:
         """Some windows of an encoded batch."""
-        return encoded if list(indices) == list(range(len(encoded))) else encoded[list(indices)]
+        if list(indices) == list(range(len(encoded))):
+            return encoded
+        return encoded.index_select(0, to_card(np.array(indices), self._device))
 
     def features(self, encoded: torch.Tensor) -> NDArray[np.float16]:
         """The encoder's output in half precision."""
-        return np.asarray(encoded.to(torch.float16).cpu().numpy())
+        return self.fetch_features(encoded).wait()[0]
+
+    def fetch_features(self, encoded: torch.Tensor) -> Fetch:
+        """The same on its way to the host."""
+        return Fetch(encoded.to(torch.float16))
 
     def shrink(self, count: int) -> None:
         """Decoders stay for every size of batch that ever came; the largest go first."""
         self.fits = max(1, count // 2)
-        self._decoders = {key: decoder for key, decoder in self._decoders.items() if key[0] <= self.fits}
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.decoders.shrink(self.fits)
 
     def parameters(self) -> int:
         """How many parameters the network has; tied weights count once."""
         return sum(parameter.numel() for parameter in self._network.parameters())
 
-    def _prompt(self, language: str) -> list[int]:
-        tokenizer = self.tokenizer(language)
-        return [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-
-    def _decoder(self, count: int, careful: bool = False) -> StaticDecoder:
-        """The decoder for a batch; on CUDA by powers of two, because each size records a step of its own."""
-        size = 1 << (count - 1).bit_length() if self._device.type == "cuda" else count
-        if (size, careful) not in self._decoders:
-            tokenizer = self.tokenizer("en")
-            rules = DecodingRules(
-                start=tokenizer.sot,
-                end=tokenizer.eot,
-                no_speech=tokenizer.no_speech,
-                suppressed=tuple(get_suppressed_tokens(tokenizer, [-1]) or ()) + self._timestamps(tokenizer),
-                suppressed_first=(*tokenizer.encode(" "), tokenizer.eot),
-            )
-            if self._device.type == "cpu":
-                self._decoders.clear()  # sizes are not rounded here, and buffers are made fast
-            self._decoders[size, careful] = StaticDecoder(self._network, rules, size, careful=careful)
-        return self._decoders[size, careful]
-
-    def _timestamps(self, tokenizer: Tokenizer) -> tuple[int, ...]:
-        return tuple(range(tokenizer.no_timestamps, self._network.config.vocab_size))
-
     def _mels(self, uploaded: Uploaded) -> torch.Tensor:
         """Log-mels [n, bands, 3000] as faster-whisper makes them: zero behind each window's own end."""
         spectrum = torch.stft(uploaded.samples, _FFT, _HOP, window=self._hann, return_complex=True)[..., :-1]
         mels = (self._filters @ spectrum.abs().square()).clamp_min(1e-10).log10()
-        lengths = torch.tensor([length // _HOP + 1 for length in uploaded.lengths], device=self._device)
+        lengths = to_card(np.array([length // _HOP + 1 for length in uploaded.lengths]), self._device)
         own = torch.arange(_FRAMES, device=self._device)[None, None] < lengths[:, None, None]
         peak = torch.where(own, mels, -10.0).amax((1, 2), keepdim=True)
         return torch.where(own, (torch.maximum(mels, peak - 8.0) + 4.0) / 4.0, 0.0)
@@ -172,10 +155,10 @@ class TorchEngine:
     def _align(
         self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
     ) -> Callable[[], list[Alignment]]:
-        prompt, end = self._prompt(language), self.tokenizer(language).eot
+        prompt, end = self.decoders.prompt(language), self.tokenizer(language).eot
         longest = max(map(len, tokens))
         rows = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
-        ids = torch.tensor(rows, device=self._device)
+        ids = to_card(np.array(rows), self._device)
         weights, logits = self._forced(encoded, ids)
         skip = len(prompt) - 1  # CTranslate2 counts from the last token of the prompt, as openai/whisper does
         likenesses, chances = [], []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import nn
 
 from encoders.failures import is_out_of_memory
 from encoders.speech.activity import RATE
+from encoders.transfers import Fetch, to_card
 
 _FFT, _HOP, _BANDS = 400, 160, 40
 _LOUDNESS = 10 ** (-30 / 20)  # the root mean square that the network was trained at
@@ -57,6 +58,14 @@ class Voices(Protocol):
         """How many parameters the network has."""
 
 
+class Sounds(NamedTuple):
+    """Regions on the device, one behind the other."""
+
+    samples: torch.Tensor  # [n] float32, each region at the loudness that the network knows
+    sizes: list[int]  # samples of each
+    begins: list[int]  # the frame at which each begins
+
+
 class VoiceEncoder:
     """Embeds windows inside regions of speech, those of many regions at once; spectra too are made on ``device``."""
 
@@ -70,22 +79,43 @@ class VoiceEncoder:
         self._filters = torch.from_numpy(filters.astype(np.float32)).T.to(device)
         self._hann = torch.hann_window(_FFT, device=device)
 
-    @torch.inference_mode()
     def __call__(self, regions: Sequence[tuple[NDArray[np.float32], float]]) -> list[VoiceWindows]:
-        """Windows of each region, given as its [n] samples and the second that they begin at.
+        """Windows of each region, given as its [n] samples and the second that they begin at."""
+        sounds = self.upload([samples for samples, _ in regions])
+        found: list[VoiceWindows] = self.begin(sounds, [start for _, start in regions])()
+        return found
+
+    def upload(self, pieces: Sequence[NDArray[np.float32]]) -> Sounds:
+        """Regions on the device: all that the host has to do for them."""
+        sizes = [len(samples) // _HOP + 1 + _FFT // _HOP for samples in pieces]  # in hops, with room for the last frame
+        begins = [0, *np.cumsum(sizes).tolist()]
+        joined = np.zeros(begins[-1] * _HOP + _FFT, np.float32)
+        for samples, begin in zip(pieces, begins):
+            loudness = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
+            at = begin * _HOP + _FFT // 2
+            joined[at : at + len(samples)] = samples * np.float32(_LOUDNESS / max(loudness, 1e-6))
+        return Sounds(to_card(joined, self._device), [len(samples) for samples in pieces], begins[:-1])
+
+    @torch.inference_mode()
+    def begin(self, sounds: Sounds, starts: Sequence[float]) -> Callable[[], list[VoiceWindows]]:
+        """Windows of each region, which begins at so many seconds; what is returned waits for them.
 
         Windows never leave a region: one that runs over its end hears the next speaker or silence. A region shorter
         than a window is said over and over: embeddings of short windows are like each other's, whoever speaks.
         """
-        mels, begins = self._mels([samples for samples, _ in regions])
-        placed = [self._place(len(samples) // _HOP + 1) for samples, _ in regions]
-        rows = [(begin + first, size) for begin, (firsts, size) in zip(begins, placed) for first in firsts]
-        embeddings = self._embed(mels, torch.tensor(rows, device=self._device))
-        found, at = [], 0
-        for (_, start), (firsts, size) in zip(regions, placed):
-            spans = np.array([(start + first / 100, start + (first + size) / 100) for first in firsts])
-            found.append(VoiceWindows(spans, embeddings[at : at + len(firsts)]))
-            at += len(firsts)
+        placed = [self._place(size // _HOP + 1) for size in sounds.sizes]
+        rows = [(begin + first, size) for begin, (firsts, size) in zip(sounds.begins, placed) for first in firsts]
+        coming = self._embed(self._mels(sounds.samples), to_card(np.array(rows), self._device))
+
+        def found() -> list[VoiceWindows]:
+            (embeddings,) = coming.wait()
+            heard, at = [], 0
+            for start, (firsts, size) in zip(starts, placed):
+                spans = np.array([(start + first / 100, start + (first + size) / 100) for first in firsts])
+                heard.append(VoiceWindows(spans, embeddings[at : at + len(firsts)]))
+                at += len(firsts)
+            return heard
+
         return found
 
     def parameters(self) -> int:
@@ -99,31 +129,23 @@ class VoiceEncoder:
             firsts.append(frames - self._window)
         return firsts, min(self._window, frames)
 
-    def _embed(self, mels: torch.Tensor, rows: torch.Tensor) -> NDArray[np.float32]:
+    def _embed(self, mels: torch.Tensor, rows: torch.Tensor) -> Fetch:
         """Windows that begin at ``rows[:, 0]`` and repeat after ``rows[:, 1]`` frames, [n, 256]."""
         places = torch.arange(self._window, device=self._device)
         while True:
             try:
                 some = (mels[one[:, :1] + places % one[:, 1:]] for one in rows.split(self._batch))
-                return np.asarray(torch.cat([self._network(windows) for windows in some]).cpu().numpy())
+                return Fetch(torch.cat([self._network(windows) for windows in some]))
             except Exception as error:
                 if self._batch == 1 or not is_out_of_memory(error):
                     raise
             self._batch //= 2  # outside the handler: the error's traceback holds on to what filled the memory
 
-    def _mels(self, pieces: Sequence[NDArray[np.float32]]) -> tuple[torch.Tensor, list[int]]:
-        """Mel power, not its logarithm, [frames, 40], of all pieces, each at the loudness that the network knows; and
-        the frame at which each begins. Frames that lie across two pieces are nobody's."""
-        sizes = [len(samples) // _HOP + 1 + _FFT // _HOP for samples in pieces]  # in hops, with room for the last frame
-        begins = [0, *np.cumsum(sizes).tolist()]
-        joined = np.zeros(begins[-1] * _HOP + _FFT, np.float32)
-        for samples, begin in zip(pieces, begins):
-            loudness = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
-            at = begin * _HOP + _FFT // 2
-            joined[at : at + len(samples)] = samples * np.float32(_LOUDNESS / max(loudness, 1e-6))
-        frames = torch.from_numpy(joined).to(self._device).unfold(0, _FFT, _HOP)
+    def _mels(self, samples: torch.Tensor) -> torch.Tensor:
+        """Mel power, not its logarithm, [frames, 40]. Frames that lie across two regions are nobody's."""
+        frames = samples.unfold(0, _FFT, _HOP)
         spectra = torch.view_as_real(torch.fft.rfft(frames * self._hann))
-        return spectra.square().sum(-1) @ self._filters, begins[:-1]
+        return spectra.square().sum(-1) @ self._filters
 
 
 @cache

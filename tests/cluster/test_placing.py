@@ -29,6 +29,7 @@ from encoders.checkpoints.lock import load_lock
 from encoders.failures import InterlaceError
 from encoders.ocr.config import OcrConfig
 from encoders.registry import ENCODERS
+from encoders.speech.config import SpeechConfig
 
 OCR, SPEECH = Work("ocr", 1000, 10000.0, "pages"), Work("speech_to_text", 500, 360000.0, "seconds")
 TIMES = {
@@ -68,6 +69,8 @@ def test_actors_whose_card_is_computed_on_by_one_process_need_its_memory_once() 
     configs = {"ocr": OcrConfig(card_process=True)}
     assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs)["ocr"].shared
     assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs, declared={"ocr": 2.0})["ocr"].shared
+    own, shared = (need_of(ENCODERS["speech_to_text"], SpeechConfig(card_process=value)) for value in (False, True))
+    assert own and shared and shared.gib == pytest.approx(own.gib + SpeechConfig.card_gib)  # windows of all clients
 
 
 def test_several_pools_share_one_card_and_one_pool_spreads_over_many() -> None:

@@ -47,12 +47,17 @@ class OcrAsOnACard(OcrCardService):
 
 
 class SpeechEnding(SpeechCardService):
-    """Speech, and an end when asked for it."""
+    """Speech, an end when asked for it, and no memory for more than three windows."""
 
     def session(self) -> SpeechCardSession:
-        return _EndingSession(self.engine, self.voices)
+        return _EndingSession(self)
 
 
 class _EndingSession(SpeechCardSession):
+    def _encode(self, number: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        if self._uploaded is not None and len(self._uploaded.lengths) > 3:
+            raise MemoryError("four windows are too many")
+        return super()._encode(number, arrays)
+
     def _end(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         os._exit(9)

@@ -115,8 +115,8 @@ def test_clients_share_a_process_and_nothing_that_it_keeps() -> None:
     del mine[1]
     assert kept_by(first) == ([1, 3], 4.0)
     counted = begun(first.facts)
-    assert {verb: count for verb, (count, _) in counted.items()} == {"sum": 3}
-    assert all(0 < seconds < 60 for _, seconds in counted.values()) and begun(os.getpid()) == {}
+    assert {verb: (of.asked, of.times, of.apart) for verb, of in counted.items()} == {"sum": (3, 3, False)}
+    assert all(0 < of.seconds < 60 for of in counted.values()) and begun(os.getpid()) == {}
 
 
 def test_what_fails_there_fails_here_and_only_that() -> None:

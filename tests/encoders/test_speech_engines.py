@@ -3,6 +3,7 @@ checkpoint of the one was converted from that of the other."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
 from encoders.speech.card_engine import CardEngine
 from encoders.speech.ctranslate2_engine import CTranslate2Engine
+from encoders.speech.decoders import Asked, Rows, WindowDecoders
 from encoders.speech.engine import Hypothesis
 from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
 from encoders.speech.torch_engine import TorchEngine
@@ -71,18 +73,37 @@ def test_careful_decoding_repeats_no_four_tokens(torch_engine: TorchEngine, samp
     assert len(runs) == len(set(runs))
 
 
-def test_a_text_that_never_ends_leaves_a_place_for_its_end() -> None:
-    # Alignment reads prompt, text and end together; one token more would have no position.
+def tiny_decoder() -> StaticDecoder:
     config = WhisperConfig(
-        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        vocab_size=64, d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=10,
         max_target_positions=24, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
     )  # fmt: skip
     rules = DecodingRules(start=3, end=2, no_speech=4, suppressed=(2,), suppressed_first=())
-    decoder = StaticDecoder(WhisperForConditionalGeneration(config).eval(), rules, 2)
+    return StaticDecoder(WhisperForConditionalGeneration(config).eval(), rules, 2)
+
+
+def test_a_text_that_never_ends_leaves_a_place_for_its_end() -> None:
+    # Alignment reads prompt, text and end together; one token more would have no position.
+    decoder = tiny_decoder()
     decoder.start(torch.randn(1, 10, 16))
-    texts, _, _ = decoder.decode(torch.tensor([[3, 5, 6, 7]]))
-    assert 4 + len(texts[0]) + 1 == config.max_target_positions
+    ((text, _, _),) = decoder.decode(torch.tensor([[3, 5, 6, 7]])).windows(0, 1)
+    assert 4 + len(text) + 1 == 24
+
+
+def test_numbers_that_are_not_finite_are_nobody_elses() -> None:
+    decoder = tiny_decoder()
+    prompts, good, bad = torch.tensor([[3, 5, 6, 7]] * 2), torch.randn(1, 10, 16), torch.full((1, 10, 16), torch.nan)
+
+    def read(*windows: torch.Tensor) -> list[tuple[list[int], float, float]]:
+        for row, window in enumerate(windows):
+            decoder.start(window, row)
+        return decoder.decode(prompts[: len(windows)]).windows(0, len(windows))
+
+    alone = read(good, good)
+    beside = read(bad, good)
+    assert np.isnan(beside[0][1]) and beside[1] == alone[1]
+    assert read(good, good) == alone  # in the place of the other, too
 
 
 def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_between(
@@ -115,3 +136,76 @@ def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_bet
         assert here.words == there.words and here.language == there.language == "en"
         assert np.array_equal(here.features, there.features)  # type: ignore[arg-type]
     assert len(read[0][0].words) > 5
+    with pytest.raises(MemoryError, match="four windows"):
+        engine.encode(clips * 2)
+    engine.shrink(4)
+    assert engine.fits == 2
+    with ThreadPoolExecutor(3) as pool:  # several clients at once, whose windows are decoded together as they come
+        clients = [engine, CardEngine(spec, folder), CardEngine(spec, folder)]
+        reading = [pool.submit(Transcriber(one), windows, [LanguageBelief() for _ in windows]) for one in clients]
+        for one in reading:
+            assert [transcript.words for transcript in one.result()] == [here.words for here in read[0]]
+
+
+@pytest.fixture(scope="module")
+def encoded(torch_engine: TorchEngine, samples: np.ndarray) -> list[torch.Tensor]:
+    """Windows of three clients."""
+    clips = [[samples[:48_000]], [samples[48_000:112_000], samples[:8000]], [samples[80_000:], samples[32_000:72_000]]]
+    return [torch_engine.encode(some) for some in clips]
+
+
+def test_windows_of_several_clients_are_decoded_as_each_clients_alone(
+    torch_engine: TorchEngine, encoded: list[torch.Tensor]
+) -> None:
+    asked = [Asked(windows, ["en", "de"][: len(windows)]) for windows in encoded]
+    fixed = decoders(torch_engine, Rows(4, 2))  # too few for all plain ones, and for any two careful ones
+    for careful in (False, True):
+        joint = [finish() for finish in fixed.begin(asked, careful)]
+        alone = [fixed.begin([one], careful)[0]() for one in asked]
+        assert joint == alone and all(len(some) == len(one.encoded) for some, one in zip(joint, asked))
+    small = decoders(torch_engine, Rows(1, 1))  # a client that has more than there are rows
+    assert [len(finish()) for finish in small.begin(asked[1:2])] == [2]
+    assert len(small._made) == 1
+    whole = [torch_engine.generate(one.encoded, one.languages) for one in asked]
+    texts = [[hypothesis.tokens for hypothesis in finish()] for finish in fixed.begin(asked)]
+    assert texts == [[hypothesis.tokens for hypothesis in some] for some in whole] and all(map(any, texts))
+
+
+def decoders(engine: TorchEngine, rows: Rows) -> WindowDecoders:
+    return WindowDecoders(engine._network, engine.tokenizer, torch.device("cpu"), rows)
+
+
+def test_where_memory_runs_out_all_decode_fewer_windows_at_once(
+    torch_engine: TorchEngine, encoded: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Large(StaticDecoder):
+        def __init__(self, network: Any, rules: DecodingRules, batch: int, **more: Any) -> None:
+            if batch > 16:
+                raise MemoryError(f"{batch} windows")
+            super().__init__(network, rules, batch, **more)
+
+    monkeypatch.setattr("encoders.speech.decoders.StaticDecoder", Large)
+    fixed = decoders(torch_engine, Rows(64, 32))
+    fixed.prepare()
+    assert fixed.rows == Rows(16, 16)
+    for _ in range(3):  # as often as clients say so
+        fixed.shrink(3)
+    assert fixed.rows == Rows(4, 4) and {size for size, _ in fixed._made} == {4}
+    fixed.shrink(16)
+    assert fixed.rows == Rows(4, 4)
+    (finish,) = fixed.begin([Asked(encoded[1], ["en", "en"])])
+    kept = finish()
+    fixed.begin([Asked(encoded[0], ["en"])])
+    assert finish() == kept  # whatever is decoded after it
+
+
+def test_a_language_is_known_without_keys_and_values_of_all_frames(
+    torch_engine: TorchEngine, encoded: list[torch.Tensor]
+) -> None:
+    windows = torch.cat(encoded)
+    start, ids = torch_engine.tokenizer("en").sot, [*torch_engine.tokenizer.languages.values()]
+    with torch.inference_mode():
+        _, logits = torch_engine._forced(windows, torch.full((len(windows), 1), start))
+    wanted = logits[:, 0, ids].softmax(-1)
+    found = np.array([[*row.values()] for row in torch_engine.languages(windows)])
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
