@@ -1,8 +1,9 @@
-"""What the process on a card began for its clients, how much of it together, and how long that took its threads."""
+"""What the processes on a card began for its clients, how much of it together, and how long that took its threads."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from multiprocessing.connection import Client
 from pathlib import Path
 
@@ -14,8 +15,19 @@ ByVerb = dict[str, Begun]
 process could begin nothing else on the card."""
 
 
-def begun(pid: int) -> ByVerb:
-    """Of the process with this id, since it started; empty when it has gone."""
+_NONE = Begun(0, 0.0, 0, False)
+
+
+def begun(pids: Iterable[int]) -> ByVerb:
+    """Of the processes with these ids, since they started; those that have gone do not count."""
+    whole: ByVerb = {}
+    for pid in pids:
+        for verb, of in _begun(pid).items():
+            whole[verb] = of.less(_NONE.less(whole.get(verb, _NONE)))
+    return whole
+
+
+def _begun(pid: int) -> ByVerb:
     with contextlib.suppress(OSError, EOFError, IndexError):
         files = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-4].decode()
         channel = Channel(Client(f"{files}.socket", "AF_UNIX"))
@@ -30,8 +42,7 @@ def begun(pid: int) -> ByVerb:
 
 def since(before: ByVerb, after: ByVerb) -> ByVerb:
     """The difference of two."""
-    none = Begun(0, 0.0, 0, False)
-    grown = {verb: of.less(before.get(verb, none)) for verb, of in after.items()}
+    grown = {verb: of.less(before.get(verb, _NONE)) for verb, of in after.items()}
     return {verb: of for verb, of in grown.items() if of.asked}
 
 

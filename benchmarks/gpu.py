@@ -169,7 +169,8 @@ def _spent(run: dict[str, Any]) -> list[Row]:
     table += [Row("  cores at work in all, whoever they work for", cores["machine"] / cores["seconds"], "cores")]
     if launched := run.get("begun", {}).get("by_verb"):
         seconds = sum(of.seconds for of in launched.values() if not of.apart)
-        table += [Row("  of the time the card process could begin nothing else", seconds / run["begun"]["seconds"], "")]
+        wall = run["begun"]["seconds"] * run["begun"]["processes"]
+        table += [Row("  of the time a process on the card could begin nothing else", seconds / wall, "")]
         for verb, of in sorted(launched.items(), key=lambda item: -item[1].seconds):
             table += [Row(f"    {verb}, {of.asked} in {of.times} times", 1000 * of.seconds / of.times, "ms each time")]
     return table

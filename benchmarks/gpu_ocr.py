@@ -265,7 +265,7 @@ def bare_processes(
             workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment), ready))
         while not all(ready.exists() or process.poll() is not None for process, ready in workers):
             time.sleep(0.05)
-        card = next(iter(cores.alive(CARD)), 0)
+        card = list(cores.alive(CARD))
         before = begun_by(card)
         started = time.time()
         go.touch()
@@ -291,7 +291,7 @@ def bare_processes(
         "cpu_seconds_per_page": sum(worker["cpu"] for worker in found) / pages,
         "busy_samples": busy.mean(started, stop),
         "cores": cores_of(cores, started, stop, in_time),
-        "begun": {"seconds": max(took), "by_verb": launched},
+        "begun": {"processes": len(card), "seconds": max(took), "by_verb": launched},
         "failures": sum(worker["failures"] for worker in found),
         "lines": {name: lines for worker in found for name, lines in worker["lines"].items()},
     }

@@ -95,7 +95,7 @@ def _watched(run: subprocess.Popen[bytes], out: Path, stretch: Stretch, cores: C
         time.sleep(0.2)
     if not _until(run, time.time() + stretch.settle):
         return {"whole": True}
-    card = next(iter(cores.alive(CARD)), 0)
+    card = list(cores.alive(CARD))
     before, began = begun(card), time.time()
     ends = None if stretch.seconds is None else began + stretch.seconds
     counted: ByVerb = before
@@ -108,7 +108,7 @@ def _watched(run: subprocess.Popen[bytes], out: Path, stretch: Stretch, cores: C
         time.sleep(1)
     seen: dict[str, Any] = {
         "whole": whole,
-        "begun": {"seconds": time.time() - began, "by_verb": since(before, counted)},
+        "begun": {"processes": len(card), "seconds": time.time() - began, "by_verb": since(before, counted)},
     }
     if stretch.stacks and not whole:
         seen["stacks"] = _stacks(cores, stretch.stacks)

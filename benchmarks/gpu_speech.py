@@ -195,7 +195,7 @@ def process_speed(
             workers.append((subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment), ready))
         while not all(ready.exists() or process.poll() is not None for process, ready in workers):
             time.sleep(0.05)
-        card = next(iter(cores.alive(CARD)), 0)
+        card = list(cores.alive(CARD))
         before = begun(card)
         go.touch()
         found = [json.loads(process.communicate()[0].splitlines()[-1]) for process, _ in workers]
@@ -209,7 +209,7 @@ def process_speed(
         "processes": count, "rounds": rounds, "x_real_time": audio / wall, "wall": wall, "file": path.suffix,
         "cpu_seconds_an_hour": sum(one["cpu"] for one in found) / audio * 3600, "stages": stages,
         "busy_samples": busy.mean(first, last), "cores_an_hour": cores_of(cores, first, last, audio / 3600),
-        "begun": {"seconds": wall, "by_verb": told(launched, wall)},
+        "begun": {"processes": len(card), "seconds": wall, "by_verb": told(launched, wall)},
     }  # fmt: skip
 
 

@@ -20,12 +20,12 @@ _OWN = {"default": "detection_network"}  # names of settings for checkpoints of 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """GiB of a card that one actor needs, CUDA's own share included, and where the figure is from. ``shared``: one
-    process computes for all actors of a card, so that is what they need together."""
+    """GiB of a card that one actor needs, CUDA's own share included, and where the figure is from. So many
+    ``clients`` that share a process on their card need it together."""
 
     gib: float
     origin: str  # measured | derived | setting
-    shared: bool = False
+    clients: int = 1
 
 
 def gpu_needs(
@@ -39,19 +39,19 @@ def gpu_needs(
     found: dict[str, Need | None] = {}
     for task, entry in entries.items():
         names = [operator.attrgetter(field)(configs[task]) for field in entry.networks]
-        shared = getattr(configs[task], "card_process", False)
-        found[task] = _together(names, getattr(configs[task], "card_gib", 0.0) if shared else 0.0, shared=shared)
+        clients = getattr(configs[task], "card_clients", 1)
+        found[task] = _together(names, getattr(configs[task], "card_gib", 0.0) if clients > 1 else 0.0, clients)
     if decoder is not None:
         caches = (decoder.kv_cache_bytes + decoder.prefix_cache_bytes) / GIB
         found["answer"] = _together([decoder.checkpoint], caches)
     needs = {task: need for task, need in found.items() if need is not None}
     for task, gib in (declared or {}).items():
-        shared = task in configs and getattr(configs[task], "card_process", False)
-        needs[task] = Need(gib + CONTEXT_GIB, "setting", shared)
+        clients = getattr(configs[task], "card_clients", 1) if task in configs else 1
+        needs[task] = Need(gib + CONTEXT_GIB, "setting", clients)
     return needs
 
 
-def _together(names: Iterable[str], further: float = 0.0, *, shared: bool = False) -> Need | None:
+def _together(names: Iterable[str], further: float = 0.0, clients: int = 1) -> Need | None:
     """Networks of one actor: what they hold adds up; of what they need while they compute the largest counts, because
     they take turns, and an allocator at its bound gives back what it kept before it fails."""
     locked = load_lock().checkpoints
@@ -63,7 +63,7 @@ def _together(names: Iterable[str], further: float = 0.0, *, shared: bool = Fals
         return None
     origins = {memory.origin for memory in known}
     total = sum(memory.held_gib for memory in known) + max(memory.pass_gib for memory in known)
-    return Need(total + further + CONTEXT_GIB, "derived" if "derived" in origins else "measured", shared)
+    return Need(total + further + CONTEXT_GIB, "derived" if "derived" in origins else "measured", clients)
 
 
 def gpu_shares(needs: Mapping[str, Need], cards: Iterable[float | None]) -> dict[str, float]:
@@ -117,5 +117,5 @@ def cap_allocator(device: str, share: float | None = None, encoder: tuple[Encode
     if share is None:
         share = ray.get_runtime_context().get_assigned_resources().get("GPU", 1.0)
     need = need_of(*encoder) if encoder is not None else None
-    set_card_share(share, need.gib if need is not None and need.shared else 0.0)
+    set_card_share(share, need.gib if need is not None and need.clients > 1 else 0.0)
     torch.cuda._lazy_call(partial(bound_allocator, device, [CardShare(share)]))

@@ -145,15 +145,16 @@ class _Planning:
         }
 
     def _least(self, task: str, nodes: Sequence[int]) -> float:
-        """What the memory of one actor is of a card, an equal part of it where all of a card need it together; 0 where
-        either is not known."""
+        """What the memory of one actor is of a card, an equal part of it where several need it together; 0 where either
+        is not known."""
         card, gib = self._card(nodes), self._gib(task, nodes)
         if not gib or not card:
             return 0.0
         if gib > card * self.config.gpu_share:
             raise InterlaceError(self._too_large(task, card, gib))
-        together = self._crowd(task, nodes) if self.needs[task].shared else 1
-        return math.ceil(1000 * gib / card / together) / 1000
+        clients = self.needs[task].clients
+        crowd = self._crowd(task, nodes) if clients > 1 else 1
+        return math.ceil(1000 * gib / card * math.ceil(crowd / clients) / crowd) / 1000
 
     def _even(self, task: str, nodes: Sequence[int], decoder: float) -> float:
         """The share at which a place on a card is full: whole cards while they last, equal parts of them otherwise. A

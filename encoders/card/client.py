@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from encoders.card.budget import card_share
 from encoders.card.channel import Channel, emptied
 from encoders.card.service import Answer, ServiceSpec
-from encoders.card.starting import files_of, last_words, reach
+from encoders.card.starting import files_of, last_words, reach, take_seat
 from encoders.failures import FailureCategory, MediaError
 
 T = TypeVar("T")
@@ -72,7 +74,10 @@ class CardClient:
     """One conversation. Not for several threads at once."""
 
     def __init__(self, spec: ServiceSpec) -> None:
-        self._spec, self._files = spec, files_of(spec)
+        seat, handle = take_seat(spec)
+        weakref.finalize(self, os.close, handle).atexit = False
+        self._spec = replace(spec, process=seat // spec.clients)
+        self._files = files_of(self._spec)
         self._channel: Channel | None = None
         self._pending: deque[_Asked] = deque()
         self._dropped: deque[int] = deque()  # finalizers append to it

@@ -252,6 +252,8 @@ def main() -> None:
     for kept in (lock, handle):
         os.set_inheritable(kept, False)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError):  # not allowed to everybody
+        os.setpriority(os.PRIO_PROCESS, 0, 0)  # all wait for this one; Ray's workers are niced, and what they start
     sys.setswitchinterval(0.0005)  # the one thread that starts work lets the interpreter go at each kernel
     with suppress(ValueError, OSError):  # each block of memory is a descriptor
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

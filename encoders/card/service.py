@@ -88,11 +88,13 @@ class Service(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """Which service, with what, on which device. Equal ones are one process of a node."""
+    """Which service, with what, on which device. Equal ones are one process of a node for every so many clients."""
 
     name: str  # module:class
     device: str
     arguments: Mapping[str, Any] = field(default_factory=dict)  # that JSON holds
+    clients: int = 64  # of one process; those beyond have another
+    process: int = 0  # which of them
     linger: float = 10.0  # seconds without a client after which the process ends
     stalled: float = 300.0  # seconds for which one thing is computed, after which it ends as well
     loading: float = 1500.0  # the same while it loads: compiling takes minutes
@@ -106,7 +108,8 @@ class ServiceSpec:
     def key(self) -> str:
         """A name for the process: of the service, the cards that it may see, and the installation that runs it. Once
         that has changed it is another one, and clients of the old one keep theirs."""
-        named: list[Any] = [self.name, self.device, dict(self.arguments), os.environ.get("CUDA_VISIBLE_DEVICES")]
+        named: list[Any] = [self.name, self.device, dict(self.arguments), self.clients, self.process]
+        named.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
         named += [sys.prefix, str(Path(__file__).resolve())]
         for source in sorted(Path(__file__).parents[1].rglob("*.py")):
             state = source.stat()

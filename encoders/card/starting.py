@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import logging
 import os
@@ -67,6 +68,16 @@ def files_of(spec: ServiceSpec) -> Path:
     if state.st_uid != os.getuid() or state.st_mode & 0o077 or not folder.is_dir():
         raise RuntimeError(f"{folder} belongs to somebody else or is open to others; remove it or set TMPDIR")
     return folder / spec.key()
+
+
+def take_seat(spec: ServiceSpec) -> tuple[int, int]:
+    """The lowest number that no other client on this node has, and what is to be closed to give it back."""
+    files = files_of(spec)
+    for number in itertools.count():
+        handle = _locked(files.with_name(f"{files.name}-{number}.seat"))
+        if handle is not None:
+            return number, handle
+    raise AssertionError("numbers do not end")
 
 
 def last_words(files: Path) -> str:

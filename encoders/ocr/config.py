@@ -55,6 +55,12 @@ class OcrConfig(BaseModel):
         description="with torch: one process of a node computes for all actors of a card; not read on one yet",
     )
 
+    @property
+    def card_clients(self) -> int:
+        """Actors that share a process on their card, and its memory: kernels are begun by one thread of it, which 15
+        of them kept from half of its card on an H100."""
+        return 5 if self.card_process else 1
+
     def with_features(self, width: int | None = None) -> Self:
         """The same, with features [n, width]; without a width those that adapters are trained on. Raises ValueError
         when no layer is so wide."""

@@ -24,7 +24,9 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
 
         arguments: dict[str, Any] = {"detector": str(detector), "recogniser": str(recogniser)}
         arguments |= {"features": config.features, "threads": config.threads, "block_waits": config.block_waits}
-        return CardNetworks(ServiceSpec("encoders.ocr.card_service:OcrCardService", device, arguments))
+        return CardNetworks(
+            ServiceSpec("encoders.ocr.card_service:OcrCardService", device, arguments, clients=config.card_clients)
+        )
     if engine == "torch":
         from encoders.ocr.networks_torch import TorchNetworks
 

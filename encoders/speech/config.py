@@ -50,6 +50,11 @@ class SpeechConfig(BaseModel):
     opening: OpeningConfig = OpeningConfig()
     limits: OpeningLimits = OpeningLimits()
 
+    @property
+    def card_clients(self) -> int:
+        """Actors that share a process on their card: all, because what they ask for is decoded together."""
+        return 64 if self.card_process else 1
+
     def with_features(self, width: int | None = None) -> Self:
         """The same, with features; their width is the checkpoint's."""
         return self.model_copy(update={"features": True})

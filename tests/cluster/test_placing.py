@@ -57,18 +57,21 @@ def test_the_share_of_a_card_is_the_memory_that_an_actor_needs() -> None:
     assert (roomy.num_gpus, roomy.actors) == (0.066, 15)
 
 
-def test_actors_whose_card_is_computed_on_by_one_process_need_its_memory_once() -> None:
-    needs = {"ocr": Need(8.0, "measured", shared=True), "speech_to_text": Need(6.0, "measured")}
+def test_actors_that_share_a_process_on_their_card_need_its_memory_together() -> None:
+    needs = {"ocr": Need(8.0, "measured", clients=64), "speech_to_text": Need(6.0, "measured")}
     plan = plan_pools([OCR], Resources(8, 1, (L4,)), service=TIMES, needs=needs)
     assert plan.pool("ocr").actors == 7 and 7 * plan.pool("ocr").num_gpus == pytest.approx(1, abs=0.01)
     both = plan_pools([OCR, SPEECH], Resources(16, 1, (replace(H100, card_gib=16.0),)), service=TIMES, needs=needs)
     ocr = both.pool("ocr")
     assert ocr.num_gpus * ocr.crowd >= 8.0 / 16 and both.pool("speech_to_text").actors >= 1
     with pytest.raises(InterlaceError, match=r"ocr needs 30\.0 GiB"):
-        plan_pools([OCR], Resources(8, 1, (L4,)), service=TIMES, needs={"ocr": Need(30.0, "measured", shared=True)})
+        plan_pools([OCR], Resources(8, 1, (L4,)), service=TIMES, needs={"ocr": Need(30.0, "measured", clients=64)})
     configs = {"ocr": OcrConfig(card_process=True)}
-    assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs)["ocr"].shared
-    assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs, declared={"ocr": 2.0})["ocr"].shared
+    assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs)["ocr"].clients == 5
+    assert gpu_needs({"ocr": ENCODERS["ocr"]}, configs, declared={"ocr": 2.0})["ocr"].clients == 5
+    two = {"ocr": Need(8.0, "measured", clients=5)}  # seven actors, two processes
+    some = plan_pools([OCR], Resources(8, 1, (L4,)), service=TIMES, needs=two).pool("ocr")
+    assert some.actors == 7 and 16.0 / 24 <= 7 * some.num_gpus <= 1.01
     own, shared = (need_of(ENCODERS["speech_to_text"], SpeechConfig(card_process=value)) for value in (False, True))
     assert own and shared and shared.gib == pytest.approx(own.gib + SpeechConfig.card_gib)  # windows of all clients
 
@@ -198,7 +201,7 @@ def test_an_allocator_is_bound_to_its_share() -> None:
 
 def test_one_process_for_a_card_has_what_its_clients_were_given_and_never_less_than_it_needs() -> None:
     need = need_of(ENCODERS["ocr"], OcrConfig(card_process=True))
-    assert need is not None and need.shared
+    assert need is not None and need.clients == 5
     actors = [CardShare(need.gib / 80 / 15, need.gib)] * 15
     for some in (actors, actors[:1]):  # the others are still to come, or have gone
         assert shared_fraction(some, 80.0) == pytest.approx((need.gib - CONTEXT_GIB) / 80)  # CUDA is there once

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from encoders.card.service import Answer
 from encoders.ocr.card_service import OcrCardService, OcrCardSession
-from encoders.ocr.fusing import prepare_for_gpu
 from encoders.ocr.torch_cropper import TorchCropper
 from encoders.speech.card_service import SpeechCardService, SpeechCardSession
 
 
 class OcrAsOnACard(OcrCardService):
-    """The OCR networks prepared and batched as for a GPU, on a CPU; ends itself over the first batch of lines that the
+    """The OCR networks batched as for a GPU, on a CPU; ends itself over the first batch of lines that the
     file ``dies_once`` is not there for, and over every page as high as ``deadly`` says."""
 
     def __init__(self, *, dies_once: str, deadly: int = 0, **arguments: Any) -> None:
@@ -26,8 +25,6 @@ class OcrAsOnACard(OcrCardService):
         networks: Any = self.networks
         networks.pages_at_once, networks.line_batches = 2, (1, 2, 4)
         networks.cropper = TorchCropper(torch.device("cpu"), torch.float32, networks.line_batches)
-        prepare_for_gpu(networks._detector)
-        prepare_for_gpu(networks._recogniser)
         self._dies_once, self._deadly = Path(dies_once), deadly
 
     def session(self) -> OcrCardSession:

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import Pipe
 from pathlib import Path
 from uuid import uuid4
@@ -114,9 +114,23 @@ def test_clients_share_a_process_and_nothing_that_it_keeps() -> None:
     assert [wait() for wait in waiting] == [(None, [])] * 3
     del mine[1]
     assert kept_by(first) == ([1, 3], 4.0)
-    counted = begun(first.facts)
+    counted = begun([first.facts])
     assert {verb: (of.asked, of.times, of.apart) for verb, of in counted.items()} == {"sum": (3, 3, False)}
-    assert all(0 < of.seconds < 60 for of in counted.values()) and begun(os.getpid()) == {}
+    assert all(0 < of.seconds < 60 for of in counted.values()) and begun([os.getpid()]) == {}
+
+
+def test_so_many_clients_share_a_process_and_a_place_that_is_free_is_taken_first() -> None:
+    two = replace(spec(), clients=2)
+    first, second, third = (CardClient(two) for _ in range(3))
+    assert first.facts == second.facts != third.facts
+    assert sum(of.asked for of in begun([first.facts, third.facts]).values()) == 0
+    for client in (first, third):
+        kept_by(client)
+    assert begun([first.facts, third.facts])["sum"].asked == 2
+    shared = second.facts
+    del second
+    gc.collect()
+    assert CardClient(two).facts == shared
 
 
 def test_what_fails_there_fails_here_and_only_that() -> None:

@@ -78,7 +78,7 @@ def test_who_is_alone_is_so_here_too_and_who_ends_it_is_blamed(apart: bool) -> N
     one = spec(apart=apart)
     clients = [CardClient(one) for _ in range(3)]
     careful, culprit = CardClient(one), CardClient(one)
-    before = begun(careful.facts)
+    before = begun([careful.facts])
     done = threading.Event()
 
     def work_beside(client: CardClient) -> list[list[int]]:
@@ -92,7 +92,7 @@ def test_who_is_alone_is_so_here_too_and_who_ends_it_is_blamed(apart: bool) -> N
         try:
             with careful._careful():
                 assert all(careful.ask("together", 2)()[0] == [2] for _ in range(20))
-            counted = since(before, begun(careful.facts))
+            counted = since(before, begun([careful.facts]))
             with pytest.raises(CardLost) as lost:
                 outliving(lambda: culprit.ask("together", 13)())
         finally:

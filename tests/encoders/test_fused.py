@@ -44,7 +44,7 @@ def pixels(height: int, width: int, *, rows: slice, columns: slice) -> torch.Ten
 def test_the_recogniser_reads_what_the_module_does() -> None:
     model = model_of(AutoModelForTextRecognition, "ocr_recognition")
     text, box = dense_pages(1)[0].lines[0]
-    left, top, right, bottom = map(int, box)
+    left, top, _, bottom = map(int, box)
     line = pixels(48, 64, rows=slice(top, bottom), columns=slice(left, left + (bottom - top) * 4 // 3))
     pooled = model.model(line).last_hidden_state
     hidden = model.head.encoder(pooled).last_hidden_state

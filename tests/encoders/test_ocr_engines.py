@@ -5,19 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import cache
-from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForObjectDetection, AutoModelForTextRecognition
 
 from benchmarks.ocr_pages import dense_pages
 from benchmarks.ocr_parity import compare
 from benchmarks.ocr_readers import page_reader
-from encoders.checkpoints.resolve import resolve
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.engines import choose_engine
-from encoders.ocr.fusing import fuse_batch_norms, prepare_for_gpu
 from encoders.ocr.torch_cropper import TorchCropper
 from encoders.results import Line
 
@@ -31,8 +27,6 @@ def lines_of(engine: str) -> list[list[Line]]:
         networks = reader._networks
         networks.line_batches = (1, 2, 4)
         networks.cropper = TorchCropper(torch.device("cpu"), torch.float32, networks.line_batches)
-        prepare_for_gpu(networks._detector)
-        prepare_for_gpu(networks._recogniser)
     return [page.lines for page in reader.read(images)]
 
 
@@ -44,19 +38,6 @@ def test_engines_read_alike(engine: str) -> None:
     # The detector's outline moves by a map pixel in bfloat16, which is a tenth of a small word's height.
     assert parity.low_overlaps <= (0.01 * parity.words if engine == "openvino" else 0)
     assert parity.worst_overlap >= 0.85
-
-
-@pytest.mark.parametrize(("role", "height"), [("ocr_recognition", 48), ("ocr_detection", 64)])
-def test_made_ready_for_a_gpu_the_networks_compute_the_same(role: str, height: int) -> None:
-    kind: Any = AutoModelForTextRecognition if role == "ocr_recognition" else AutoModelForObjectDetection
-    model = kind.from_pretrained(resolve(role, variant="torch")).eval().requires_grad_(False)
-    fuse_batch_norms(model)
-    pixels = torch.randn(2, 3, height, 96, generator=torch.Generator().manual_seed(0))
-    plain = model(pixels).last_hidden_state
-    prepare_for_gpu(model)
-    assert torch.allclose(model(pixels).last_hidden_state, plain, rtol=1e-3, atol=1e-5)
-    left = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
-    assert all(convolution.kernel_size != (1, 1) for convolution in left)
 
 
 def test_text_is_right() -> None:

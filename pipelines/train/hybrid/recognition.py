@@ -13,8 +13,7 @@ from transformers import AutoModelForTextRecognition
 
 from encoders.checkpoints.resolve import resolve
 from encoders.ocr.crops import HEIGHT
-from encoders.ocr.modules import fuse_batch_norms
-from encoders.ocr.modules import alphabet_of
+from encoders.ocr.modules import alphabet_of, fuse_batch_norms
 from encoders.ocr.networks import ALL, STEP, WESTERN, western_symbols
 
 WIDTHS = (96, 160, 256, 384, 512, 704, 960, 1280, 1760, 2400, 3200)
