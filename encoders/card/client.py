@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -74,8 +73,8 @@ class CardClient:
     """One conversation. Not for several threads at once."""
 
     def __init__(self, spec: ServiceSpec) -> None:
-        seat, handle = take_seat(spec)
-        weakref.finalize(self, os.close, handle).atexit = False
+        seat, give_back = take_seat(spec)
+        weakref.finalize(self, give_back).atexit = False
         self._spec = replace(spec, process=seat // spec.clients)
         self._files = files_of(self._spec)
         self._channel: Channel | None = None

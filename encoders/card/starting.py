@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -70,14 +71,20 @@ def files_of(spec: ServiceSpec) -> Path:
     return folder / spec.key()
 
 
-def take_seat(spec: ServiceSpec) -> tuple[int, int]:
-    """The lowest number that no other client on this node has, and what is to be closed to give it back."""
+def take_seat(spec: ServiceSpec) -> tuple[int, Callable[[], None]]:
+    """The lowest number that no other client on this node has, and what gives it back; so does this process's end."""
     files = files_of(spec)
     for number in itertools.count():
-        handle = _locked(files.with_name(f"{files.name}-{number}.seat"))
+        path = files.with_name(f"{files.name}-{number}.seat")
+        handle = _locked(path)
         if handle is not None:
-            return number, handle
+            return number, partial(_give_back, path, handle)
     raise AssertionError("numbers do not end")
+
+
+def _give_back(seat: Path, handle: int) -> None:
+    seat.unlink(missing_ok=True)
+    os.close(handle)
 
 
 def last_words(files: Path) -> str:

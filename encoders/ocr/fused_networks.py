@@ -38,7 +38,7 @@ _TRY_AGAIN = 3600.0
 """Seconds for which one that failed is not begun again: each actor of a node would, one after another."""
 
 _MOST, _MEAN = 0.3, 0.005
-"""By how much of the largest number results may differ: at edges of lines the map does by 0.06, on average by 0.0006."""
+"""By how much of the largest number results may differ: at edges of lines the map does by 0.06, on average 0.0006."""
 
 _RIGHT = "right"
 

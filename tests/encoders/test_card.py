@@ -318,7 +318,7 @@ def as_on_a_card(folder: Path, **more: object) -> CardNetworks:
     config = OcrConfig(engine="torch")
     _, detector, recogniser = locate_networks(config, "cpu")
     arguments = {"detector": str(detector), "recogniser": str(recogniser), "features": "none", "threads": 1}
-    arguments |= {"compile": False, "dies_once": str(folder / "died"), **more}
+    arguments |= {"dies_once": str(folder / "died"), **more}
     return CardNetworks(ServiceSpec("tests.encoders.card_services:OcrAsOnACard", "cpu", arguments, linger=1.0))
 
 
