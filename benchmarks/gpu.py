@@ -105,7 +105,7 @@ def bare(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> Non
 
 def _settings(chosen: argparse.Namespace) -> list[str]:
     """Of the run, as interlace takes them."""
-    return [*chosen.set, *(["ocr.card_process=true"] if chosen.card_process else [])]
+    return [*chosen.set, *([] if chosen.card_process is None else [f"ocr.card_process={chosen.card_process}"])]
 
 
 def ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
@@ -310,7 +310,11 @@ def main() -> None:
     options.add_argument("--ocr-reference", type=Path, help="readings of a CPU, from gpu_ocr.save_reading")
     options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
     options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
-    options.add_argument("--card-process", action="store_true", help="one process computes for all of a card")
+    options.add_argument(
+        "--card-process",
+        action=argparse.BooleanOptionalAction,
+        help="actors share a process that computes for them; default: OCR's do, speech's do not",
+    )
     options.add_argument("--settle", type=float, default=0, help="seconds after the first row that are not steady yet")
     options.add_argument("--steady-seconds", type=float, help="end a run after so many more, whatever is left to read")
     options.add_argument("--stacks", type=Path, help="folder for py-spy's samples of a run, taken before it is ended")

@@ -145,7 +145,7 @@ class Recorded:
     """The networks' inputs of one pass over some pages, to be played again without anything around them."""
 
     def __init__(self, images: Sequence[NDArray[np.uint8]], device: str) -> None:
-        reader = page_reader(OcrConfig(engine="torch"), device)  # calls are played again here
+        reader = page_reader(OcrConfig(engine="torch", card_process=False), device)  # calls are played again here
         networks = reader._networks
         self.pages = len(images)
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -209,8 +209,8 @@ def encoder_worker(
     """The OCR encoder in this process over these files, for about ``seconds``; prints when each was done and what it
     took."""
     config = OcrConfig.model_validate(settings)
-    set_card_share(1.0 if config.card_process else share)  # they share one allocator, which may have the card
-    if device != "cpu" and not config.card_process:
+    set_card_share(1.0 if config.shares_process(device) else share)  # they share one allocator, which may have the card
+    if device != "cpu" and not config.shares_process(device):
         torch.cuda.set_per_process_memory_fraction(allocator_fraction(share, card_gib() or 80.0))
     from encoders.base import MediaInput
     from encoders.ocr.encoder import OcrEncoder

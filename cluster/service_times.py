@@ -22,12 +22,12 @@ class ServiceTime:
 
 
 # CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one card beside 16 cores, see docs/gpu.md: OCR as each of 15
-# actors took on an H100 (scan-like A4 pages of 45 long lines); speech with words and speakers as each of 11 took there
-# (6.4 s for ten minutes), less half of the 5.0 s of listening, which CPUs have shown to be spared since; the recogniser
-# alone is what it is of a card. Answers are a guess.
+# actors took on an H100 (scan-like A4 pages of 45 long lines), three processes on it computing for them; speech with
+# words and speakers as each of 11 took there (6.4 s for ten minutes), less half of the 5.0 s of listening, which CPUs
+# have shown to be spared since; the recogniser alone is what it is of a card. Answers are a guess.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
-    ("ocr", "cuda"): ServiceTime(0.34, "one H100", 0.0124),
+    ("ocr", "cuda"): ServiceTime(0.154, "one H100", 0.0075),
     ("object_detection", "cpu"): ServiceTime(1.0, "default"),
     ("object_detection", "cuda"): ServiceTime(0.3, "default"),
     ("gui_detection", "cpu"): ServiceTime(1.0, "default"),

@@ -50,16 +50,19 @@ class OcrConfig(BaseModel):
         False, description="beside a card: all waits for it let the core go, not only those for results; not read yet"
     )
 
-    card_process: bool = Field(
-        False,
-        description="with torch: one process of a node computes for all actors of a card; not read on one yet",
+    card_process: bool | None = Field(
+        None, description="with torch: five actors share a process that computes for them; None: on CUDA they do"
     )
+
+    def shares_process(self, device: str) -> bool:
+        """Whether another process computes for an actor on that device."""
+        return device.startswith("cuda") if self.card_process is None else self.card_process
 
     @property
     def card_clients(self) -> int:
         """Actors that share a process on their card, and its memory: kernels are begun by one thread of it, which 15
         of them kept from half of its card on an H100."""
-        return 5 if self.card_process else 1
+        return 1 if self.card_process is False else 5
 
     def with_features(self, width: int | None = None) -> Self:
         """The same, with features [n, width]; without a width those that adapters are trained on. Raises ValueError

@@ -81,7 +81,7 @@ class OcrEncoder:
         """Load the networks onto ``cpu`` or ``cuda[:n]``, or ``lazily`` with the first page that is an image. Raises
         `CheckpointError` when there are none to load."""
         self._device = device
-        if self.config.block_waits and device.startswith("cuda") and not self.config.card_process:
+        if self.config.block_waits and device.startswith("cuda") and not self.config.shares_process(device):
             from encoders.transfers import block_waits
 
             block_waits(device)

@@ -18,7 +18,7 @@ def load_networks(config: OcrConfig, device: str) -> OcrNetworks:
 
     cv2.setNumThreads(config.threads)  # its own pool of a thread per core, in every actor, is no help on single lines
     engine, detector, recogniser = locate_networks(config, device)
-    if engine == "torch" and config.card_process:
+    if engine == "torch" and config.shares_process(device):
         from encoders.card.service import ServiceSpec
         from encoders.ocr.networks_card import CardNetworks
 
