@@ -7,12 +7,12 @@ the edges of lines moved by up to a pixel. Products are of half precision in bot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import hardsigmoid, layer_norm, linear, pad, scaled_dot_product_attention, silu
+from torch.nn.functional import layer_norm, linear, pad, scaled_dot_product_attention, silu
 
 from encoders.ocr import kernels
 
@@ -37,16 +37,15 @@ channels of 96 in one stage read beyond shared memory, as triton 3.6 compiles th
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Squeeze-and-excitation: [n, c] means to what each channel is multiplied by."""
+    """Squeeze-and-excitation, see `kernels.gated`: what comes of two layers, times ``slope`` and 0.5 more, is kept
+    within 0 and 1. Then ``more`` is added, where a channel's own share of it is added to the channel."""
 
-    first: Tensor
+    first: Tensor  # [hidden, c]
     first_bias: Tensor
-    second: Tensor
+    second: Tensor  # [d, hidden]
     second_bias: Tensor
-
-    def hidden(self, means: Tensor) -> Tensor:
-        """[n, c], before the last function."""
-        return linear(linear(means, self.first, self.first_bias).relu_(), self.second, self.second_bias)
+    slope: float
+    more: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ class Block:
         """[n, h, w, c] to [n, h', w', d]."""
         if self.gate is None:
             return kernels.block(pixels, self)
-        made, means = kernels.excitable(pixels, self)
-        return kernels.block(made, self, hardsigmoid(self.gate.hidden(means)))
+        made, sums = kernels.excitable(pixels, self)
+        return kernels.block(made, self, kernels.gated(sums, pixels.shape[1] * pixels.shape[2], self.gate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +179,12 @@ class FusedDetector:
         levels, gates = [], []
         above = None
         for index in (3, 2, 1, 0):
-            means = maps[index].mean((1, 2), dtype=torch.float32)
+            sums, pixels = maps[index].sum((1, 2), dtype=torch.float32), maps[index].shape[1] * maps[index].shape[2]
             one, spread = self._laterals[index], self._spreads[index]
-            above = kernels.lateral(maps[index], one.weight, _clamped(one.gate.hidden(means)), above)
-            level, means = kernels.spread(above, spread)
+            above = kernels.lateral(maps[index], one.weight, kernels.gated(sums, pixels, one.gate), above)
+            level, sums = kernels.spread(above, spread)
             levels.append(level)
-            gates.append(_clamped(spread.gate.hidden(means)))
+            gates.append(kernels.gated(sums, pixels, spread.gate))
         return kernels.head(levels[::-1], gates[::-1], self._head)
 
 
@@ -260,11 +259,6 @@ def classes_of(weight: Tensor, bias: Tensor) -> Classes:
     )
 
 
-def _clamped(values: Tensor) -> Tensor:
-    """What a channel is multiplied by to have squeeze-and-excitation's share of it added."""
-    return (0.2 * values + 0.5).clamp_(0.0, 1.0).add_(1.0)
-
-
 def _half(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.detach().to(device, torch.float16).contiguous()
 
@@ -290,12 +284,14 @@ def _convolution(convolution: nn.Conv2d, padding: tuple[int, int, int, int], dev
 
 
 def _gate_of(module: Any, device: torch.device) -> Gate:
-    """Of either of the two kinds of squeeze-and-excitation."""
+    """Of either of the two kinds of squeeze-and-excitation: the backbone's multiplies, the neck's adds."""
+    of_neck = hasattr(module, "conv1")
     layers: Sequence[nn.Conv2d] = (
-        [module.conv1, module.conv2] if hasattr(module, "conv1") else [module.convolutions[0], module.convolutions[2]]
+        [module.conv1, module.conv2] if of_neck else [module.convolutions[0], module.convolutions[2]]
     )
     tensors = [tensor for layer in layers for tensor in (layer.weight[:, :, 0, 0], layer.bias)]
-    return Gate(*[_single(tensor, device) for tensor in tensors if tensor is not None])
+    slope, more = (0.2, 1.0) if of_neck else (1 / 6, 0.0)
+    return Gate(*[_single(tensor, device) for tensor in tensors if tensor is not None], slope=slope, more=more)
 
 
 def _block(block: Any, device: torch.device, kept: torch.dtype) -> Block:
@@ -316,25 +312,23 @@ def _lateral(layer: Any, device: torch.device) -> Lateral:
     weight, gate = layer.in_conv.weight[:, :, 0, 0], _gate_of(layer.squeeze_excitation_block, device)
     more = 128 - len(weight)
     first = gate.first @ _single(_half(weight, device), device)
-    second, bias = pad(gate.second, (0, 0, 0, more)), pad(gate.second_bias, (0, more))
-    return Lateral(_half(pad(weight.t(), (0, more)), device), Gate(first, gate.first_bias, second, bias))
+    return Lateral(_half(pad(weight.t(), (0, more)), device), _filled(replace(gate, first=first), more))
 
 
 def _spread(layer: Any, device: torch.device) -> Spread:
     depthwise, pointwise = layer.depthwise_convolution, layer.pointwise_convolution
     more = 32 - pointwise.out_channels
+    gate = _gate_of(layer.squeeze_excitation_module, device)
     return Spread(
         _single(depthwise.weight[:, 0].flatten(1).t(), device), _single(depthwise.bias, device),
-        _half(pad(pointwise.weight[:, :, 0, 0].t(), (0, more)), device), _gate_of_filled(layer, more, device),
+        _half(pad(pointwise.weight[:, :, 0, 0].t(), (0, more)), device),
+        _filled(replace(gate, first=pad(gate.first, (0, more))), more),
     )  # fmt: skip
 
 
-def _gate_of_filled(layer: Any, more: int, device: torch.device) -> Gate:
-    """Whose means and results have so many channels more, of nothing."""
-    gate = _gate_of(layer.squeeze_excitation_module, device)
-    return Gate(
-        pad(gate.first, (0, more)), gate.first_bias, pad(gate.second, (0, 0, 0, more)), pad(gate.second_bias, (0, more))
-    )
+def _filled(gate: Gate, more: int) -> Gate:
+    """With so many results more, of nothing."""
+    return replace(gate, second=pad(gate.second, (0, 0, 0, more)), second_bias=pad(gate.second_bias, (0, more)))
 
 
 def _head(head: Any, device: torch.device) -> Head:

@@ -41,7 +41,7 @@ def block(pixels: Tensor, weights: Any, gate: Tensor | None = None) -> Tensor:
 
 
 def excitable(pixels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
-    """The depthwise convolution of a block [n, h, w, c], and the means of its channels [n, c]."""
+    """The depthwise convolution of a block [n, h, w, c], and the sums of its channels [n, c]."""
     count, height, width, channels = pixels.shape
     tiles = triton.cdiv(height * width, _ROWS)
     made, sums = torch.empty_like(pixels), pixels.new_empty(count, tiles, channels, dtype=torch.float32)
@@ -49,7 +49,20 @@ def excitable(pixels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
         pixels, weights.taps, weights.taps_bias, made, sums, height, width, tiles,
         PART=channels // 3, M=_ROWS, num_warps=4,
     )  # fmt: skip
-    return made, sums.sum(1) / (height * width)
+    return made, sums.sum(1)
+
+
+def gated(sums: Tensor, pixels: int, gate: Any) -> Tensor:
+    """Squeeze-and-excitation: sums of so many pixels [n, c] to what each channel is multiplied by [n, d]. ``gate`` is a
+    `fused.Gate`."""
+    outputs, hidden = gate.second.shape
+    made = sums.new_empty(len(sums), outputs)
+    _gated[len(sums),](
+        sums, gate.first, gate.first_bias, gate.second, gate.second_bias, made, 1.0 / pixels,
+        INPUTS=sums.shape[1], HIDDEN=hidden, PADDED=triton.next_power_of_2(hidden), OUTPUTS=outputs,
+        SLOPE=gate.slope, MORE=gate.more, N=_ROWS, num_warps=4,
+    )  # fmt: skip
+    return made
 
 
 def convolved(pixels: Tensor, weights: Any, into: Tensor | None = None, at: int = 0) -> Tensor:
@@ -134,7 +147,7 @@ def lateral(pixels: Tensor, weight: Tensor, gate: Tensor, above: Tensor | None) 
 
 
 def spread(pixels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
-    """A depthwise convolution of 7 x 7 over [n, h, w, 96] and a product with [96, 32]; means of its channels [n, 32].
+    """A depthwise convolution of 7 x 7 over [n, h, w, 96] and a product with [96, 32]; sums of its channels [n, 32].
     ``weights`` are a `fused.Spread`."""
     count, height, width, _ = pixels.shape
     outputs = weights.weight.shape[1]
@@ -145,7 +158,7 @@ def spread(pixels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
         pixels, weights.taps, weights.weight, weights.bias, made, sums, height, width, tiles,
         SIDE=7, PART=32, OUTPUTS=outputs, M=_ROWS, num_warps=4,
     )  # fmt: skip
-    return made, sums.sum(1) / (height * width)
+    return made, sums.sum(1)
 
 
 def head(levels: list[Tensor], gates: list[Tensor], weights: Any) -> Tensor:
@@ -270,6 +283,33 @@ def _excitable(  # type: ignore[no-untyped-def]
         tl.store(target, made.to(out.dtype.element_ty), mask=used[:, None])
         summed = tl.sum(tl.where(used[:, None], made, 0.0), 0)
         tl.store(sums + (sample * tiles + tile) * (3 * PART) + part * PART + channel, summed)
+
+
+@triton.jit
+def _gated(  # type: ignore[no-untyped-def]
+    sums, first, first_bias, second, second_bias, out, share,
+    INPUTS: tl.constexpr, HIDDEN: tl.constexpr, PADDED: tl.constexpr, OUTPUTS: tl.constexpr, SLOPE: tl.constexpr,
+    MORE: tl.constexpr, N: tl.constexpr,
+):  # fmt: skip
+    sample = tl.program_id(0)
+    inner = tl.arange(0, PADDED)
+    real = inner < HIDDEN
+    hidden = tl.load(first_bias + inner, mask=real, other=0.0)
+    for start in range(0, INPUTS, N):
+        channel = start + tl.arange(0, N)
+        mean = tl.load(sums + sample * INPUTS + channel, mask=channel < INPUTS, other=0.0) * share
+        mask = real[:, None] & (channel < INPUTS)[None, :]
+        weight = tl.load(first + inner[:, None] * INPUTS + channel[None, :], mask=mask, other=0.0)
+        hidden += tl.sum(weight * mean[None, :], 1)
+    hidden = tl.maximum(hidden, 0.0)
+    for start in range(0, OUTPUTS, N):
+        channel = start + tl.arange(0, N)
+        mask = (channel < OUTPUTS)[:, None] & real[None, :]
+        weight = tl.load(second + channel[:, None] * HIDDEN + inner[None, :], mask=mask, other=0.0)
+        made = tl.sum(weight * hidden[None, :], 1)
+        made += tl.load(second_bias + channel, mask=channel < OUTPUTS, other=0.0)
+        made = tl.minimum(tl.maximum(made * SLOPE + 0.5, 0.0), 1.0) + MORE
+        tl.store(out + sample * OUTPUTS + channel, made, mask=channel < OUTPUTS)
 
 
 @triton.jit(do_not_specialize=_SIZES)
