@@ -289,9 +289,10 @@ def _gate_of(module: Any, device: torch.device) -> Gate:
     layers: Sequence[nn.Conv2d] = (
         [module.conv1, module.conv2] if of_neck else [module.convolutions[0], module.convolutions[2]]
     )
-    tensors = [tensor for layer in layers for tensor in (layer.weight[:, :, 0, 0], layer.bias)]
+    weights = [_single(layer.weight[:, :, 0, 0], device) for layer in layers]
+    biases = [_single(layer.bias, device) for layer in layers if layer.bias is not None]
     slope, more = (0.2, 1.0) if of_neck else (1 / 6, 0.0)
-    return Gate(*[_single(tensor, device) for tensor in tensors if tensor is not None], slope=slope, more=more)
+    return Gate(weights[0], biases[0], weights[1], biases[1], slope, more)
 
 
 def _block(block: Any, device: torch.device, kept: torch.dtype) -> Block:
