@@ -13,8 +13,13 @@ from encoders import transfers
 from encoders.card.service import Answer, Session
 from encoders.ocr.batching import halving
 from encoders.ocr.config import DetectionConfig
+from encoders.ocr.cropper import Crop
+from encoders.ocr.crops import HEIGHT
 from encoders.ocr.networks import OcrNetworks, Steps
 from encoders.ocr.script_engine import ScriptEngine
+
+_SENT = np.empty((HEIGHT, 0), np.uint8)
+"""The grey of crops that are kept: the client has it, and what it came in is wanted for the next one's."""
 
 
 class OcrCardService:
@@ -75,7 +80,7 @@ class OcrCardSession(Session):
         numbers, config = arguments
         cropper = self._networks.cropper
         waiting = halving(
-            lambda some: [self._networks.detect([cropper.scaled(self.kept[number], config) for number in some])],
+            lambda some: [self._networks.detect(cropper.scaled_all([self.kept[number] for number in some], config))],
             numbers,
         )
         return lambda: (None, [maps() for maps in waiting])
@@ -91,7 +96,8 @@ class OcrCardSession(Session):
         )
 
         def greys() -> Answer:
-            crops = self.kept[number] = [crop for page in coming() for crop in page]
+            crops = [crop for page in coming() for crop in page]
+            self.kept[number] = [Crop(crop.pixels, _SENT) for crop in crops]
             return None, [crop.grey for crop in crops]
 
         return greys

@@ -1,7 +1,8 @@
 """What stands between a page and the networks: scaling it, cutting lines out of it, batches of lines.
 
-Two implementations of one interface: `HostCropper` by OpenCV, and `torch_cropper.TorchCropper`, which uploads a page
-once and leaves its pixels on the GPU. An engine brings the one that suits where it runs (`OcrNetworks.cropper`).
+Implementations of one interface: `HostCropper` by OpenCV, and `torch_cropper.TorchCropper`, which uploads a page once
+and leaves its pixels on the GPU, with `kernel_cropper.KernelCropper`, which does so by our own kernels. An engine
+brings the one that suits where it runs (`OcrNetworks.cropper`).
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class Cropper(Protocol):
     def scaled(self, sheet: Sheet, config: DetectionConfig) -> Any:
         """Input of the detector: [1, 3, H, W] BGR in -1..1."""
 
+    def scaled_all(self, sheets: Sequence[Sheet], config: DetectionConfig) -> Sequence[Any]:
+        """`scaled` of pages that come to one size, as the detector takes them: together or each by itself."""
+
     def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
         """What waits for the lines of each page as upright crops, see `crops.cut`."""
 
@@ -76,6 +80,10 @@ class HostCropper:
     def scaled(self, sheet: Image, config: DetectionConfig) -> NDArray[np.float32]:
         """See `Cropper`."""
         return detection.network_input(sheet, config)
+
+    def scaled_all(self, sheets: Sequence[Image], config: DetectionConfig) -> list[NDArray[np.float32]]:
+        """See `Cropper`."""
+        return [self.scaled(sheet, config) for sheet in sheets]
 
     def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
         """See `Cropper`."""

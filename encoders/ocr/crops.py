@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.ocr.geometry import Corners, size_of
+from encoders.ocr.geometry import Corners, extents_of
 
 HEIGHT = 48
 """Input height of the recogniser."""
@@ -39,11 +39,18 @@ class CropSize(NamedTuple):
 def crop_size(corners: Corners) -> CropSize:
     """By the line's aspect ratio. Large print is first brought to its own size and then averaged down: warping straight
     to 48 pixels skips pixels."""
-    width, height = size_of(corners)
-    target = min(MAX_WIDTH, max(1, math.ceil(HEIGHT * width / max(height, 1.0))))
-    if height > 1.5 * HEIGHT:
-        return CropSize(max(1, round(width)), max(1, round(height)), target, True)
-    return CropSize(target, HEIGHT, target, False)
+    ((columns, rows, target, shrinks),) = crop_sizes([corners]).tolist()
+    return CropSize(columns, rows, target, bool(shrinks))
+
+
+def crop_sizes(lines: Sequence[Corners] | NDArray[np.float32]) -> NDArray[np.int64]:
+    """`crop_size` of many, [n, 4]."""
+    width, height = extents_of(lines).T
+    target = np.ceil(HEIGHT * width / np.maximum(height, 1.0)).clip(1, MAX_WIDTH)
+    shrinks = height > 1.5 * HEIGHT
+    columns = np.where(shrinks, np.rint(width).clip(1), target)
+    rows = np.where(shrinks, np.rint(height), HEIGHT)
+    return np.stack([columns, rows, target, shrinks], axis=1).astype(np.int64)
 
 
 def cut(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The OCR networks made of our own kernels, where they compute what the modules do.
+"""The OCR networks and the cropper made of our own kernels, where they compute what the modules do.
 
     python -m encoders.ocr.fused_networks DETECTOR RECOGNISER cuda
 
@@ -25,8 +25,10 @@ import torch
 from torch import Tensor
 
 from encoders.checkpoints.home import exclusive, interlace_home, publish
+from encoders.ocr.crop_trial import compare_croppers
 from encoders.ocr.modules import DetectionModule, RecognitionModule
 from encoders.ocr.networks import WESTERN
+from encoders.ocr.torch_cropper import TorchCropper
 from encoders.redaction import without_secrets
 
 _log = logging.getLogger(__name__)
@@ -42,13 +44,21 @@ _MOST, _MEAN = 0.3, 0.005
 
 _RIGHT = "right"
 
+_SOURCES = (
+    "fused.py", "kernels.py", "modules.py", "crop_kernels.py", "crop_trial.py", "kernel_cropper.py",
+    "torch_cropper.py", Path(__file__).name,
+)  # fmt: skip
+"""Whose content a verdict depends on."""
+
 
 class Fused(NamedTuple):
-    """The networks. ``best`` finds the best symbols of an alphabet in the recogniser's hidden output."""
+    """The networks, and what makes their inputs. ``best`` finds the best symbols of an alphabet in the recogniser's
+    hidden output."""
 
     find: Callable[[Tensor], Tensor]
     read: Callable[[Tensor], tuple[Tensor, Tensor]]
     best: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]]
+    cropper: type[TorchCropper] = TorchCropper
 
 
 def fused_or_none(
@@ -75,11 +85,13 @@ def fused(detector: DetectionModule, recogniser: RecognitionModule, device: torc
     """The networks of the two modules by our own kernels, whether those are right or not."""
     from encoders.ocr import kernels
     from encoders.ocr.fused import FusedDetector, FusedRecogniser, classes_of
+    from encoders.ocr.kernel_cropper import KernelCropper
 
     best: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
         alphabet: partial(kernels.best, classes=classes_of(*of)) for alphabet, of in recogniser.classes.items()
     }
-    return Fused(FusedDetector(detector.model, device), FusedRecogniser(recogniser.model, device), best)
+    find, read = FusedDetector(detector.model, device), FusedRecogniser(recogniser.model, device)
+    return Fused(find, read, best, KernelCropper)
 
 
 def _is_to_be_tried_again(folder: Path) -> bool:
@@ -94,7 +106,7 @@ def _key(checkpoints: tuple[Path, Path], device: torch.device) -> str:
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     named = [torch.__version__, triton.__version__, card, *map(str, checkpoints)]
     content = hashlib.sha256("\n".join(named).encode())
-    for source in ("fused.py", "kernels.py", "modules.py", Path(__file__).name):
+    for source in _SOURCES:
         content.update(Path(__file__).with_name(source).read_bytes())
     return content.hexdigest()[:16]
 
@@ -131,6 +143,7 @@ def compare(checkpoints: tuple[Path, Path], device: torch.device) -> None:
         _require_alike(f"confidences of {alphabet}", confidences, wanted.amax(-1))
         if alphabet == WESTERN and bool((symbols != wanted.argmax(-1)).float().mean() > 0.01):
             raise RuntimeError("symbols differ")
+    compare_croppers(ours.cropper, device)
 
 
 def _picture(count: int, height: int, width: int, noise: torch.Generator) -> Tensor:

@@ -37,13 +37,18 @@ def size_of(corners: Corners) -> tuple[float, float]:
     return sizes_of([corners])[0]
 
 
-def sizes_of(lines: Sequence[Corners]) -> list[tuple[float, float]]:
-    """`size_of` many."""
+def sizes_of(lines: Sequence[Corners] | NDArray[np.float32]) -> list[tuple[float, float]]:
+    """`size_of` many, [n, 4, 2]."""
+    return [(width, height) for width, height in extents_of(lines).tolist()]
+
+
+def extents_of(lines: Sequence[Corners] | NDArray[np.float32]) -> NDArray[np.float64]:
+    """`sizes_of` as an array [n, 2]."""
     points = np.asarray(lines).reshape(-1, 4, 2)
     edges = points[:, _NEXT] - points
     edges *= edges
-    lengths = np.sqrt(edges[..., 0] + edges[..., 1]).tolist()
-    return [(max(top, bottom), max(right, left)) for top, right, bottom, left in lengths]
+    lengths = np.sqrt(edges[..., 0] + edges[..., 1])  # top, right, bottom, left
+    return np.maximum(lengths[:, :2], lengths[:, 2:]).astype(np.float64)
 
 
 def read_upwards(corners: Corners) -> Corners:

@@ -58,7 +58,7 @@ class OcrNetworks(Protocol):
     line_batches: tuple[int, ...]  # how many lines a batch is computed with, ascending
 
     def detect(self, pages: Sequence[Any]) -> Callable[[], Maps]:
-        """n pages [1, 3, H, W] of one size, as ``cropper`` scales them."""
+        """n pages of one size [n, 3, H, W], as ``cropper`` scales them: together or in parts."""
 
     def recognise(self, lines: Any, alphabet: str = ALL) -> Callable[[], Steps]:
         """[n, 3, 48, W], as ``cropper`` stacked them, to W / 8 steps, among the symbols of one alphabet."""

@@ -103,6 +103,10 @@ class CardCropper:
         """See `Cropper`."""
         return _Scaled(sheet, config, (1, 3, *network_size(sheet.height, sheet.width, config)))
 
+    def scaled_all(self, sheets: Sequence[Sheet], config: DetectionConfig) -> list[_Scaled]:
+        """See `Cropper`."""
+        return [self.scaled(sheet, config) for sheet in sheets]
+
     def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
         """See `Cropper`."""
         marked: list[tuple[_Sheet, Sequence[Corners]]] = list(pages)

@@ -48,7 +48,9 @@ class TorchNetworks:
         }
         if on_gpu:
             made = fused_or_none(self._detector, self._recogniser, (detector, recogniser), self._device)
-            self._find, self._read, self._best = made or (self._find, self._read, self._best)
+            if made is not None:
+                self._find, self._read, self._best = made.find, made.read, made.best
+                self.cropper = made.cropper(self._device, dtype, _BATCHES)
 
     def _input(self, batch: torch.Tensor | NDArray[np.float32], module: Any) -> torch.Tensor:
         tensor = torch.as_tensor(batch, device=self._device)
@@ -58,7 +60,8 @@ class TorchNetworks:
     def detect(self, pages: Sequence[torch.Tensor | NDArray[np.float32]]) -> Callable[[], Maps]:
         """See `OcrNetworks`."""
         with memory_errors():
-            batch = torch.cat([self._input(page, self._detector) for page in pages])
+            inputs = [self._input(page, self._detector) for page in pages]
+            batch = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
             with _tensor_float():
                 coming = Fetch(self._find(batch))
         return lambda: coming.wait()[0]

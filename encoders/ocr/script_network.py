@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 CLASSES = (
     "Latn", "Hani", "Jpan", "Hang", "Cyrl", "Grek", "Arab", "Hebr", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml",
@@ -40,6 +41,12 @@ class ScriptNetwork(nn.Module):
             ]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(128 * 3, len(CLASSES) + 1)
+
+    def fold(self) -> None:
+        """Batch norms into the convolutions before them."""
+        layers = list(self.body)
+        folded = [fuse_conv_bn_eval(*layers[at : at + 2]) for at in range(0, len(layers), 3)]
+        self.body = nn.Sequential(*(layer for of in folded for layer in (of, nn.ReLU(inplace=True))))
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Log probabilities [n, 28] and upside-down logits [n]."""

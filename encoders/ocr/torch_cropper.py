@@ -3,6 +3,7 @@
 Cutting 50 lines out of a page by `cv2.warpPerspective` takes 60 to 72 ms of a core, and scaling them and the page
 another 45: at 140 pages/s that alone would be 16 cores. The same arithmetic here, as PyTorch operations on any device:
 bicubic sampling with a = -0.75 and repeated borders, area averages, values rounded to grey levels where OpenCV does.
+`kernel_cropper` does the same by kernels of our own, where those are right.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ from torch.nn import functional
 
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.cropper import Crop, Image, Marked
-from encoders.ocr.crops import HEIGHT, crop_size, padded_width
+from encoders.ocr.crops import HEIGHT, CropSize, crop_sizes, padded_width
 from encoders.ocr.detection import network_size
 from encoders.ocr.geometry import Corners
+from encoders.ocr.perspective import frames_of, perspectives
 from encoders.transfers import Fetch, memory_errors, to_card
 
 _GREY = (9798, 19235, 3735)  # OpenCV's weights of red, green and blue, of 2^15
@@ -59,18 +60,25 @@ class TorchCropper:
             planes = sheet.permute(2, 0, 1)
             return _normalised(_resized(planes, rows, columns, area=shrinks)).flip(0)[None]
 
+    def scaled_all(self, sheets: Sequence[Tensor], config: DetectionConfig) -> list[Tensor]:
+        """See `Cropper`."""
+        return [self.scaled(sheet, config) for sheet in sheets]
+
     @torch.inference_mode()
     def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
         """See `Cropper`: `crops.cut`, within what the 32nds of a pixel make of which OpenCV samples."""
         with memory_errors():
-            strips = [_Strip(sheet, corners) for sheet, corners in pages if corners]
-            coming = Fetch(*[_grey(strip.pixels) for strip in strips])
-            whole = torch.cat([strip.pixels for strip in strips], dim=2) if strips else None
+            strips = [_Strip(sheet, corners) for sheet, corners in pages if len(corners)]
+            if not strips:
+                return lambda: [[] for _ in pages]
+            whole = torch.cat([strip.pixels for strip in strips], dim=2)
+            # One copy for all pages: memory that a copy can be made to at once takes longer to be had than the copy.
+            coming = Fetch(torch.cat([_grey(strip.pixels) for strip in strips], dim=1))
 
         def crops() -> list[list[Crop]]:
-            left, greys, at, made = iter(strips), iter(coming.wait()), 0, []
+            (grey,), left, at, made = coming.wait(), iter(strips), 0, []
             for _, corners in pages:
-                made.append(next(left).crops(next(greys), whole, at) if corners else [])
+                made.append(next(left).crops(grey, whole, at) if len(corners) else [])
                 at += sum(crop.width for crop in made[-1])
             return made
 
@@ -79,16 +87,11 @@ class TorchCropper:
     @torch.inference_mode()
     def stack(self, crops: Sequence[Crop]) -> Tensor:
         """See `Cropper`."""
-        width = padded_width(max(crop.width for crop in crops))
-        count = next((size for size in self._sizes if size >= len(crops)), len(crops))
-        strip = crops[0].pixels.strip
-        if any(crop.pixels.strip is not strip for crop in crops):
-            raise ValueError("a batch holds lines that were cut out together")
-        spans = np.zeros((2, count, 1), np.int64)
-        spans[:, : len(crops), 0] = [crop.pixels.at for crop in crops], [crop.width for crop in crops]
+        strip, spans = self._spans(crops)
+        count, width = spans.shape[1], padded_width(spans[1].max())
         with memory_errors():
             # All lines at once: a copy of each is a kernel of its own, and a batch has up to 128.
-            starts, widths = to_card(spans, self._device)
+            starts, widths = to_card(spans, self._device)[..., None]
             columns = torch.arange(width, device=self._device)
             inside = columns < widths
             lines = strip.index_select(2, torch.where(inside, starts + columns, 0).view(-1)).flip(0)  # trained on BGR
@@ -99,12 +102,24 @@ class TorchCropper:
             batch.copy_(lines.view(3, HEIGHT, count, width).permute(2, 0, 1, 3))
             return batch.sub_(_MIDDLE).div_(_MIDDLE).mul_(inside[:, None, None])
 
+    def _spans(self, crops: Sequence[Crop]) -> tuple[Tensor, NDArray[np.int64]]:
+        """The strip that the crops are of, and where in it each begins and how wide it is, [2, n], n a size of a batch;
+        those that fill it up are 0 wide. Raises `ValueError` where there is no such strip."""
+        lines: list[Span] = [crop.pixels for crop in crops]
+        strip = lines[0].strip
+        if any(line.strip is not strip for line in lines):
+            raise ValueError("a batch holds lines that were cut out together")
+        spans = np.zeros((2, next((size for size in self._sizes if size >= len(crops)), len(crops))), np.int64)
+        spans[:, : len(crops)] = [line.at for line in lines], [line.width for line in lines]
+        return strip, spans
 
-class _Span(NamedTuple):
-    """Where a crop begins in the lines of all pages that were cut out together, bytes [3, 48, w], RGB."""
+
+class Span(NamedTuple):
+    """A crop among the lines of all pages that were cut out together, bytes [3, 48, w], RGB: where it begins."""
 
     strip: Tensor
     at: int
+    width: int
 
 
 class _Strip:
@@ -112,7 +127,7 @@ class _Strip:
 
     def __init__(self, sheet: Tensor, corners: Sequence[Corners]) -> None:
         planes = sheet.permute(2, 0, 1).float()[None]
-        sizes = [crop_size(line) for line in corners]
+        sizes = [CropSize(*size) for size in crop_sizes(corners).tolist()]
         plain = [i for i, size in enumerate(sizes) if not size.shrinks]
         large = [i for i, size in enumerate(sizes) if size.shrinks]
         rows = [_row_of(planes, [corners[i] for i in plain], HEIGHT, [sizes[i].columns for i in plain])]
@@ -123,10 +138,10 @@ class _Strip:
         self._widths = {i: sizes[i].target for i in (*plain, *large)}
 
     def crops(self, grey: NDArray[np.uint8], whole: Tensor, begin: int) -> list[Crop]:
-        """In the order of the corners; the strip begins at a column of the ``whole``."""
-        crops, at = {}, 0
+        """In the order of the corners; the strip begins at a column of the ``whole``, and of its ``grey`` [48, w]."""
+        crops, at = {}, begin
         for i, width in self._widths.items():
-            crops[i] = Crop(_Span(whole, begin + at), grey[:, at : at + width].astype(np.uint8))
+            crops[i] = Crop(Span(whole, at, width), grey[:, at : at + width])
             at += width
         return [crops[i] for i in range(len(crops))]
 
@@ -136,13 +151,8 @@ def _row_of(planes: Tensor, corners: Sequence[Corners], rows: int, widths: Seque
     device, total = planes.device, sum(widths)
     if not total:
         return planes.new_zeros(3, rows, 0)
-    frames = [np.array([[0, 0], [w, 0], [w, rows], [0, rows]], np.float32) for w in widths]
-    matrices = np.stack([cv2.getPerspectiveTransform(f, c.astype(np.float32)) for f, c in zip(frames, corners)])
-    # Page pixels to -1..1, as `grid_sample` wants them, while numbers are double.
     height, width = planes.shape[2:]
-    scale = np.array([2 / max(1, width - 1), 2 / max(1, height - 1)])[:, None]
-    matrices[:, :2] = matrices[:, :2] * scale - matrices[:, 2:]
-    to_page = to_card(matrices.astype(np.float32), device)
+    to_page = to_card(to_grid(corners, np.array(widths), np.full(len(widths), rows), [(height, width)]), device)
     spans = to_card(np.stack([widths, np.cumsum([0, *widths[:-1]])]).astype(np.int64), device)
     line = torch.arange(len(widths), device=device).repeat_interleave(spans[0], output_size=total)
     x, y = torch.arange(total, device=device) - spans[1, line], torch.arange(rows, device=device)[:, None]
@@ -151,6 +161,18 @@ def _row_of(planes: Tensor, corners: Sequence[Corners], rows: int, widths: Seque
     grid = (homogeneous[:2] / homogeneous[2]).permute(1, 2, 0)[None]
     sampled = functional.grid_sample(planes, grid, mode="bicubic", padding_mode="border", align_corners=True)
     return sampled[0].round_().clamp_(0, 255)
+
+
+def to_grid(
+    corners: Sequence[Corners] | NDArray[np.float32], columns: NDArray[np.int64], rows: NDArray[np.int64],
+    pages: Sequence[tuple[int, int]] | NDArray[np.int64],
+) -> NDArray[np.float32]:  # fmt: skip
+    """[n, 3, 3]: pixels of pictures of n lines, each so many columns and rows, to where `grid_sample` has them on pages
+    of this height and width, one or n of them: in -1..1."""
+    matrices = perspectives(frames_of(columns, rows), np.asarray(corners, np.float32))
+    scale = 2 / np.maximum(1, np.array(pages)[:, ::-1] - 1)  # while numbers are double
+    matrices[:, :2] = matrices[:, :2] * scale[..., None] - matrices[:, 2:]
+    return matrices.astype(np.float32)
 
 
 def _grey(strip: Tensor) -> Tensor:

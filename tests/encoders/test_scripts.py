@@ -12,6 +12,7 @@ import torch
 from encoders.failures import FailureCategory, MediaError
 from encoders.ocr.cropper import HostCropper
 from encoders.ocr.script import NATIVE, ScriptDetector
+from encoders.ocr.script_engine import ScriptEngine
 from encoders.ocr.script_network import CLASSES
 from encoders.ocr.tesseract import (
     DEBIAN_PACKAGES,
@@ -238,3 +239,13 @@ def test_texts_of_several_scripts_count_letters() -> None:
     assert text_script("Письмо от IBM") == "Cyrl"
     assert as_printed("µε", "Grek") == "με"
     assert as_printed("กํา", "Thai") == "กำ"
+
+
+def test_windows_are_seen_alike_in_batches_for_a_gpu() -> None:
+    windows = np.random.default_rng(1).integers(0, 256, (37, 40, 256), np.uint8)
+    alone, gpu = ScriptEngine(), ScriptEngine()
+    gpu._begin_less()
+    gpu._sizes = (8, 32)
+    for ours, wanted in zip(gpu(windows)(), alone(windows)(), strict=True):
+        assert ours.shape == wanted.shape and np.allclose(ours, wanted, atol=1e-4)
+    assert gpu.parameters() == alone.parameters()
