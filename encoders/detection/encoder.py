@@ -19,6 +19,7 @@ from encoders.checkpoints.resolve import resolve
 from encoders.detection.candidates import Candidates, Detector, Image, features_of
 from encoders.detection.config import DetectionConfig, GuiConfig, ObjectConfig
 from encoders.failures import Failure, FailureCategory, InterlaceError, MediaError
+from encoders.media.config import PIXELS_VERSION
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.results import Detection, Line, Page, extent, quad
@@ -94,6 +95,7 @@ class _DetectionEncoder:
     def fingerprint(self) -> str:
         """Hash of checkpoints, queries and all that shapes a detection; not of threads or limits."""
         shaping = self.config.model_dump(mode="json", exclude={"limits", "threads"})
+        shaping["pixels"] = PIXELS_VERSION
         shaping["checkpoints"] = self._built().fingerprint()
         return hashlib.sha256(json.dumps([self.name, shaping], sort_keys=True).encode()).hexdigest()
 

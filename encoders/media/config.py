@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PIXELS_VERSION = 2
+"""What the same settings make of a page, in the fingerprints of all who look at pages: 2 has scans by libjpeg-turbo."""
+
 
 class OpeningConfig(BaseModel):
     """What shapes what an encoder sees. Part of the perception fingerprint."""

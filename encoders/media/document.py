@@ -24,6 +24,7 @@ from encoders.media.protocol import Extent
 sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
 import pymupdf  # noqa: E402
 
+from encoders.media.scan import scan_pixels  # noqa: E402
 from encoders.media.text_layer import read_text_layer  # noqa: E402
 
 pymupdf.TOOLS.mupdf_display_errors(False)
@@ -99,7 +100,7 @@ def _open(source: Source, media_type: str) -> Any:
 
 
 def _page(document: Any, index: int, source: Source) -> tuple[OpenedPage, Any]:
-    """The page, and the pixmap that its image is a view of: the image is gone when the pixmap is."""
+    """The page, and the pixmap that its image may be a view of: the image is gone when the pixmap is."""
     request = source.request
     pymupdf.TOOLS.reset_mupdf_warnings()
     page = document.load_page(index)
@@ -112,10 +113,24 @@ def _page(document: Any, index: int, source: Source) -> tuple[OpenedPage, Any]:
         if layer.sound or request.ocr == "never":
             _check(lambda: not layer.lines and not layer.painted)
             return OpenedPage(index + 1, width, height, None, layer.lines, layer.rules), None
-    pixmap = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csRGB, alpha=False)
-    image = _pixels(pixmap, width, height)
+    image, pixmap = _drawn(document, page, matrix, width, height)
     _check(lambda: bool(image.min() == 255))
     return OpenedPage(index + 1, width, height, image, None, layer.rules if layer is not None else ()), pixmap
+
+
+def _drawn(document: Any, page: Any, matrix: Any, width: int, height: int) -> tuple[NDArray[np.uint8], Any]:
+    """The page's pixels [height, width, 3] RGB, and the pixmap that they are a view of, if MuPDF drew them.
+
+    It also draws scans that libjpeg-turbo shows white or not at all, so that one decoder tells what is broken.
+    """
+    try:
+        image = scan_pixels(document, page, width, height)
+    except Exception:
+        image = None
+    if image is not None and image.min() < 255:
+        return image, None
+    pixmap = page.get_pixmap(matrix=matrix, colorspace=pymupdf.csRGB, alpha=False)
+    return _pixels(pixmap, width, height), pixmap
 
 
 def _scale(page: Any, dpi: int, max_pixels: int) -> tuple[Any, int, int]:

@@ -19,6 +19,7 @@ from encoders.checkpoints.pull import Progress
 from encoders.checkpoints.resolve import checkpoint_digest
 from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_memory
 from encoders.heartbeat import beat
+from encoders.media.config import PIXELS_VERSION
 from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.ocr.config import OcrConfig
@@ -125,6 +126,7 @@ class OcrEncoder:
         """Hash of checkpoints, opening settings and all that shapes a reading; not of engine, waiting,
         threads, limits or which process computes."""
         shaping = self.config.model_dump(mode="json", exclude=_NOT_SHAPING)
+        shaping["pixels"] = PIXELS_VERSION
         shaping["checkpoints"] = [
             checkpoint_digest(self.config.detector),
             checkpoint_digest(self.config.recogniser),
