@@ -15,6 +15,7 @@ from tests.s3_server import s3_server as run_s3_server
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TRITON_INTERPRET", "1")  # triton looks at it as it is imported, which torch does somewhere
 gc.disable()  # while 800,000 objects are imported that all stay
 
 

@@ -11,19 +11,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from encoders.ocr import crop_kernels
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.crop_trial import compare_croppers
 from encoders.ocr.cropper import Crop
 from encoders.ocr.geometry import Corners
+from encoders.ocr.kernel_cropper import KernelCropper
 from encoders.ocr.perspective import frames_of, perspectives
 from encoders.ocr.torch_cropper import TorchCropper
 
 CPU = torch.device("cpu")
-
-with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("TRITON_INTERPRET", "1")  # which triton looks at where a kernel is defined
-    from encoders.ocr import crop_kernels
-    from encoders.ocr.kernel_cropper import KernelCropper
 
 PLAIN, OURS = TorchCropper(CPU, torch.float32, (4, 8)), KernelCropper(CPU, torch.float32, (4, 8))
 ON_PAGES = (
@@ -43,8 +40,7 @@ ON_PAGES = (
 
 
 @pytest.fixture(autouse=True)
-def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
+def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     # The interpreter takes about as long for a large tile as for a small one.
     monkeypatch.setattr(crop_kernels, "_BLOCK", 8192)
     monkeypatch.setattr(crop_kernels, "_DOWN", 64)

@@ -12,18 +12,18 @@ from transformers import AutoModelForObjectDetection, AutoModelForTextRecognitio
 
 from benchmarks.ocr_pages import dense_pages
 from encoders.checkpoints.resolve import resolve
+from encoders.ocr import fused, kernels
 from encoders.ocr.modules import best_symbols, fuse_batch_norms
 
 CPU = torch.device("cpu")
 
-with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("TRITON_INTERPRET", "1")  # which triton looks at where a kernel is defined
-    from encoders.ocr import fused, kernels
-
 
 @pytest.fixture(autouse=True)
-def interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
+def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter takes about as long for a large tile as for a small one; two of each are left to every map."""
+    monkeypatch.setattr(kernels, "_ROWS", 128)
+    monkeypatch.setattr(fused, "_TILES", {})
+    monkeypatch.setattr(fused, "_TILE", (128, 32, 4, 1))
 
 
 def model_of(kind: Any, role: str) -> Any:

@@ -100,7 +100,8 @@ def test_what_cannot_be_read_is_no_measure(tmp_path: Path) -> None:
 
 
 def test_a_measured_time_leaves_the_share_of_a_card_as_it_was() -> None:
-    default, measured = DEFAULTS["ocr", "cuda"], measured_time("ocr", "cuda", 0.17, "here")
+    default = DEFAULTS["ocr", "cuda"]
+    measured = measured_time("ocr", "cuda", default.seconds / 2, "here")
     assert default.gpu_seconds and measured.gpu_seconds == pytest.approx(default.gpu_seconds / 2)
 
 
