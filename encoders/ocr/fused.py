@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear, pad, scaled_dot_product_attention, silu
 
-from encoders.ocr import kernels
+from encoders.ocr import kernels, line_kernels, map_kernels
 
 _TILE = (64, 32, 4, 2)
 _TILES = {
@@ -92,7 +92,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """A classifier for `kernels.best`."""
+    """A classifier for `line_kernels.best`."""
 
     weight: Tensor  # [d, classes], both filled up
     bias: Tensor  # what fills up is never the best
@@ -100,7 +100,7 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Lateral:
-    """See `kernels.lateral`. The gate takes means of what comes in: the mean of products is the product of means."""
+    """See `map_kernels.lateral`. Its gate takes means of what comes in: means of products are products of means."""
 
     weight: Tensor  # [c, 128]
     gate: Gate  # [n, c] to [n, 128]
@@ -108,7 +108,7 @@ class Lateral:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """See `kernels.spread`."""
+    """See `map_kernels.spread`."""
 
     taps: Tensor  # [49, 96]
     bias: Tensor
@@ -118,7 +118,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """See `kernels.head`. Of a pixel become four, and of each of these four."""
+    """See `map_kernels.head`. Of a pixel become four, and of each of these four."""
 
     down: Tensor  # [4, 9, 32, 32], from the coarsest level to the finest
     down_bias: Tensor
@@ -148,9 +148,9 @@ class FusedRecogniser:
         pixels = self._stem(lines.permute(0, 2, 3, 1).to(torch.float16).contiguous())
         for block in self._blocks:
             pixels = block(pixels)
-        pooled = kernels.pooled(pixels)
+        pooled = line_kernels.pooled(pixels)
         steps = silu(linear(pooled, self._reduce, self._reduce_bias))
-        hidden = kernels.mixed(steps, self._taps, self._taps_bias)
+        hidden = line_kernels.mixed(steps, self._taps, self._taps_bias)
         for layer in self._layers:
             hidden = layer(hidden)
         return self._norm(hidden) + steps[..., : self._width], pooled
@@ -181,11 +181,11 @@ class FusedDetector:
         for index in (3, 2, 1, 0):
             sums, pixels = maps[index].sum((1, 2), dtype=torch.float32), maps[index].shape[1] * maps[index].shape[2]
             one, spread = self._laterals[index], self._spreads[index]
-            above = kernels.lateral(maps[index], one.weight, kernels.gated(sums, pixels, one.gate), above)
-            level, sums = kernels.spread(above, spread)
+            above = map_kernels.lateral(maps[index], one.weight, kernels.gated(sums, pixels, one.gate), above)
+            level, sums = map_kernels.spread(above, spread)
             levels.append(level)
             gates.append(kernels.gated(sums, pixels, spread.gate))
-        return kernels.head(levels[::-1], gates[::-1], self._head)
+        return map_kernels.head(levels[::-1], gates[::-1], self._head)
 
 
 class _Stem:
@@ -250,7 +250,7 @@ class _Layer:
 
 
 def classes_of(weight: Tensor, bias: Tensor) -> Classes:
-    """A classifier [classes, d] for `kernels.best`."""
+    """A classifier [classes, d] for `line_kernels.best`."""
     classes, width = weight.shape
     more = -classes % 128
     return Classes(

@@ -45,7 +45,8 @@ _MOST, _MEAN = 0.3, 0.005
 _RIGHT = "right"
 
 _SOURCES = (
-    "fused.py", "kernels.py", "modules.py", "crop_kernels.py", "crop_trial.py", "kernel_cropper.py",
+    "fused.py", "kernels.py", "line_kernels.py", "map_kernels.py", "modules.py",
+    "crop_kernels.py", "crop_trial.py", "kernel_cropper.py",
     "torch_cropper.py", Path(__file__).name,
 )  # fmt: skip
 """Whose content a verdict depends on."""
@@ -83,12 +84,12 @@ def fused_or_none(
 
 def fused(detector: DetectionModule, recogniser: RecognitionModule, device: torch.device) -> Fused:
     """The networks of the two modules by our own kernels, whether those are right or not."""
-    from encoders.ocr import kernels
+    from encoders.ocr import line_kernels
     from encoders.ocr.fused import FusedDetector, FusedRecogniser, classes_of
     from encoders.ocr.kernel_cropper import KernelCropper
 
     best: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
-        alphabet: partial(kernels.best, classes=classes_of(*of)) for alphabet, of in recogniser.classes.items()
+        alphabet: partial(line_kernels.best, classes=classes_of(*of)) for alphabet, of in recogniser.classes.items()
     }
     find, read = FusedDetector(detector.model, device), FusedRecogniser(recogniser.model, device)
     return Fused(find, read, best, KernelCropper)

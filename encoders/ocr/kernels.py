@@ -18,8 +18,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_ROWS = 64  # of a tile: pixels
-_SIZES = ("rows", "height", "width", "out_height", "out_width", "tiles")  # other numbers are no reason to compile anew
+ROWS = 64  # of a tile: pixels
+SIZES = ("rows", "height", "width", "out_height", "out_width", "tiles")  # other numbers are no reason to compile anew
 
 
 def block(pixels: Tensor, weights: Any, gate: Tensor | None = None) -> Tensor:
@@ -43,11 +43,11 @@ def block(pixels: Tensor, weights: Any, gate: Tensor | None = None) -> Tensor:
 def excitable(pixels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
     """The depthwise convolution of a block [n, h, w, c], and the sums of its channels [n, c]."""
     count, height, width, channels = pixels.shape
-    tiles = triton.cdiv(height * width, _ROWS)
+    tiles = triton.cdiv(height * width, ROWS)
     made, sums = torch.empty_like(pixels), pixels.new_empty(count, tiles, channels, dtype=torch.float32)
     _excitable[tiles, count](
         pixels, weights.taps, weights.taps_bias, made, sums, height, width, tiles,
-        PART=channels // 3, M=_ROWS, num_warps=4,
+        PART=channels // 3, M=ROWS, num_warps=4,
     )  # fmt: skip
     return made, sums.sum(1)
 
@@ -60,7 +60,7 @@ def gated(sums: Tensor, pixels: int, gate: Any) -> Tensor:
     _gated[len(sums),](
         sums, gate.first, gate.first_bias, gate.second, gate.second_bias, made, 1.0 / pixels,
         INPUTS=sums.shape[1], HIDDEN=hidden, PADDED=triton.next_power_of_2(hidden), OUTPUTS=outputs,
-        SLOPE=gate.slope, MORE=gate.more, N=_ROWS, num_warps=4,
+        SLOPE=gate.slope, MORE=gate.more, N=ROWS, num_warps=4,
     )  # fmt: skip
     return made
 
@@ -90,92 +90,14 @@ def highest(pixels: Tensor, into: Tensor) -> None:
     """Of each pixel and its neighbours right and below the highest, into the first channels of ``into``."""
     count, height, width, channels = pixels.shape
     rows = count * height * width
-    _highest[triton.cdiv(rows, _ROWS),](
+    _highest[triton.cdiv(rows, ROWS),](
         pixels, into, rows, height, width,
-        INPUTS=channels, PADDED=triton.next_power_of_2(channels), CHANNELS=into.shape[3], M=_ROWS, num_warps=4,
+        INPUTS=channels, PADDED=triton.next_power_of_2(channels), CHANNELS=into.shape[3], M=ROWS, num_warps=4,
     )  # fmt: skip
-
-
-def pooled(pixels: Tensor) -> Tensor:
-    """[n, 3, w, c] to the means [n, w / 2, c] of three rows and two columns."""
-    count, _, width, channels = pixels.shape
-    made = pixels.new_empty(count, width // 2, channels)
-    rows = count * (width // 2)
-    _pooled[triton.cdiv(rows, 16),](
-        pixels, made, rows, width, CHANNELS=channels, PADDED=triton.next_power_of_2(channels), M=16, num_warps=4
-    )
-    return made
-
-
-def mixed(steps: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
-    """[n, t, 2 c] to [n, t, c]: of the latter half of channels each step and SiLU of its depthwise convolution."""
-    count, length, channels = steps.shape[0], steps.shape[1], steps.shape[2] // 2
-    made = steps.new_empty(count, length, channels)
-    rows = count * length
-    _mixed[triton.cdiv(rows, 32),](
-        steps, taps, bias, made, rows, length,
-        TAPS=taps.shape[0], CHANNELS=channels, PADDED=triton.next_power_of_2(channels), M=32, num_warps=4,
-    )  # fmt: skip
-    return made
-
-
-def best(hidden: Tensor, classes: Any) -> tuple[Tensor, Tensor]:
-    """[n, t, d] to the best symbol at each step [n, t] and how sure it is. No more of the logits is ever formed than a
-    tile of them. ``classes`` are `fused.Classes`."""
-    count, length, width = hidden.shape
-    rows = count * length
-    symbols = torch.empty(count, length, dtype=torch.int64, device=hidden.device)
-    confidences = torch.empty(count, length, dtype=torch.float32, device=hidden.device)
-    _best[triton.cdiv(rows, _ROWS),](
-        hidden, classes.weight, classes.bias, symbols, confidences, rows,
-        WIDTH=width, PADDED=classes.weight.shape[0], CLASSES=classes.weight.shape[1], M=_ROWS, N=128, num_warps=4,
-    )  # fmt: skip
-    return symbols, confidences
-
-
-def lateral(pixels: Tensor, weight: Tensor, gate: Tensor, above: Tensor | None) -> Tensor:
-    """[n, h, w, c] by ``weight`` [c, 128] times ``gate`` [n, 128], of which 96 count, and what is ``above`` in the
-    pyramid, [n, h / 2, w / 2, 96], for 2 x 2 pixels each."""
-    count, height, width, channels = pixels.shape
-    made = pixels.new_empty(count, height, width, 96)
-    rows = count * height * width
-    _lateral[triton.cdiv(rows, _ROWS),](
-        pixels, weight, gate, pixels if above is None else above, made, rows, height, width,
-        PART=channels // 3, OUTPUTS=96, PADDED=weight.shape[1], SUMMED=above is not None, M=_ROWS, num_warps=4,
-    )  # fmt: skip
-    return made
-
-
-def spread(pixels: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
-    """A depthwise convolution of 7 x 7 over [n, h, w, 96] and a product with [96, 32]; sums of its channels [n, 32].
-    ``weights`` are a `fused.Spread`."""
-    count, height, width, _ = pixels.shape
-    outputs = weights.weight.shape[1]
-    tiles = triton.cdiv(height * width, _ROWS)
-    made = pixels.new_empty(count, height, width, outputs)
-    sums = pixels.new_empty(count, tiles, outputs, dtype=torch.float32)
-    _spread[tiles, count](
-        pixels, weights.taps, weights.weight, weights.bias, made, sums, height, width, tiles,
-        SIDE=7, PART=32, OUTPUTS=outputs, M=_ROWS, num_warps=4,
-    )  # fmt: skip
-    return made, sums.sum(1)
-
-
-def head(levels: list[Tensor], gates: list[Tensor], weights: Any) -> Tensor:
-    """The finest of four levels [n, h, w, 32], the others a half, a quarter and an eighth of its size, with ``gates``
-    [n, 32] each, to the probabilities [n, 4 h, 4 w]. ``weights`` are a `fused.Head`."""
-    count, height, width, _ = levels[0].shape
-    made = torch.empty(count, 4 * height, 4 * width, dtype=torch.float32, device=levels[0].device)
-    rows = count * height * width
-    _head[triton.cdiv(rows, _ROWS),](
-        *levels, *gates, weights.down, weights.down_bias, weights.up, weights.up_bias, weights.final,
-        weights.final_bias, made, rows, height, width, M=_ROWS, num_warps=4,
-    )  # fmt: skip
-    return made
 
 
 @triton.jit
-def _at(place, height, width):  # type: ignore[no-untyped-def]
+def position_of(place, height, width):  # type: ignore[no-untyped-def]
     """Sample, row and column of places in [n, h, w]."""
     rest = place // width
     return rest // height, rest % height, place % width
@@ -187,12 +109,7 @@ def _gelu(values):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _silu(values):  # type: ignore[no-untyped-def]
-    return values / (1.0 + tl.exp(-values))
-
-
-@triton.jit
-def _part_of(  # type: ignore[no-untyped-def]
+def part_of(  # type: ignore[no-untyped-def]
     pixels, taps, bias, sample, row, column, used, height, width, first,
     SIDE: tl.constexpr, PART: tl.constexpr, DOWN: tl.constexpr, ACROSS: tl.constexpr, M: tl.constexpr,
 ):  # fmt: skip
@@ -218,7 +135,7 @@ def _given(pixels, gate, place, sample, used, first, PART: tl.constexpr):  # typ
     return seen * tl.load(gate + sample[:, None] * (3 * PART) + channel[None, :], mask=mask, other=0.0)
 
 
-@triton.jit(do_not_specialize=_SIZES)
+@triton.jit(do_not_specialize=SIZES)
 def _block(  # type: ignore[no-untyped-def]
     pixels, gate, taps, taps_bias, first, first_bias, second, second_bias, out,
     rows, height, width, out_height, out_width,
@@ -227,15 +144,15 @@ def _block(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     place = tl.program_id(0) * M + tl.arange(0, M)
     used = place < rows
-    sample, row, column = _at(place, out_height, out_width)
+    sample, row, column = position_of(place, out_height, out_width)
     if GATED:
         a = _given(pixels, gate, place, sample, used, 0, PART)
         b = _given(pixels, gate, place, sample, used, PART, PART)
         c = _given(pixels, gate, place, sample, used, 2 * PART, PART)
     else:
-        a = _part_of(pixels, taps, taps_bias, sample, row, column, used, height, width, 0, 3, PART, DOWN, ACROSS, M)
-        b = _part_of(pixels, taps, taps_bias, sample, row, column, used, height, width, PART, 3, PART, DOWN, ACROSS, M)
-        c = _part_of(
+        a = part_of(pixels, taps, taps_bias, sample, row, column, used, height, width, 0, 3, PART, DOWN, ACROSS, M)
+        b = part_of(pixels, taps, taps_bias, sample, row, column, used, height, width, PART, 3, PART, DOWN, ACROSS, M)
+        c = part_of(
             pixels, taps, taps_bias, sample, row, column, used, height, width, 2 * PART, 3, PART, DOWN, ACROSS, M
         )
     kind: tl.constexpr = out.dtype.element_ty
@@ -266,7 +183,7 @@ def _block(  # type: ignore[no-untyped-def]
     tl.store(target + 2 * OUT_PART, z.to(out.dtype.element_ty), mask=used[:, None])
 
 
-@triton.jit(do_not_specialize=_SIZES)
+@triton.jit(do_not_specialize=SIZES)
 def _excitable(  # type: ignore[no-untyped-def]
     pixels, taps, taps_bias, out, sums, height, width, tiles, PART: tl.constexpr, M: tl.constexpr
 ):
@@ -275,7 +192,7 @@ def _excitable(  # type: ignore[no-untyped-def]
     used = own < height * width
     channel = tl.arange(0, PART)
     for part in tl.static_range(3):
-        made = _part_of(
+        made = part_of(
             pixels, taps, taps_bias, sample, own // width, own % width, used, height, width, part * PART,
             3, PART, 1, 1, M,
         )  # fmt: skip
@@ -312,7 +229,7 @@ def _gated(  # type: ignore[no-untyped-def]
         tl.store(out + sample * OUTPUTS + channel, made, mask=channel < OUTPUTS)
 
 
-@triton.jit(do_not_specialize=_SIZES)
+@triton.jit(do_not_specialize=SIZES)
 def _convolved(  # type: ignore[no-untyped-def]
     pixels, weight, bias, out, rows, height, width, out_height, out_width,
     INPUTS: tl.constexpr, INPUTS_PADDED: tl.constexpr, OUTPUTS: tl.constexpr, OUTPUTS_PADDED: tl.constexpr,
@@ -321,7 +238,7 @@ def _convolved(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     place = tl.program_id(0) * M + tl.arange(0, M)
     used = place < rows
-    sample, row, column = _at(place, out_height, out_width)
+    sample, row, column = position_of(place, out_height, out_width)
     channel, output = tl.arange(0, INPUTS_PADDED), tl.arange(0, OUTPUTS_PADDED)
     summed = tl.zeros([M, OUTPUTS_PADDED], tl.float32) + tl.load(bias + output)[None, :]
     for tap in tl.static_range(ROWS * COLUMNS):
@@ -337,14 +254,14 @@ def _convolved(  # type: ignore[no-untyped-def]
     tl.store(target, summed, mask=used[:, None] & (output < OUTPUTS)[None, :])
 
 
-@triton.jit(do_not_specialize=_SIZES)
+@triton.jit(do_not_specialize=SIZES)
 def _highest(  # type: ignore[no-untyped-def]
     pixels, out, rows, height, width,
     INPUTS: tl.constexpr, PADDED: tl.constexpr, CHANNELS: tl.constexpr, M: tl.constexpr,
 ):  # fmt: skip
     place = tl.program_id(0) * M + tl.arange(0, M)
     used = place < rows
-    _, row, column = _at(place, height, width)
+    _, row, column = position_of(place, height, width)
     channel = tl.arange(0, PADDED)
     real = (channel < INPUTS)[None, :]
     most = tl.zeros([M, PADDED], tl.float32)  # what is there is none below 0, and what is beyond the edges counts as 0
@@ -355,158 +272,3 @@ def _highest(  # type: ignore[no-untyped-def]
         most = tl.maximum(most, seen.to(tl.float32))
     target = out + place[:, None] * CHANNELS + channel[None, :]
     tl.store(target, most.to(out.dtype.element_ty), mask=used[:, None] & real)
-
-
-@triton.jit(do_not_specialize=_SIZES)
-def _pooled(  # type: ignore[no-untyped-def]
-    pixels, out, rows, width, CHANNELS: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr
-):
-    place = tl.program_id(0) * M + tl.arange(0, M)
-    channel = tl.arange(0, PADDED)
-    mask = (place < rows)[:, None] & (channel < CHANNELS)[None, :]
-    half = width // 2
-    start = (place // half) * 3 * width + (place % half) * 2
-    summed = tl.zeros([M, PADDED], tl.float32)
-    for tap in tl.static_range(6):
-        there = (start + (tap // 2) * width + tap % 2)[:, None] * CHANNELS + channel[None, :]
-        summed += tl.load(pixels + there, mask=mask, other=0.0).to(tl.float32)
-    tl.store(out + place[:, None] * CHANNELS + channel[None, :], (summed / 6).to(out.dtype.element_ty), mask=mask)
-
-
-@triton.jit(do_not_specialize=_SIZES)
-def _mixed(  # type: ignore[no-untyped-def]
-    steps, taps, bias, out, rows, width,
-    TAPS: tl.constexpr, CHANNELS: tl.constexpr, PADDED: tl.constexpr, M: tl.constexpr,
-):  # fmt: skip
-    place = tl.program_id(0) * M + tl.arange(0, M)
-    channel = tl.arange(0, PADDED)
-    real = channel < CHANNELS
-    used = (place < rows)[:, None] & real[None, :]
-    step = place % width
-    own = steps + CHANNELS + channel[None, :]
-    summed = tl.zeros([M, PADDED], tl.float32) + tl.load(bias + channel, mask=real, other=0.0)[None, :]
-    for tap in tl.static_range(TAPS):
-        beside = step + tap - TAPS // 2
-        mask = used & ((beside >= 0) & (beside < width))[:, None]
-        seen = tl.load(own + (place + tap - TAPS // 2)[:, None] * (2 * CHANNELS), mask=mask, other=0.0)
-        summed += seen.to(tl.float32) * tl.load(taps + tap * CHANNELS + channel, mask=real, other=0.0)[None, :]
-    kept = tl.load(own + place[:, None] * (2 * CHANNELS), mask=used, other=0.0).to(tl.float32)
-    made = kept + _silu(summed)
-    tl.store(out + place[:, None] * CHANNELS + channel[None, :], made.to(out.dtype.element_ty), mask=used)
-
-
-@triton.jit(do_not_specialize=_SIZES)
-def _best(  # type: ignore[no-untyped-def]
-    hidden, weight, bias, symbols, confidences, rows,
-    WIDTH: tl.constexpr, PADDED: tl.constexpr, CLASSES: tl.constexpr, M: tl.constexpr, N: tl.constexpr,
-):  # fmt: skip
-    place = tl.program_id(0) * M + tl.arange(0, M)
-    used = place < rows
-    inner, column = tl.arange(0, PADDED), tl.arange(0, N)
-    mask = used[:, None] & (inner < WIDTH)[None, :]
-    seen = tl.load(hidden + place[:, None] * WIDTH + inner[None, :], mask=mask, other=0.0).to(tl.float16)
-    most = tl.full([M], -1e30, tl.float32)
-    symbol = tl.zeros([M], tl.int32)
-    total = tl.zeros([M], tl.float32)
-    for start in range(0, CLASSES, N):
-        logits = tl.dot(seen, tl.load(weight + inner[:, None] * CLASSES + (start + column)[None, :]))
-        logits += tl.load(bias + start + column)[None, :]
-        top = tl.max(logits, 1)
-        symbol = tl.where(top > most, start + tl.argmax(logits, 1), symbol)
-        higher = tl.maximum(most, top)
-        total = total * tl.exp(most - higher) + tl.sum(tl.exp(logits - higher[:, None]), 1)
-        most = higher
-    tl.store(symbols + place, symbol.to(tl.int64), mask=used)
-    tl.store(confidences + place, 1.0 / total, mask=used)
-
-
-@triton.jit(do_not_specialize=_SIZES)
-def _lateral(  # type: ignore[no-untyped-def]
-    pixels, weight, gate, above, out, rows, height, width,
-    PART: tl.constexpr, OUTPUTS: tl.constexpr, PADDED: tl.constexpr, SUMMED: tl.constexpr, M: tl.constexpr,
-):  # fmt: skip
-    place = tl.program_id(0) * M + tl.arange(0, M)
-    used = place < rows
-    sample, row, column = _at(place, height, width)
-    channel, output = tl.arange(0, PART), tl.arange(0, PADDED)
-    summed = tl.zeros([M, PADDED], tl.float32)
-    for part in tl.static_range(3):
-        start = place[:, None] * (3 * PART) + part * PART + channel[None, :]
-        seen = tl.load(pixels + start, mask=used[:, None], other=0.0).to(tl.float16)
-        there = weight + (part * PART + channel)[:, None] * PADDED + output[None, :]
-        summed = tl.dot(seen, tl.load(there), summed)
-    mask = used[:, None] & (output < OUTPUTS)[None, :]
-    summed *= tl.load(gate + sample[:, None] * PADDED + output[None, :], mask=mask, other=0.0)
-    if SUMMED:
-        coarse = (sample * (height // 2) + row // 2) * (width // 2) + column // 2
-        summed += tl.load(above + coarse[:, None] * OUTPUTS + output[None, :], mask=mask, other=0.0).to(tl.float32)
-    tl.store(out + place[:, None] * OUTPUTS + output[None, :], summed.to(out.dtype.element_ty), mask=mask)
-
-
-@triton.jit(do_not_specialize=_SIZES)
-def _spread(  # type: ignore[no-untyped-def]
-    pixels, taps, weight, bias, out, sums, height, width, tiles,
-    SIDE: tl.constexpr, PART: tl.constexpr, OUTPUTS: tl.constexpr, M: tl.constexpr,
-):  # fmt: skip
-    tile, sample = tl.program_id(0), tl.program_id(1)
-    own = tile * M + tl.arange(0, M)
-    used = own < height * width
-    channel, output = tl.arange(0, PART), tl.arange(0, OUTPUTS)
-    summed = tl.zeros([M, OUTPUTS], tl.float32)
-    for part in tl.static_range(3):
-        made = _part_of(
-            pixels, taps, bias, sample, own // width, own % width, used, height, width, part * PART,
-            SIDE, PART, 1, 1, M,
-        )  # fmt: skip
-        there = weight + (part * PART + channel)[:, None] * OUTPUTS + output[None, :]
-        summed = tl.dot(made.to(tl.float16), tl.load(there), summed)
-    target = out + (sample * height * width + own)[:, None] * OUTPUTS + output[None, :]
-    tl.store(target, summed.to(out.dtype.element_ty), mask=used[:, None])
-    tl.store(sums + (sample * tiles + tile) * OUTPUTS + output, tl.sum(tl.where(used[:, None], summed, 0.0), 0))
-
-
-@triton.jit
-def _downwards(  # type: ignore[no-untyped-def]
-    summed, level, gate, weight, sample, row, column, used, height, width, SCALE: tl.constexpr
-):
-    """Add a 3 x 3 convolution of a level that is ``SCALE`` times coarser than the [height, width] of its output."""
-    channel = tl.arange(0, 32)
-    gates = tl.load(gate + sample[:, None] * 32 + channel[None, :], mask=used[:, None], other=0.0)
-    for tap in tl.static_range(9):
-        y, x = row + tap // 3 - 1, column + tap % 3 - 1
-        inside = used & (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        start = ((sample * (height // SCALE) + y // SCALE) * (width // SCALE) + x // SCALE) * 32
-        seen = tl.load(level + start[:, None] + channel[None, :], mask=inside[:, None], other=0.0).to(tl.float32)
-        there = weight + tap * 32 * 32 + channel[:, None] * 32 + channel[None, :]
-        summed = tl.dot((seen * gates).to(tl.float16), tl.load(there), summed)
-    return summed
-
-
-@triton.jit(do_not_specialize=_SIZES)
-def _head(  # type: ignore[no-untyped-def]
-    level1, level2, level4, level8, gate1, gate2, gate4, gate8, down, down_bias, up, up_bias, final, final_bias, out,
-    rows, height, width, M: tl.constexpr,
-):  # fmt: skip
-    place = tl.program_id(0) * M + tl.arange(0, M)
-    used = place < rows
-    sample, row, column = _at(place, height, width)
-    few, last = tl.arange(0, 32), tl.arange(0, 16)
-    summed = tl.zeros([M, 32], tl.float32) + tl.load(down_bias + few)[None, :]
-    each = 9 * 32 * 32
-    summed = _downwards(summed, level8, gate8, down, sample, row, column, used, height, width, 8)
-    summed = _downwards(summed, level4, gate4, down + each, sample, row, column, used, height, width, 4)
-    summed = _downwards(summed, level2, gate2, down + 2 * each, sample, row, column, used, height, width, 2)
-    summed = _downwards(summed, level1, gate1, down + 3 * each, sample, row, column, used, height, width, 1)
-    seen = tl.maximum(summed, 0.0).to(tl.float16)
-    made = tl.zeros([M, 16], tl.float32) + tl.load(final_bias)
-    # A quarter at a time: triton 3.6 compiles a product with [128, 16] on Hopper into reads beyond shared memory.
-    for quarter in tl.static_range(4):
-        there = up + quarter * 32 * 32 + few[:, None] * 32 + few[None, :]
-        wider = tl.maximum(tl.dot(seen, tl.load(there)) + tl.load(up_bias + few)[None, :], 0.0)
-        there = final + quarter * 32 * 16 + few[:, None] * 16 + last[None, :]
-        made = tl.dot(wider.to(tl.float16), tl.load(there), made)
-    # Of the 4 x 4 pixels each is a row and a column of a quarter, and one of that quarter's in the whole.
-    y = (row * 4)[:, None] + (last // 8 * 2 + last // 2 % 2)[None, :]
-    x = (column * 4)[:, None] + (last // 4 % 2 * 2 + last % 2)[None, :]
-    target = out + (sample[:, None] * (4 * height) + y) * (4 * width) + x
-    tl.store(target, 1.0 / (1.0 + tl.exp(-made)), mask=used[:, None])

@@ -12,7 +12,7 @@ from transformers import AutoModelForObjectDetection, AutoModelForTextRecognitio
 
 from benchmarks.ocr_pages import dense_pages
 from encoders.checkpoints.resolve import resolve
-from encoders.ocr import fused, kernels
+from encoders.ocr import fused, kernels, line_kernels, map_kernels
 from encoders.ocr.modules import best_symbols, fuse_batch_norms
 
 CPU = torch.device("cpu")
@@ -21,7 +21,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """The interpreter takes about as long for a large tile as for a small one; two of each are left to every map."""
-    monkeypatch.setattr(kernels, "_ROWS", 128)
+    for module in (kernels, line_kernels, map_kernels):
+        monkeypatch.setattr(module, "ROWS", 128)
     monkeypatch.setattr(fused, "_TILES", {})
     monkeypatch.setattr(fused, "_TILE", (128, 32, 4, 1))
 
@@ -52,7 +53,7 @@ def test_the_recogniser_reads_what_the_module_does() -> None:
     assert torch.allclose(ours_pooled.float(), pooled[:, :, 0].transpose(1, 2), atol=0.01 * float(pooled.abs().max()))
     assert torch.allclose(ours.float(), hidden, atol=0.01 * float(hidden.abs().max()))
     weight, bias = model.head.head.weight[:300], model.head.head.bias[:300]
-    symbols, confidences = kernels.best(hidden.half(), fused.classes_of(weight, bias))
+    symbols, confidences = line_kernels.best(hidden.half(), fused.classes_of(weight, bias))
     wanted, sure = best_symbols(hidden.half().float(), weight, bias)
     assert torch.equal(symbols, wanted) and torch.allclose(confidences, sure, atol=1e-3)
     assert text and len(symbols.unique()) > 2  # letters, not only blanks
