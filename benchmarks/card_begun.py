@@ -1,4 +1,4 @@
-"""What the processes on a card began for its clients, how much of it together, and how long that took its threads."""
+"""What the processes on a card began for their clients, how much of it together, and how long that took its threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def begun(pids: Iterable[int]) -> ByVerb:
     whole: ByVerb = {}
     for pid in pids:
         for verb, of in _begun(pid).items():
-            whole[verb] = of.less(_NONE.less(whole.get(verb, _NONE)))
+            whole[verb] = of.plus(whole.get(verb, _NONE))
     return whole
 
 

@@ -71,6 +71,10 @@ class Begun(NamedTuple):
     times: int  # how often it began some: fewer than were asked for where several go together
     apart: bool  # whether that thread is not the one that starts all other work
 
+    def plus(self, other: Begun) -> Begun:
+        """Both, of two processes."""
+        return Begun(self.asked + other.asked, self.seconds + other.seconds, self.times + other.times, self.apart)
+
     def less(self, before: Begun) -> Begun:
         """What was begun since."""
         return Begun(self.asked - before.asked, self.seconds - before.seconds, self.times - before.times, self.apart)

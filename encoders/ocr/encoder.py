@@ -79,18 +79,16 @@ class OcrEncoder:
         locate_networks(self.config, device, progress)
 
     def load(self, device: str = "cpu", *, lazily: bool = False) -> None:
-        """Load the networks onto ``cpu`` or ``cuda[:n]``, or ``lazily`` with the first page that is an image. Raises
-        `CheckpointError` when there are none to load."""
+        """Load the networks onto ``cpu`` or ``cuda[:n]``; ``lazily`` on a CPU: with the first page that is an image.
+        Raises `CheckpointError` when there are none to load."""
         self._device = device
         if self.config.block_waits and device.startswith("cuda") and not self.config.shares_process(device):
             from encoders.transfers import block_waits
 
             block_waits(device)
-        if (
-            lazily and device == "cpu"
-        ):  # on a card the first process of a node compiles, for longer than a batch may take
+        if lazily and device == "cpu":
             self.fetch(device)
-        else:
+        else:  # on a card kernels may be tried and compiled first, for longer than a batch may take
             self._load_reader()
         self._opener = MediaOpener(self.config.opening, self.config.limits)
 
