@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from encoders.layout.blocks import Block, Flow, TableDraft, body_size, page_pitch, rows_of
 from encoders.layout.bullets import mark_bullets
-from encoders.layout.frame import Frame, Piece, finite, frame_of, pieces_of
+from encoders.layout.frame import Frame, finite, frame_of, pieces_of
 from encoders.layout.joining import words_of
 from encoders.layout.lines import Ordered, emit, table_result
 from encoders.layout.margins import margin_pieces
@@ -16,7 +16,8 @@ from encoders.layout.page_text import page_text
 from encoders.layout.paragraphs import Paragraph, goes_on, paragraphs_of
 from encoders.layout.roles import assign_roles
 from encoders.layout.ruled import ruled_tables
-from encoders.layout.rules import Rule, drawn_rules, seen_rules, without_text
+from encoders.layout.rules import Rule, drawn_rules, look_for, seen_rules, without_text
+from encoders.layout.runs import Runs, runs_on
 from encoders.media.opened import OpenedPage
 from encoders.results import Line, Page, Role, Table
 
@@ -28,49 +29,70 @@ def arrange(opened: OpenedPage, lines: Sequence[Line], *, source: str, rotation:
     ``opened``, after turning by ``rotation``. Ruling lines are those of ``opened.rules``, else they are looked
     for on ``opened.image``. Never raises on odd geometry: lines without a finite place or without text are left out.
     """
-    page = Page(opened.page, opened.width, opened.height, source, rotation=rotation)
-    kept = finite(lines)
-    if not kept:
-        return page
-    frame = frame_of(kept)
-    pieces, astray = pieces_of(kept, frame)
-    em = body_size(pieces)
-    ordered, tables = _ordered(opened, kept, pieces, frame, em)
-    number = ordered[-1].paragraph + 1 if ordered else 0
-    for offset, index in enumerate(astray):
-        ordered.append(Ordered(index, (), Role.BODY, number + offset))
-    joined = emit(kept, ordered, merge_rows=source == "text_layer")
-    page = replace(page, lines=joined, tables=tuple(tables))
-    return replace(page, text=page_text(page))
+    return Draft(opened, lines).page(source, rotation)
 
 
-def _ordered(
-    opened: OpenedPage, lines: Sequence[Line], pieces: list[Piece], frame: Frame, em: float
-) -> tuple[list[Ordered], list[Table]]:
-    top, bottom = _page_edges(opened, frame)
-    horizontal, vertical = _rules(opened, pieces, frame, em)
-    if opened.image is not None and opened.image.size:
-        mark_bullets(pieces, opened.image, frame)
-    margins = margin_pieces(pieces, top, bottom, em, [rule.at for rule in horizontal])
-    body = [piece for piece in pieces if id(piece) not in margins]
-    drafts, rest = ruled_tables(body, horizontal, vertical, em)
-    blocks = order([*rest, *drafts], em)
-    paragraphs = _paragraphs(blocks, em, page_pitch(body, em))
-    texts = [block for block in paragraphs if isinstance(block, Paragraph)]
-    assign_roles(texts, em, bottom, [rule for rule in horizontal if not _is_edge(rule, horizontal, em)])
-    ordered: list[Ordered] = []
-    number = 0
-    for role in (Role.HEADER, Role.FOOTER):
-        if role is Role.FOOTER:
-            number = _emit_blocks(ordered, _joined_columns(paragraphs), number)
-        edge = [p for p in pieces if id(p) in margins and (p.cy < (top + bottom) / 2) == (role is Role.HEADER)]
-        for row in rows_of(edge):
-            for piece in row.pieces:
-                ordered.append(Ordered(piece.line, piece.words, margins[id(piece)], number))
-                number += 1
-    known = words_of(line.text for line in lines)
-    tables = [table_result(draft, lines, frame, known) for draft in paragraphs if isinstance(draft, TableDraft)]
-    return ordered, tables
+class Draft:
+    """A page on its way through `arrange`, for those who have somebody else look for its ruling lines: ``look`` says
+    how, or is None where nothing is to be looked for."""
+
+    def __init__(self, opened: OpenedPage, lines: Sequence[Line]) -> None:
+        self._opened = opened
+        self._lines = finite(lines)
+        self._frame = frame_of(self._lines)
+        self._pieces, self._astray = pieces_of(self._lines, self._frame)
+        self._em = body_size(self._pieces)
+        has_image = opened.image is not None and opened.image.size > 0
+        self.look = look_for(self._frame, self._em) if self._lines and has_image and not opened.rules else None
+
+    def page(self, source: str, rotation: int = 0, runs: Runs | None = None) -> Page:
+        """The page, see `arrange`; ``runs`` of ink are looked for now if nobody has."""
+        page = Page(self._opened.page, self._opened.width, self._opened.height, source, rotation=rotation)
+        if not self._lines:
+            return page
+        ordered, tables = self._ordered(runs)
+        number = ordered[-1].paragraph + 1 if ordered else 0
+        for offset, index in enumerate(self._astray):
+            ordered.append(Ordered(index, (), Role.BODY, number + offset))
+        joined = emit(self._lines, ordered, merge_rows=source == "text_layer")
+        page = replace(page, lines=joined, tables=tuple(tables))
+        return replace(page, text=page_text(page))
+
+    def _ordered(self, runs: Runs | None) -> tuple[list[Ordered], list[Table]]:
+        pieces, em = self._pieces, self._em
+        top, bottom = _page_edges(self._opened, self._frame)
+        horizontal, vertical = self._rules(runs)
+        if self._opened.image is not None and self._opened.image.size:
+            mark_bullets(pieces, self._opened.image, self._frame)
+        margins = margin_pieces(pieces, top, bottom, em, [rule.at for rule in horizontal])
+        body = [piece for piece in pieces if id(piece) not in margins]
+        drafts, rest = ruled_tables(body, horizontal, vertical, em)
+        blocks = order([*rest, *drafts], em)
+        paragraphs = _paragraphs(blocks, em, page_pitch(body, em))
+        texts = [block for block in paragraphs if isinstance(block, Paragraph)]
+        assign_roles(texts, em, bottom, [rule for rule in horizontal if not _is_edge(rule, horizontal, em)])
+        ordered: list[Ordered] = []
+        number = 0
+        for role in (Role.HEADER, Role.FOOTER):
+            if role is Role.FOOTER:
+                number = _emit_blocks(ordered, _joined_columns(paragraphs), number)
+            edge = [p for p in pieces if id(p) in margins and (p.cy < (top + bottom) / 2) == (role is Role.HEADER)]
+            for row in rows_of(edge):
+                for piece in row.pieces:
+                    ordered.append(Ordered(piece.line, piece.words, margins[id(piece)], number))
+                    number += 1
+        known = words_of(line.text for line in self._lines)
+        drawn = [draft for draft in paragraphs if isinstance(draft, TableDraft)]
+        return ordered, [table_result(draft, self._lines, self._frame, known) for draft in drawn]
+
+    def _rules(self, runs: Runs | None) -> tuple[list[Rule], list[Rule]]:
+        if self.look is None:
+            return drawn_rules(self._opened.rules, self._frame, self._em)
+        if runs is None:
+            assert self._opened.image is not None
+            runs = runs_on(self._opened.image, self.look)
+        horizontal, vertical = seen_rules(runs, self._frame, self._em)
+        return without_text(horizontal, self._pieces), vertical
 
 
 def _page_edges(opened: OpenedPage, frame: Frame) -> tuple[float, float]:
@@ -89,15 +111,6 @@ def _is_edge(rule: Rule, rules: Sequence[Rule], em: float) -> bool:
         for other in rules
         if abs(other.at - rule.at) > em
     )
-
-
-def _rules(opened: OpenedPage, pieces: Sequence[Piece], frame: Frame, em: float) -> tuple[list[Rule], list[Rule]]:
-    if opened.rules:
-        return drawn_rules(opened.rules, frame, em)
-    if opened.image is not None and opened.image.size:
-        horizontal, vertical = seen_rules(opened.image, frame, em)
-        return without_text(horizontal, pieces), vertical
-    return [], []
 
 
 def _paragraphs(blocks: Sequence[Block], em: float, pitch: float) -> list[Paragraph | TableDraft]:

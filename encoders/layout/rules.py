@@ -7,12 +7,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from encoders.layout.frame import Frame, Piece
-from encoders.layout.runs import long_runs
+from encoders.layout.runs import Look, Runs
 from encoders.media.opened import Segment
 
 
@@ -40,17 +38,14 @@ def drawn_rules(segments: Sequence[Segment], frame: Frame, em: float) -> tuple[l
     return _joined(horizontal, em), _joined(vertical, em)
 
 
-def seen_rules(image: NDArray[np.uint8], frame: Frame, em: float) -> tuple[list[Rule], list[Rule]]:
-    """Horizontal and vertical rules on an image [height, width, 3], turned upright first."""
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    height, width = gray.shape
-    if frame.angle:
-        cos, sin = math.cos(-frame.angle), math.sin(-frame.angle)
-        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0]])
-        gray = cv2.warpAffine(gray, turn, (width, height), flags=cv2.INTER_LINEAR, borderValue=255)
-    ink = cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 25, 20)
-    across = long_runs(ink, max(int(2.2 * em), 20), horizontal=True)
-    down = long_runs(ink, max(int(1.6 * em), 20), horizontal=False)
+def look_for(frame: Frame, em: float) -> Look:
+    """How to look for a page's rules: turned upright, at runs as long as some letters."""
+    return Look(frame.angle, max(int(2.2 * em), 20), max(int(1.6 * em), 20))
+
+
+def seen_rules(runs: Runs, frame: Frame, em: float) -> tuple[list[Rule], list[Rule]]:
+    """Horizontal and vertical rules among the runs of ink that `look_for` had looked for."""
+    across, down = runs
     thick = max(0.4 * em, 5)
     horizontal = [Rule(y + h / 2, x, x + w) for x, y, w, h in across if h <= thick]
     vertical = [Rule(x + w / 2, y, y + h) for x, y, w, h in down if w <= thick]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from encoders import transfers
 from encoders.card.service import Answer, Session
+from encoders.layout.runs import Look
 from encoders.ocr.batching import halving
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.cropper import Crop
@@ -114,6 +115,15 @@ class OcrCardSession(Session):
             return None, [came.symbols, came.confidences, *([] if came.features is None else [came.features])]
 
         return steps
+
+    def _ink(self, arguments: list[tuple[int, Look]], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        coming = self._networks.cropper.ink([(self.kept[number], look) for number, look in arguments])
+
+        def ink() -> Answer:
+            found = coming()
+            return None, () if found is None else (found,)
+
+        return ink
 
     def _script(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         coming = self._scripts(arrays[0])

@@ -1,4 +1,4 @@
-"""Whether a cropper cuts, scales and stacks as PyTorch's operations do on the same device."""
+"""Whether a cropper cuts, scales and stacks as PyTorch's operations do on the same device, and sees a page's ink."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from encoders.layout.runs import Look, runs_of, runs_on
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.geometry import Corners
+from encoders.ocr.ink import places
 from encoders.ocr.torch_cropper import TorchCropper
 
 _APART = 1e-3
@@ -36,6 +38,22 @@ def compare_croppers(kind: type[TorchCropper], device: torch.device) -> None:
         apart = 1.0 - float(alike.float().mean())
         if not apart <= _APART:
             raise RuntimeError(f"{100 * apart:.3g} % of {name} are more than a grey level apart")
+    compare_ink(kind(device, torch.float16))
+
+
+def compare_ink(cropper: TorchCropper) -> None:
+    """Raise RuntimeError where the runs of ink that a cropper finds are not those that the host does."""
+    image = np.random.default_rng(1).integers(150, 256, (30, 40, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    for at in (20, 64, 65, 100):
+        image[at, 20:130] = image[10:100, at] = 10
+    image[:2, 100:] = image[-2:, :60] = 0
+    images, looks = [image, image[:111, :143].copy()], [Look(0.0, 40, 30), Look(0.008, 60, 40)]
+    found = cropper.ink([(cropper.sheet(image), look) for image, look in zip(images, looks, strict=True)])()
+    if found is None:
+        return
+    for place, image, look in zip(places([image.shape[:2] for image in images]), images, looks, strict=True):
+        if runs_of(place.ink(found), look) != runs_on(image, look):
+            raise RuntimeError(f"other runs of ink are found when a page is turned by {look.angle}")
 
 
 def _made(kind: type[TorchCropper], device: torch.device) -> Iterator[Tensor]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.layout.runs import Look
 from encoders.ocr import crops as cropping
 from encoders.ocr import detection
 from encoders.ocr.config import DetectionConfig
@@ -65,6 +66,9 @@ class Cropper(Protocol):
     def stack(self, crops: Sequence[Crop]) -> Any:
         """Input of the recogniser from crops of one `cut`, see `crops.network_input`."""
 
+    def ink(self, looks: Sequence[tuple[Sheet, Look]]) -> Callable[[], NDArray[np.uint8] | None]:
+        """What waits for the pages' ink, as `ink.places` has it, or for None where the host had better look itself."""
+
 
 class HostCropper:
     """On the CPU; a sheet is the image itself."""
@@ -94,3 +98,7 @@ class HostCropper:
     def stack(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
         """See `Cropper`."""
         return cropping.network_input([crop.pixels for crop in crops])
+
+    def ink(self, looks: Sequence[tuple[Sheet, Look]]) -> Callable[[], None]:
+        """See `Cropper`."""
+        return lambda: None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -26,6 +27,8 @@ from encoders.ocr.config import OcrConfig
 from encoders.results import DocumentResult, Line, Page, Quad
 
 if TYPE_CHECKING:  # torch and OpenCV take long to import, and a driver only asks for the fingerprint
+    from encoders.layout import Draft
+    from encoders.layout.runs import Runs
     from encoders.ocr.page_reader import PageReader, ReadPage
 
 TASK = "ocr"
@@ -59,6 +62,25 @@ class _Part:
 
     def spend(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spend(stage, time.perf_counter() - started)
+
+
+@dataclass(slots=True)
+class _PageRead:
+    """A page of a part between its reading and its layout."""
+
+    state: _Part
+    opened: OpenedPage
+    read: ReadPage
+    draft: Draft | None = None
+    runs: Runs | None = None
 
 
 class OcrEncoder:
@@ -163,6 +185,7 @@ class OcrEncoder:
     def _read_group(self, group: Sequence[tuple[_Part, OpenedPage]]) -> None:
         """Read the pages that have no sound text layer, then lay all of them out."""
         to_read = [(state, opened) for state, opened in group if _is_to_be_read(opened)]
+        pages: list[_PageRead] = []
         for (state, opened), read in zip(to_read, self._read(to_read)):
             if isinstance(read, Failure):
                 state.failures.append(read)
@@ -170,11 +193,36 @@ class OcrEncoder:
                 for stage, seconds in read.seconds.items():
                     state.spend(stage, seconds)
                 state.networks |= read.networks
-                self._lay_out(state, _turned(opened, read), read.lines, "ocr", read)
+                pages.append(_PageRead(state, _turned(opened, read), read))
+        self._look_for_rules(pages)
+        for page in pages:
+            self._lay_out(page.state, page.opened, page.read.lines, page)
         for state, opened in group:
             if opened.lines is not None:
-                self._lay_out(state, opened, opened.lines, "text_layer", None)
+                self._lay_out(state, opened, opened.lines, None)
         beat()
+
+    def _look_for_rules(self, pages: Sequence[_PageRead]) -> None:
+        """Have the networks' card look for ruling lines on all pages at once, if it does that."""
+        from encoders.layout import Draft, runs_of
+
+        wanted = []
+        for page in pages:
+            with page.state.timed("layout"), suppress(Exception):  # which laying it out will tell of
+                page.draft = Draft(page.opened, page.read.lines)
+                if page.draft.look is not None:
+                    wanted.append((page, page.draft.look))
+        if not wanted:
+            return
+        assert self._reader is not None
+        started = time.perf_counter()
+        inks = self._reader.ink([(page.read, look) for page, look in wanted])
+        each = (time.perf_counter() - started) / len(wanted)
+        for (page, look), ink in zip(wanted, inks, strict=True):
+            page.state.spend("layout", each)
+            if ink is not None:
+                with page.state.timed("layout"):
+                    page.runs = runs_of(ink, look)
 
     def _read(self, to_read: Sequence[tuple[_Part, OpenedPage]]) -> list[ReadPage | Failure]:
         """Read the pages; a group that fails is read page by page, or in halves when it was memory that ran out."""
@@ -190,19 +238,21 @@ class OcrEncoder:
             return [failure]
         return [read for at in range(0, len(to_read), step) for read in self._read(to_read[at : at + step])]
 
-    def _lay_out(self, state: _Part, opened: OpenedPage, lines: list[Line], source: str, read: ReadPage | None) -> None:
-        from encoders.layout import arrange
+    def _lay_out(self, state: _Part, opened: OpenedPage, lines: list[Line], read: _PageRead | None) -> None:
+        from encoders.layout import Draft
 
-        started = time.perf_counter()
         try:
-            page = arrange(opened, lines, source=source, rotation=read.rotation if read else 0)
+            with state.timed("layout"):
+                if read is None:
+                    page = Draft(opened, lines).page("text_layer")
+                else:
+                    draft = read.draft or Draft(opened, lines)
+                    page = draft.page("ocr", read.read.rotation, read.runs)
         except Exception as error:
             state.failures.append(_failure(error, opened.page))
             return
-        finally:
-            state.spend("layout", time.perf_counter() - started)
         state.pages.append(page)
-        for line, features in zip(lines, read.features if read else []):
+        for line, features in zip(lines, read.read.features if read else []):
             if features is not None:
                 state.features[page.page, line.quad] = features
 
@@ -210,9 +260,8 @@ class OcrEncoder:
         """The part's pages put together, with features in the order of their lines."""
         from encoders.layout import arrange_document
 
-        started = time.perf_counter()
-        pages = tuple(arrange_document(sorted(state.pages, key=lambda page: page.page)))
-        state.spend("layout", time.perf_counter() - started)
+        with state.timed("layout"):
+            pages = tuple(arrange_document(sorted(state.pages, key=lambda page: page.page)))
         spans: list[FeatureSpan] = []
         rows: list[NDArray[np.float16]] = []
         position = 0

@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from encoders.layout.runs import Look
 from encoders.ocr import crop_kernels as kernels
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.cropper import Crop, Marked
 from encoders.ocr.crops import HEIGHT, crop_sizes, padded_width
 from encoders.ocr.detection import network_size
+from encoders.ocr.ink_kernels import find_ink
 from encoders.ocr.torch_cropper import Span, TorchCropper, to_grid
 from encoders.transfers import Fetch, memory_errors, to_card
 
@@ -97,6 +99,14 @@ class KernelCropper(TorchCropper):
             )  # fmt: skip
             kernels.stacked(strip, to_card(spans, self._device), batch)
         return batch
+
+    @torch.inference_mode()
+    def ink(self, looks: Sequence[tuple[Tensor, Look]]) -> Callable[[], NDArray[np.uint8]]:
+        """See `Cropper`."""
+        sheets, wanted = zip(*looks, strict=True)
+        with memory_errors():
+            coming = Fetch(find_ink(sheets, wanted, self._device))
+        return lambda: coming.wait()[0]
 
 
 class _Laid(NamedTuple):

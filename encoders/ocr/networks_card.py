@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from encoders.card.client import CardClient, Held
 from encoders.card.service import ServiceSpec
+from encoders.layout.runs import Look
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.cropper import Crop, Cropper, Image, Marked, Sheet
 from encoders.ocr.detection import network_size
@@ -128,6 +129,16 @@ class CardCropper:
         """See `Cropper`."""
         lines: list[_Line] = [crop.pixels for crop in crops]
         return lines
+
+    def ink(self, looks: Sequence[tuple[Sheet, Look]]) -> Callable[[], NDArray[np.uint8] | None]:
+        """See `Cropper`."""
+        coming = self._client.ask("ink", [(sheet.held.number, look) for sheet, look in looks])
+
+        def ink() -> NDArray[np.uint8] | None:
+            came = coming()[1]
+            return came[0] if came else None
+
+        return ink
 
 
 class CardScripts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.card.client import outliving
+from encoders.failures import MediaError
+from encoders.layout.runs import Ink, Look
 from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import OcrConfig
@@ -20,6 +22,7 @@ from encoders.ocr.decoding import as_lines
 from encoders.ocr.detection import FoundLine
 from encoders.ocr.engines import load_networks
 from encoders.ocr.geometry import Corners, as_quad, turn_image
+from encoders.ocr.ink import places
 from encoders.ocr.networks import Maps, OcrNetworks
 from encoders.ocr.networks_card import CardNetworks
 from encoders.ocr.orientation import is_upside_down, sideways_rotation
@@ -115,6 +118,15 @@ class PageReader:
                 height, width = pages[index].image.shape[:2]
                 found[index] = detection.find_lines(probability, height, width, config)
         return found
+
+    def ink(self, looks: Sequence[tuple[ReadPage, Look]]) -> list[Ink | None]:
+        """The ink of pages that were read, where a card has found it; what it cannot do, the host does."""
+        found = None
+        with suppress(MediaError, MemoryError):  # a card that has ended meanwhile, or is full
+            found = self._networks.cropper.ink([(page.sheet, look) for page, look in looks])() if looks else None
+        if found is None:
+            return [None] * len(looks)
+        return [place.ink(found) for place in places([page.image.shape[:2] for page, _ in looks])]
 
     # -- turning and routing -----------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from encoders.layout.runs import Look
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.cropper import Crop, Image, Marked
 from encoders.ocr.crops import HEIGHT, CropSize, crop_sizes, padded_width
@@ -101,6 +102,10 @@ class TorchCropper:
             )  # fmt: skip
             batch.copy_(lines.view(3, HEIGHT, count, width).permute(2, 0, 1, 3))
             return batch.sub_(_MIDDLE).div_(_MIDDLE).mul_(inside[:, None, None])
+
+    def ink(self, looks: Sequence[tuple[Tensor, Look]]) -> Callable[[], NDArray[np.uint8] | None]:
+        """See `Cropper`: the host, for whom these would be some forty operations a page."""
+        return lambda: None
 
     def _spans(self, crops: Sequence[Crop]) -> tuple[Tensor, NDArray[np.int64]]:
         """The strip that the crops are of, and where in it each begins and how wide it is, [2, n], n a size of a batch;

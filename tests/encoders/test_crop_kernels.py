@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from encoders.ocr import crop_kernels
+from encoders.ocr import crop_kernels, ink_kernels
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.crop_trial import compare_croppers
 from encoders.ocr.cropper import Crop
@@ -45,6 +45,7 @@ def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crop_kernels, "_BLOCK", 8192)
     monkeypatch.setattr(crop_kernels, "_DOWN", 64)
     monkeypatch.setattr(crop_kernels, "_SIDEWAYS", 256)
+    monkeypatch.setattr(ink_kernels, "_ROWS", 128)
 
 
 def page(height: int, width: int) -> NDArray[np.uint8]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pymupdf
 import pytest
+from numpy.typing import NDArray
 
 from encoders.base import MediaInput, Perception
 from encoders.checkpoints import CheckpointError
 from encoders.failures import FailureCategory
+from encoders.layout import Draft
+from encoders.layout.runs import Look
 from encoders.media.config import OpeningConfig, OpeningLimits
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.encoder import OcrEncoder
+from encoders.ocr.ink import places
 from encoders.ocr.networks import Steps
 from encoders.ocr.networks_onnx import OnnxNetworks
 from encoders.registry import ENCODERS
@@ -202,6 +206,43 @@ def test_pages_share_batches_up_to_a_sum_of_pixels(encoder: OcrEncoder, monkeypa
     seen = encoder([part(picture(lines=line), name=str(index)) for index, line in enumerate(lines)])
     assert groups == [2, 2, 1]
     assert [tuple(texts(page_of(perception))) for perception in seen] == lines
+
+
+def test_ruling_lines_may_be_looked_for_by_the_card(encoder: OcrEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = cv2.imdecode(
+        np.frombuffer(picture(lines=("Storage of goods", "Paper and ink", "Postage paid", "Total of all")), np.uint8),
+        cv2.IMREAD_COLOR,
+    )
+    for row, count in enumerate(("Crates", "1,204", "350", "1,554")):
+        cv2.putText(image, count, (450, 105 + 80 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (20, 20, 20), 2)
+    for at in (50, 135, 215, 295, 375):
+        cv2.line(image, (50, at), (700, at), (90, 90, 90), 2)
+    for at in (50, 400, 700):
+        cv2.line(image, (at, 50), (at, 375), (90, 90, 90), 2)
+    skew = cv2.getRotationMatrix2D((400, 300), -0.6, 1)
+    image = cv2.warpAffine(image, skew, image.shape[1::-1], borderValue=(255, 255, 255))
+    ruled = part(bytes(cv2.imencode(".png", image)[1].tobytes()))
+    (by_host,) = encoder([ruled])
+    assert page_of(by_host).tables
+    asked: list[Look] = []
+
+    def ink(looks: Sequence[tuple[NDArray[np.uint8], Look]]) -> Callable[[], NDArray[np.uint8]]:
+        ((sheet, look),) = looks
+        asked.append(look)
+        turn = cv2.getRotationMatrix2D((0, 0), np.degrees(look.angle), 1)
+        grey = cv2.cvtColor(sheet, cv2.COLOR_RGB2GRAY)
+        grey = cv2.warpAffine(grey, turn, grey.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=255)
+        seen = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 25, 20)
+        bits, (place,) = np.packbits(seen, axis=1), places([seen.shape[:2]])
+        anywhere = np.full(place.bytes - bits.size, 255, np.uint8)
+        return lambda: np.concatenate([bits.ravel(), anywhere])
+
+    assert encoder._reader is not None
+    monkeypatch.setattr(encoder._reader._networks.cropper, "ink", ink)
+    monkeypatch.setitem(Draft.page.__globals__, "runs_on", lambda image, look: pytest.fail("the host looked too"))
+    (by_card,) = encoder([ruled])
+    assert asked and asked[0].angle != 0
+    assert by_card.result == by_host.result and not by_card.failures
 
 
 def test_a_sound_text_layer_is_not_read_again() -> None:
