@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from encoders.card.client import CardClient, Held
 from encoders.card.service import ServiceSpec
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop, Cropper, Image, Marked, Sheet
+from encoders.ocr.cropper import Crop, Cropper, Grey, Image, Marked, PrintedCrop, Sheet
 from encoders.ocr.detection import network_size
 from encoders.ocr.geometry import Corners
 from encoders.ocr.networks import ALL, Maps, Steps
@@ -107,27 +107,42 @@ class CardCropper:
         """See `Cropper`."""
         return [self.scaled(sheet, config) for sheet in sheets]
 
-    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
         """See `Cropper`."""
-        marked: list[tuple[_Sheet, Sequence[Corners]]] = list(pages)
-        corners = [line for _, lines in marked for line in lines]
+        corners, counts = _marked(pages)
         if not corners:
-            return lambda: [[] for _ in marked]
+            return lambda: [[] for _ in pages]
         held = self._client.hold()
-        counts = [(sheet.held.number, len(lines)) for sheet, lines in marked]
         coming = self._client.ask("cut", (held.number, counts), [np.stack(corners)])
 
         def crops() -> list[list[Crop]]:
-            made = [Crop(_Line(held, number), grey) for number, grey in enumerate(coming()[1])]
-            left = iter(made)
-            return [[next(left) for _ in lines] for _, lines in marked]
+            made = iter([PrintedCrop(_Line(held, number), printed) for number, printed in enumerate(coming()[1])])
+            return [[next(made) for _ in range(count)] for _, count in counts]
 
         return crops
 
-    def stack(self, crops: Sequence[Crop]) -> list[_Line]:
+    def greys(self, pages: Sequence[Marked]) -> Callable[[], list[list[Grey]]]:
         """See `Cropper`."""
-        lines: list[_Line] = [crop.pixels for crop in crops]
+        corners, counts = _marked(pages)
+        if not corners:
+            return lambda: [[] for _ in pages]
+        coming = self._client.ask("greys", counts, [np.stack(corners)])
+
+        def greys() -> list[list[Grey]]:
+            made = iter(coming()[1])
+            return [[next(made) for _ in range(count)] for _, count in counts]
+
+        return greys
+
+    def stack(self, lines: Sequence[_Line]) -> Sequence[_Line]:
+        """See `Cropper`."""
         return lines
+
+
+def _marked(pages: Sequence[Marked]) -> tuple[list[Corners], list[tuple[int, int]]]:
+    """The corners of all lines, and for each page the number of its sheet and how many lines it has."""
+    sheets: list[tuple[_Sheet, Sequence[Corners]]] = list(pages)
+    return [line for _, lines in sheets for line in lines], [(sheet.held.number, len(lines)) for sheet, lines in sheets]
 
 
 class CardScripts:
