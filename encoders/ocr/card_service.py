@@ -91,7 +91,8 @@ class OcrCardSession(Session):
         def printed() -> Answer:
             crops = [crop for page in coming() for crop in page]
             self.kept[number] = [crop.pixels for crop in crops]
-            return None, [crop.printed for crop in crops]
+            # As one array: each that travels takes its receiver 12 microseconds.
+            return [crop.width for crop in crops], [np.concatenate([crop.printed for crop in crops])]
 
         return printed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +117,9 @@ class CardCropper:
         coming = self._client.ask("cut", (held.number, counts), [np.stack(corners)])
 
         def crops() -> list[list[Crop]]:
-            made = iter([PrintedCrop(_Line(held, number), printed) for number, printed in enumerate(coming()[1])])
+            widths, (printed,) = coming()
+            lines = enumerate(zip(widths, accumulate(widths)))
+            made = iter([PrintedCrop(_Line(held, i), printed[end - width : end]) for i, (width, end) in lines])
             return [[next(made) for _ in range(count)] for _, count in counts]
 
         return crops
