@@ -66,7 +66,8 @@ class TorchCropper:
 
     def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
         """See `Cropper`: `crops.cut`, within what the 32nds of a pixel make of which OpenCV samples."""
-        return self._in_grey(pages)
+        coming: Callable[[], list[list[GreyCrop]]] = self._in_grey(pages)
+        return coming
 
     def greys(self, pages: Sequence[Marked]) -> Callable[[], list[list[Grey]]]:
         """See `Cropper`."""
