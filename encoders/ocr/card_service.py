@@ -14,13 +14,12 @@ from encoders.card.service import Answer, Session
 from encoders.layout.runs import Look
 from encoders.ocr.batching import halving
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop
-from encoders.ocr.crops import HEIGHT
+from encoders.ocr.cropper import Marked
 from encoders.ocr.networks import OcrNetworks, Steps
 from encoders.ocr.script_engine import ScriptEngine
 
-_SENT = np.empty((HEIGHT, 0), np.uint8)
-"""The grey of crops that are kept: the client has it, and what it came in is wanted for the next one's."""
+_Pages = list[tuple[int, int]]
+"""Numbers of sheets, and how many lines each has."""
 
 
 class OcrCardService:
@@ -63,7 +62,7 @@ class OcrCardSession(Session):
     moving = frozenset({"sheet"})
 
     def __init__(self, networks: OcrNetworks, scripts: ScriptEngine) -> None:
-        super().__init__()  # sheets, and the crops of each cut
+        super().__init__()  # sheets, and the pixels of each cut
         self._networks, self._scripts = networks, scripts
 
     def _sheet(self, number: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
@@ -86,28 +85,31 @@ class OcrCardSession(Session):
         )
         return lambda: (None, [maps() for maps in waiting])
 
-    def _cut(
-        self, arguments: tuple[int, list[tuple[int, int]]], arrays: Sequence[NDArray[Any]]
-    ) -> Callable[[], Answer]:
+    def _cut(self, arguments: tuple[int, _Pages], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         number, pages = arguments
-        ends = np.cumsum([count for _, count in pages])[:-1]
-        corners = [list(some) for some in np.split(arrays[0], ends)]
-        coming = self._networks.cropper.cut(
-            [(self.kept[sheet], some) for (sheet, _), some in zip(pages, corners, strict=True)]
-        )
+        coming = self._networks.cropper.cut(self._marked(pages, arrays[0]))
 
-        def greys() -> Answer:
+        def printed() -> Answer:
             crops = [crop for page in coming() for crop in page]
-            self.kept[number] = [Crop(crop.pixels, _SENT) for crop in crops]
-            return None, [crop.grey for crop in crops]
+            self.kept[number] = [crop.pixels for crop in crops]
+            # As one array: each that travels takes its receiver 12 microseconds.
+            return [crop.width for crop in crops], [np.concatenate([crop.printed for crop in crops])]
 
-        return greys
+        return printed
+
+    def _greys(self, pages: _Pages, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        coming = self._networks.cropper.greys(self._marked(pages, arrays[0]))
+        return lambda: (None, [grey for page in coming() for grey in page])
+
+    def _marked(self, pages: _Pages, corners: NDArray[np.float32]) -> list[Marked]:
+        ends = np.cumsum([count for _, count in pages])[:-1]
+        return [(self.kept[sheet], list(some)) for (sheet, _), some in zip(pages, np.split(corners, ends), strict=True)]
 
     def _recognise(self, arguments: tuple[int, list[int], str], arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         number, lines, alphabet = arguments
-        crops, stack = self.kept[number], self._networks.cropper.stack
+        pixels, stack = self.kept[number], self._networks.cropper.stack
         waiting = halving(
-            lambda some: [(len(some), self._networks.recognise(stack([crops[i] for i in some]), alphabet))], lines
+            lambda some: [(len(some), self._networks.recognise(stack([pixels[i] for i in some]), alphabet))], lines
         )
 
         def steps() -> Answer:

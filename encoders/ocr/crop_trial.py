@@ -1,8 +1,10 @@
-"""Whether a cropper cuts, scales and stacks as PyTorch's operations do on the same device, and sees a page's ink."""
+"""Whether a cropper cuts, scales and stacks as PyTorch does on the same device, and finds print and ink where OpenCV
+does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from torch import Tensor
 
 from encoders.layout.runs import Look, runs_of, runs_on
 from encoders.ocr.config import DetectionConfig
+from encoders.ocr.cropper import Sheet
+from encoders.ocr.crops import printed_rows
 from encoders.ocr.geometry import Corners
 from encoders.ocr.ink import places
 from encoders.ocr.torch_cropper import TorchCropper
@@ -30,7 +34,8 @@ _NAMES = ("lines", "their grey", "batches of lines", "enlarged pages", "averaged
 
 
 def compare_croppers(kind: type[TorchCropper], device: torch.device) -> None:
-    """Raise RuntimeError where a cropper of this kind and `TorchCropper` differ."""
+    """Raise RuntimeError where a cropper of this kind and `TorchCropper` differ, or print is not where OpenCV finds it
+    in the same grey."""
     for name, ours, wanted in zip(_NAMES, _made(kind, device), _made(TorchCropper, device), strict=True):
         if ours.shape != wanted.shape:
             raise RuntimeError(f"{name} are {tuple(ours.shape)} and not {tuple(wanted.shape)}")
@@ -59,14 +64,24 @@ def compare_ink(cropper: TorchCropper) -> None:
 def _made(kind: type[TorchCropper], device: torch.device) -> Iterator[Tensor]:
     """Grey levels of what a cropper makes of two pages, one of them turned; batches are of half precision."""
     cropper = kind(device, torch.float16, (8, 16))
-    image = np.random.default_rng(0).integers(0, 256, (100, 75, 3), np.uint8).repeat(4, 0).repeat(4, 1)
-    sheets = [cropper.sheet(image), cropper.turned(cropper.sheet(image[:, :280]), 90)]
-    corners: list[Corners] = [np.array(line, np.float32) for line in _LINES]
-    crops = [crop for page in cropper.cut([(sheet, corners) for sheet in sheets])() for crop in page]
+    marked = _marked(cropper)
+    crops, greys = list(chain(*cropper.cut(marked)())), list(chain(*cropper.greys(marked)()))
+    for crop, grey in zip(crops, greys, strict=True):
+        if not np.array_equal(crop.printed, printed_rows(grey)):
+            raise RuntimeError(f"print of a line of {crop.width} columns is not where OpenCV finds it")
     spans = [crop.pixels for crop in crops]
     yield torch.cat([span.strip[:, :, span.at : span.at + span.width] for span in spans], 2)
-    yield torch.from_numpy(np.concatenate([crop.grey for crop in crops], 1))
-    yield cropper.stack(crops).float() * 127.5
+    yield torch.from_numpy(np.concatenate(greys, 1))
+    yield cropper.stack(spans).float() * 127.5
     for most, least in ((640, 480), (160, 32)):
         config = DetectionConfig.model_construct(max_side=most, min_side=least)
-        yield torch.cat(list(cropper.scaled_all(sheets[:1] * 2, config))) * 127.5
+        yield torch.cat(list(cropper.scaled_all([marked[0][0]] * 2, config))) * 127.5
+
+
+def _marked(cropper: TorchCropper) -> list[tuple[Sheet, Sequence[Corners]]]:
+    """Two pages with their lines, the second turned and dark, with light specks on it."""
+    image = np.random.default_rng(0).integers(0, 256, (100, 75, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    dark = np.where(image < 224, image // 4, image)[:, :280]
+    sheets = [cropper.sheet(image), cropper.turned(cropper.sheet(dark), 90)]
+    corners = [np.array(line, np.float32) for line in _LINES]
+    return [(sheet, corners) for sheet in sheets]

@@ -19,6 +19,7 @@ from encoders.layout.runs import Look
 from encoders.ocr import crops as cropping
 from encoders.ocr import detection
 from encoders.ocr.config import DetectionConfig
+from encoders.ocr.crops import Printed
 from encoders.ocr.geometry import Corners, turn_image
 
 Image = NDArray[np.uint8]
@@ -27,22 +28,61 @@ Image = NDArray[np.uint8]
 Sheet = Any
 """A page where its cropper works on it."""
 
+Pixels = Any
+"""A line where its cropper works on it."""
+
+Grey = NDArray[np.uint8]
+"""A line [48, w], on the host."""
 
 Marked = tuple[Sheet, Sequence[Corners]]
 """A page, and where its lines are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crop:
+class Crop(Protocol):
     """A line cut out of a page, 48 pixels high."""
 
-    pixels: Any  # where the cropper works, for `Cropper.stack`
-    grey: NDArray[np.uint8]  # [48, w], on the host
+    @property
+    def pixels(self) -> Pixels:
+        """For `Cropper.stack`."""
 
     @property
     def width(self) -> int:
         """In pixels."""
+
+    @property
+    def printed(self) -> Printed:
+        """Where it is print."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedCrop:
+    """A crop whose print was found where its cropper works."""
+
+    pixels: Pixels
+    printed: Printed
+
+    @property
+    def width(self) -> int:
+        """See `Crop`."""
+        return len(self.printed)
+
+
+@dataclass(frozen=True, slots=True)
+class GreyCrop:
+    """A crop that is looked at on the host, by whoever wants to know."""
+
+    pixels: Pixels
+    grey: Grey
+
+    @property
+    def width(self) -> int:
+        """See `Crop`."""
         return int(self.grey.shape[1])
+
+    @property
+    def printed(self) -> Printed:
+        """See `Crop`."""
+        return cropping.printed_rows(self.grey)
 
 
 class Cropper(Protocol):
@@ -60,11 +100,14 @@ class Cropper(Protocol):
     def scaled_all(self, sheets: Sequence[Sheet], config: DetectionConfig) -> Sequence[Any]:
         """`scaled` of pages that come to one size, as the detector takes them: together or each by itself."""
 
-    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
         """What waits for the lines of each page as upright crops, see `crops.cut`."""
 
-    def stack(self, crops: Sequence[Crop]) -> Any:
-        """Input of the recogniser from crops of one `cut`, see `crops.network_input`."""
+    def greys(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Grey]]]:
+        """The same in grey."""
+
+    def stack(self, lines: Sequence[Pixels]) -> Any:
+        """Input of the recogniser from pixels of one `cut`, see `crops.network_input`."""
 
     def ink(self, looks: Sequence[tuple[Sheet, Look]]) -> Callable[[], NDArray[np.uint8] | None]:
         """What waits for the pages' ink, as `ink.places` has it, or for None where the host had better look itself."""
@@ -89,16 +132,26 @@ class HostCropper:
         """See `Cropper`."""
         return [self.scaled(sheet, config) for sheet in sheets]
 
-    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[GreyCrop]]]:
         """See `Cropper`."""
         cut = [[cropping.cut(sheet, line) for line in corners] for sheet, corners in pages]
-        made = [[Crop(pixels, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))) for pixels in page] for page in cut]
+        made = [[GreyCrop(line, np.asarray(cv2.cvtColor(line, cv2.COLOR_RGB2GRAY))) for line in page] for page in cut]
         return lambda: made
 
-    def stack(self, crops: Sequence[Crop]) -> NDArray[np.float32]:
+    def greys(self, pages: Sequence[Marked]) -> Callable[[], list[list[Grey]]]:
         """See `Cropper`."""
-        return cropping.network_input([crop.pixels for crop in crops])
+        made = greys_of(self.cut(pages)())
+        return lambda: made
+
+    def stack(self, lines: Sequence[Image]) -> NDArray[np.float32]:
+        """See `Cropper`."""
+        return cropping.network_input(lines)
 
     def ink(self, looks: Sequence[tuple[Sheet, Look]]) -> Callable[[], None]:
         """See `Cropper`."""
         return lambda: None
+
+
+def greys_of(pages: Sequence[Sequence[GreyCrop]]) -> list[list[Grey]]:
+    """Of the crops of each page."""
+    return [[crop.grey for crop in page] for page in pages]

@@ -26,6 +26,9 @@ _SPREAD = 1 / 24  # grey behind the end changes readings: of 1,176 lines 8 with 
 _BATCH_COST = 6_000
 """Columns that a GPU computes in the time that starting a batch takes: some 300 kernels, and its results fetched."""
 
+Printed = NDArray[np.uint8]
+"""[w]: in how many of a crop's rows each column is print."""
+
 
 class CropSize(NamedTuple):
     """How a line is cut out: ``columns`` x ``rows``, then brought to ``target`` x 48 where it ``shrinks``."""
@@ -62,6 +65,15 @@ def cut(image: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
     if shrinks:
         crop = cv2.resize(crop, (target, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, np.uint8)
+
+
+def printed_rows(grey: NDArray[np.uint8]) -> Printed:
+    """Of a crop [48, w]: in how many rows each column is print, light on dark or dark on light."""
+    _, light = cv2.threshold(cv2.GaussianBlur(grey, (3, 3), 0), 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    rows = cv2.reduce(light, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0]
+    if 2 * int(rows.sum()) >= light.size:  # print covers less than half of a line
+        rows = len(grey) - rows
+    return np.asarray(rows, np.uint8)
 
 
 def padded_width(width: int) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.ocr.crops import Printed
 from encoders.ocr.geometry import Corners, as_quad, as_quads, part_of, parts_along
 from encoders.ocr.networks import FIRST_EAST_ASIAN, STEP
 from encoders.results import Line, Word
@@ -25,9 +25,6 @@ END_MARGIN, HEIGHT_MARGIN = 4.0, 0.1
 
 _HALF_LETTER = 26.0
 """Half a wide letter, in crop pixels."""
-
-Printed = NDArray[np.int32]
-"""[w]: in how many of a crop's rows each column is print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +111,6 @@ def unread_columns(reading: Reading, printed: Printed) -> int:
     stops = np.ceil(centres[[0, *(wide + 1)]] - _HALF_LETTER).astype(int).clip(0).tolist()
     stretches = (printed[start:stop] for start, stop in zip(starts, [*stops, len(printed)], strict=True))
     return sum(int(np.count_nonzero(stretch >= 4)) for stretch in stretches)
-
-
-def printed_rows(grey: NDArray[np.uint8]) -> Printed:
-    """Of a crop [48, w]: in how many rows each column is print, light on dark or dark on light."""
-    _, light = cv2.threshold(cv2.GaussianBlur(grey, (3, 3), 0), 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    rows = cv2.reduce(light, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0]
-    if 2 * int(rows.sum()) >= light.size:  # print covers less than half of a line
-        rows = len(grey) - rows
-    return np.asarray(rows, np.int32)
 
 
 def _mean(sums: list[float], start: int, end: int) -> float:

@@ -46,7 +46,7 @@ _RIGHT = "right"
 
 _SOURCES = (
     "fused.py", "kernels.py", "line_kernels.py", "map_kernels.py", "modules.py",
-    "crop_kernels.py", "crop_trial.py", "kernel_cropper.py",
+    "crop_kernels.py", "crop_trial.py", "ink_kernels.py", "kernel_cropper.py", "print_kernels.py",
     "torch_cropper.py", Path(__file__).name,
 )  # fmt: skip
 """Whose content a verdict depends on."""

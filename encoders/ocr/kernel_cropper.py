@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,13 +12,16 @@ from torch import Tensor
 
 from encoders.layout.runs import Look
 from encoders.ocr import crop_kernels as kernels
+from encoders.ocr import print_kernels
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop, Marked
+from encoders.ocr.cropper import Crop, Grey, Marked, PrintedCrop
 from encoders.ocr.crops import HEIGHT, crop_sizes, padded_width
 from encoders.ocr.detection import network_size
 from encoders.ocr.ink_kernels import find_ink
 from encoders.ocr.torch_cropper import Span, TorchCropper, to_grid
 from encoders.transfers import Fetch, memory_errors, to_card
+
+T = TypeVar("T")
 
 
 class KernelCropper(TorchCropper):
@@ -50,26 +53,39 @@ class KernelCropper(TorchCropper):
         return [batch]
 
     @torch.inference_mode()
-    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
         """See `Cropper`."""
-        counts = [len(corners) for _, corners in pages]
-        if not sum(counts):
+        if not any(len(corners) for _, corners in pages):
             return lambda: [[] for _ in pages]
         laid = _Laid.of(pages)
         with memory_errors():
-            strip, grey = self._cut(laid)
-            coming = Fetch(grey)
+            lines, strip, grey = self._cut(laid)
+            coming = Fetch(print_kernels.printed(lines, max(laid.widths), grey))
 
         def crops() -> list[list[Crop]]:
-            (here,) = coming.wait()
-            spans = zip(laid.starts, laid.widths)
-            made = iter([Crop(Span(strip, at, width), here[:, at : at + width]) for at, width in spans])
-            return [[next(made) for _ in range(count)] for count in counts]
+            (rows,) = coming.wait()
+            return laid.by_page(lambda at, width: PrintedCrop(Span(strip, at, width), rows[at : at + width]))
 
         return crops
 
-    def _cut(self, laid: _Laid) -> tuple[Tensor, Tensor]:
-        """Bytes [3, 48, w], RGB, and [48, w]: the lines side by side in their order, and their grey."""
+    @torch.inference_mode()
+    def greys(self, pages: Sequence[Marked]) -> Callable[[], list[list[Grey]]]:
+        """See `Cropper`."""
+        if not any(len(corners) for _, corners in pages):
+            return lambda: [[] for _ in pages]
+        laid = _Laid.of(pages)
+        with memory_errors():
+            coming = Fetch(self._cut(laid)[2])
+
+        def greys() -> list[list[Grey]]:
+            (grey,) = coming.wait()
+            return laid.by_page(lambda at, width: grey[:, at : at + width])
+
+        return greys
+
+    def _cut(self, laid: _Laid) -> tuple[Tensor, Tensor, Tensor]:
+        """The lines' records, and bytes [3, 48, w], RGB, and [48, w]: the lines side by side in their order, and their
+        grey."""
         total, records = sum(laid.widths), laid.records
         strip = torch.empty((3, HEIGHT, total), dtype=torch.uint8, device=self._device)
         grey = torch.empty((HEIGHT, total), dtype=torch.uint8, device=self._device)
@@ -86,12 +102,12 @@ class KernelCropper(TorchCropper):
         if large:
             kernels.sampled(lines, numbers, large, int(pixels[laid.plain :].max()), strip, grey, plain=False)
             kernels.averaged(lines, large, int(records[laid.plain :, kernels.TARGET].max()), strip, grey)
-        return strip, grey
+        return lines, strip, grey
 
     @torch.inference_mode()
-    def stack(self, crops: Sequence[Crop]) -> Tensor:
+    def stack(self, lines: Sequence[Span]) -> Tensor:
         """See `Cropper`."""
-        strip, spans = self._spans(crops)
+        strip, spans = self._spans(lines)
         with memory_errors():
             batch = torch.empty(
                 (spans.shape[1], 3, HEIGHT, padded_width(spans[1].max())),
@@ -117,14 +133,16 @@ class _Laid(NamedTuple):
     own: int  # bytes that the others take at their own size
     starts: list[int]  # where each line begins in the strip, in the order of the pages
     widths: list[int]
+    counts: list[int]  # of lines of each page
 
     @classmethod
     def of(cls, pages: Sequence[Marked]) -> _Laid:
         """Of at least one line."""
+        counts = [len(corners) for _, corners in pages]
         quads = np.concatenate([np.asarray(corners, np.float32).reshape(-1, 4, 2) for _, corners in pages])
         columns, rows, targets, shrinks = crop_sizes(quads).T
         starts = np.cumsum(targets) - targets
-        sheets = np.array([_page(sheet) for sheet, _ in pages], np.int64).repeat([len(some) for _, some in pages], 0)
+        sheets = np.array([_page(sheet) for sheet, _ in pages], np.int64).repeat(counts, 0)
         taken = np.where(shrinks, 3 * rows * columns, 0)
         records = np.zeros((len(quads), kernels.RECORD), np.int64)
         records[:, kernels.ADDRESS : kernels.PAGE_COLUMNS + 1] = sheets
@@ -134,7 +152,13 @@ class _Laid(NamedTuple):
         matrices = to_grid(quads, columns, rows, sheets[:, 1:])
         records.view(np.float32)[:, 2 * kernels.MATRIX :][:, :9] = matrices.reshape(-1, 9)
         order = np.argsort(shrinks, kind="stable")
-        return cls(records[order], int((shrinks == 0).sum()), int(taken.sum()), starts.tolist(), targets.tolist())
+        plain, own = int((shrinks == 0).sum()), int(taken.sum())
+        return cls(records[order], plain, own, starts.tolist(), targets.tolist(), counts)
+
+    def by_page(self, line: Callable[[int, int], T]) -> list[list[T]]:
+        """What becomes of where each line begins and how wide it is, for each page."""
+        made = iter([line(at, width) for at, width in zip(self.starts, self.widths)])
+        return [[next(made) for _ in range(count)] for count in self.counts]
 
 
 def _page(sheet: Tensor) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from encoders.card.client import CardClient, Held
 from encoders.card.service import ServiceSpec
 from encoders.layout.runs import Look
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop, Cropper, Image, Marked, Sheet
+from encoders.ocr.cropper import Crop, Cropper, Grey, Image, Marked, PrintedCrop, Sheet
 from encoders.ocr.detection import network_size
 from encoders.ocr.geometry import Corners
 from encoders.ocr.networks import ALL, Maps, Steps
@@ -108,26 +109,37 @@ class CardCropper:
         """See `Cropper`."""
         return [self.scaled(sheet, config) for sheet in sheets]
 
-    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
         """See `Cropper`."""
-        marked: list[tuple[_Sheet, Sequence[Corners]]] = list(pages)
-        corners = [line for _, lines in marked for line in lines]
+        corners, counts = _marked(pages)
         if not corners:
-            return lambda: [[] for _ in marked]
+            return lambda: [[] for _ in pages]
         held = self._client.hold()
-        counts = [(sheet.held.number, len(lines)) for sheet, lines in marked]
         coming = self._client.ask("cut", (held.number, counts), [np.stack(corners)])
 
         def crops() -> list[list[Crop]]:
-            made = [Crop(_Line(held, number), grey) for number, grey in enumerate(coming()[1])]
-            left = iter(made)
-            return [[next(left) for _ in lines] for _, lines in marked]
+            widths, (printed,) = coming()
+            lines = enumerate(zip(widths, accumulate(widths)))
+            made = iter([PrintedCrop(_Line(held, i), printed[end - width : end]) for i, (width, end) in lines])
+            return [[next(made) for _ in range(count)] for _, count in counts]
 
         return crops
 
-    def stack(self, crops: Sequence[Crop]) -> list[_Line]:
+    def greys(self, pages: Sequence[Marked]) -> Callable[[], list[list[Grey]]]:
         """See `Cropper`."""
-        lines: list[_Line] = [crop.pixels for crop in crops]
+        corners, counts = _marked(pages)
+        if not corners:
+            return lambda: [[] for _ in pages]
+        coming = self._client.ask("greys", counts, [np.stack(corners)])
+
+        def greys() -> list[list[Grey]]:
+            made = iter(coming()[1])
+            return [[next(made) for _ in range(count)] for _, count in counts]
+
+        return greys
+
+    def stack(self, lines: Sequence[_Line]) -> Sequence[_Line]:
+        """See `Cropper`."""
         return lines
 
     def ink(self, looks: Sequence[tuple[Sheet, Look]]) -> Callable[[], NDArray[np.uint8] | None]:
@@ -139,6 +151,12 @@ class CardCropper:
             return came[0] if came else None
 
         return ink
+
+
+def _marked(pages: Sequence[Marked]) -> tuple[list[Corners], list[tuple[int, int]]]:
+    """The corners of all lines, and for each page the number of its sheet and how many lines it has."""
+    sheets: list[tuple[_Sheet, Sequence[Corners]]] = list(pages)
+    return [line for _, lines in sheets for line in lines], [(sheet.held.number, len(lines)) for sheet, lines in sheets]
 
 
 class CardScripts:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from encoders.ocr import crops as cropping
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.cropper import Crop, Sheet
-from encoders.ocr.decoding import Printed, Reading, decode, printed_rows, unread_columns
+from encoders.ocr.crops import Printed
+from encoders.ocr.decoding import Reading, decode, unread_columns
 from encoders.ocr.geometry import TALL, Corners, read_downwards, read_upwards, sizes_of
 from encoders.ocr.networks import ALL, STEP, WESTERN, OcrNetworks, Steps
 
@@ -105,9 +106,8 @@ class Recogniser:
             mine = [i for i in wanted if alphabets[i] == alphabet]
 
             def begin(batch: Sequence[int], name: str = alphabet) -> list[Waiting]:
-                return [
-                    (batch, self._networks.recognise(self._networks.cropper.stack([crops[i] for i in batch]), name))
-                ]
+                pixels = [crops[i].pixels for i in batch]
+                return [(batch, self._networks.recognise(self._networks.cropper.stack(pixels), name))]
 
             for batch in cropping.batches_by_width([crops[i].width for i in mine], self._networks.line_batches):
                 waiting.extend(halving(begin, [mine[k] for k in batch]))
@@ -122,7 +122,7 @@ class Recogniser:
             symbols, confidences = steps.symbols[row, :count], steps.confidences[row, :count]
             reading = decode(symbols, confidences, self._networks.characters[alphabet])
             features = None if steps.features is None else steps.features[row, :count]
-            yield Read(job.corners, printed_rows(crop.grey), reading, features)
+            yield Read(job.corners, crop.printed, reading, features)
 
 
 def _is_doubtful(read: Read) -> bool:

@@ -170,8 +170,8 @@ class ScriptDetector:
         if self._engine is None:
             raise RuntimeError("load() first")
         lines = [[corners[i] for i in mine] for (_, corners), mine in zip(marked, wanted)]
-        cut = cropper.cut([(sheet, list(map(_middle, some))) for (sheet, _), some in zip(marked, lines)])()
-        windows = [_window(crop.grey) for page in cut for crop in page]
+        greys = cropper.greys([(sheet, list(map(_middle, some))) for (sheet, _), some in zip(marked, lines)])()
+        windows = [_window(grey) for page in greys for grey in page]
         scores, upside = self._engine(np.stack(windows))() if windows else (np.zeros((0, len(CLASSES))), np.zeros(0))
         ends = np.cumsum([len(some) for some in lines])[:-1]
         return [_look(*of) for of in zip(lines, np.split(scores, ends), np.split(upside, ends))]

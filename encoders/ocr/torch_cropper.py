@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from encoders.layout.runs import Look
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.cropper import Crop, Image, Marked
+from encoders.ocr.cropper import Crop, Grey, GreyCrop, Image, Marked, greys_of
 from encoders.ocr.crops import HEIGHT, CropSize, crop_sizes, padded_width
 from encoders.ocr.detection import network_size
 from encoders.ocr.geometry import Corners
@@ -65,9 +65,18 @@ class TorchCropper:
         """See `Cropper`."""
         return [self.scaled(sheet, config) for sheet in sheets]
 
-    @torch.inference_mode()
-    def cut(self, pages: Sequence[Marked]) -> Callable[[], list[list[Crop]]]:
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
         """See `Cropper`: `crops.cut`, within what the 32nds of a pixel make of which OpenCV samples."""
+        coming: Callable[[], list[list[GreyCrop]]] = self._in_grey(pages)
+        return coming
+
+    def greys(self, pages: Sequence[Marked]) -> Callable[[], list[list[Grey]]]:
+        """See `Cropper`."""
+        coming = self._in_grey(pages)
+        return lambda: greys_of(coming())
+
+    @torch.inference_mode()
+    def _in_grey(self, pages: Sequence[Marked]) -> Callable[[], list[list[GreyCrop]]]:
         with memory_errors():
             strips = [_Strip(sheet, corners) for sheet, corners in pages if len(corners)]
             if not strips:
@@ -76,7 +85,7 @@ class TorchCropper:
             # One copy for all pages: memory that a copy can be made to at once takes longer to be had than the copy.
             coming = Fetch(torch.cat([_grey(strip.pixels) for strip in strips], dim=1))
 
-        def crops() -> list[list[Crop]]:
+        def crops() -> list[list[GreyCrop]]:
             (grey,), left, at, made = coming.wait(), iter(strips), 0, []
             for _, corners in pages:
                 made.append(next(left).crops(grey, whole, at) if len(corners) else [])
@@ -86,36 +95,35 @@ class TorchCropper:
         return crops
 
     @torch.inference_mode()
-    def stack(self, crops: Sequence[Crop]) -> Tensor:
+    def stack(self, lines: Sequence[Span]) -> Tensor:
         """See `Cropper`."""
-        strip, spans = self._spans(crops)
+        strip, spans = self._spans(lines)
         count, width = spans.shape[1], padded_width(spans[1].max())
         with memory_errors():
             # All lines at once: a copy of each is a kernel of its own, and a batch has up to 128.
             starts, widths = to_card(spans, self._device)[..., None]
             columns = torch.arange(width, device=self._device)
             inside = columns < widths
-            lines = strip.index_select(2, torch.where(inside, starts + columns, 0).view(-1)).flip(0)  # trained on BGR
+            pixels = strip.index_select(2, torch.where(inside, starts + columns, 0).view(-1)).flip(0)  # trained on BGR
             batch = torch.empty(
                 (count, 3, HEIGHT, width),
                 dtype=self._dtype, device=self._device, memory_format=torch.channels_last,
             )  # fmt: skip
-            batch.copy_(lines.view(3, HEIGHT, count, width).permute(2, 0, 1, 3))
+            batch.copy_(pixels.view(3, HEIGHT, count, width).permute(2, 0, 1, 3))
             return batch.sub_(_MIDDLE).div_(_MIDDLE).mul_(inside[:, None, None])
 
     def ink(self, looks: Sequence[tuple[Tensor, Look]]) -> Callable[[], NDArray[np.uint8] | None]:
         """See `Cropper`: the host, for whom these would be some forty operations a page."""
         return lambda: None
 
-    def _spans(self, crops: Sequence[Crop]) -> tuple[Tensor, NDArray[np.int64]]:
-        """The strip that the crops are of, and where in it each begins and how wide it is, [2, n], n a size of a batch;
+    def _spans(self, lines: Sequence[Span]) -> tuple[Tensor, NDArray[np.int64]]:
+        """The strip that the lines are of, and where in it each begins and how wide it is, [2, n], n a size of a batch;
         those that fill it up are 0 wide. Raises `ValueError` where there is no such strip."""
-        lines: list[Span] = [crop.pixels for crop in crops]
         strip = lines[0].strip
         if any(line.strip is not strip for line in lines):
             raise ValueError("a batch holds lines that were cut out together")
-        spans = np.zeros((2, next((size for size in self._sizes if size >= len(crops)), len(crops))), np.int64)
-        spans[:, : len(crops)] = [line.at for line in lines], [line.width for line in lines]
+        spans = np.zeros((2, next((size for size in self._sizes if size >= len(lines)), len(lines))), np.int64)
+        spans[:, : len(lines)] = [line.at for line in lines], [line.width for line in lines]
         return strip, spans
 
 
@@ -142,11 +150,11 @@ class _Strip:
         self.pixels = torch.cat(rows, dim=2).to(torch.uint8)
         self._widths = {i: sizes[i].target for i in (*plain, *large)}
 
-    def crops(self, grey: NDArray[np.uint8], whole: Tensor, begin: int) -> list[Crop]:
+    def crops(self, grey: NDArray[np.uint8], whole: Tensor, begin: int) -> list[GreyCrop]:
         """In the order of the corners; the strip begins at a column of the ``whole``, and of its ``grey`` [48, w]."""
         crops, at = {}, begin
         for i, width in self._widths.items():
-            crops[i] = Crop(Span(whole, at, width), grey[:, at : at + width])
+            crops[i] = GreyCrop(Span(whole, at, width), grey[:, at : at + width])
             at += width
         return [crops[i] for i in range(len(crops))]
 

@@ -3,7 +3,8 @@ triton's interpreter runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -11,14 +12,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from encoders.ocr import crop_kernels, ink_kernels
+from encoders.ocr import crop_kernels, ink_kernels, print_kernels
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.crop_trial import compare_croppers
-from encoders.ocr.cropper import Crop
+from encoders.ocr.cropper import Crop, Marked, PrintedCrop, Sheet
+from encoders.ocr.crops import printed_rows
 from encoders.ocr.geometry import Corners
 from encoders.ocr.kernel_cropper import KernelCropper
 from encoders.ocr.perspective import frames_of, perspectives
-from encoders.ocr.torch_cropper import TorchCropper
+from encoders.ocr.torch_cropper import Span, TorchCropper
 
 CPU = torch.device("cpu")
 
@@ -46,6 +48,8 @@ def large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crop_kernels, "_DOWN", 64)
     monkeypatch.setattr(crop_kernels, "_SIDEWAYS", 256)
     monkeypatch.setattr(ink_kernels, "_ROWS", 128)
+    monkeypatch.setattr(print_kernels, "_DOWN", 64)
+    monkeypatch.setattr(print_kernels, "_ACROSS", 512)
 
 
 def page(height: int, width: int) -> NDArray[np.uint8]:
@@ -53,11 +57,15 @@ def page(height: int, width: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def lines_by(cropper: TorchCropper) -> list[list[Crop]]:
+def marked_by(cropper: TorchCropper) -> list[tuple[Sheet, list[Corners]]]:
     sheets = [cropper.sheet(image) for image in (page(60, 90), page(50, 50), page(90, 110))]
     sheets[2] = cropper.turned(sheets[2], 90)
     corners: list[list[Corners]] = [[np.array(quad, np.float32) for quad in quads] for quads in ON_PAGES]
-    return cropper.cut(list(zip(sheets, corners)))()
+    return list(zip(sheets, corners))
+
+
+def lines_by(cropper: TorchCropper) -> Sequence[Sequence[Crop]]:
+    return cropper.cut(marked_by(cropper))()
 
 
 def colours(crop: Crop) -> torch.Tensor:
@@ -75,23 +83,26 @@ def test_lines_of_several_pages_are_cut_alike() -> None:
     ]
     assert all(len(levels) and int(levels.max()) <= 1 for levels in off)
     assert float((torch.cat(off) > 0).float().mean()) < 1e-3
-    for crop in [crop for some in ours for crop in some]:
-        grey = cv2.cvtColor(np.ascontiguousarray(colours(crop).permute(1, 2, 0).numpy()), cv2.COLOR_RGB2GRAY)
-        assert np.array_equal(crop.grey, grey)
+    for crop, grey in zip(chain(*ours), chain(*OURS.greys(marked_by(OURS))()), strict=True):
+        pixels = np.ascontiguousarray(colours(crop).permute(1, 2, 0).numpy())
+        assert np.array_equal(grey, cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+        assert np.array_equal(crop.printed, printed_rows(grey)) and crop.printed.dtype == np.uint8
 
 
 def test_nothing_is_cut_out_of_pages_without_lines() -> None:
-    assert OURS.cut([])() == [] and OURS.cut([(OURS.sheet(page(50, 50)), [])])() == [[]]
+    for cut in (OURS.cut, OURS.greys):
+        assert cut([])() == [] and cut([(OURS.sheet(page(50, 50)), [])])() == [[]]
 
 
 def test_batches_are_equal() -> None:
     first, _, third = lines_by(OURS)
-    for crops in (first[:1], [third[0], *first], first + third):
+    for crops in (first[:1], [third[0], *first], [*first, *third]):
+        lines = [crop.pixels for crop in crops]
         for kind in (torch.float32, torch.float16):
-            ours, plain = (kind_of(CPU, kind, (4, 8)).stack(crops) for kind_of in (KernelCropper, TorchCropper))
+            ours, plain = (kind_of(CPU, kind, (4, 8)).stack(lines) for kind_of in (KernelCropper, TorchCropper))
             assert torch.equal(ours, plain) and ours.stride() == plain.stride() and ours.dtype == plain.dtype
     with pytest.raises(ValueError, match="cut out together"):
-        OURS.stack([first[0], lines_by(OURS)[0][0]])
+        OURS.stack([first[0].pixels, lines_by(OURS)[0][0].pixels])
 
 
 @pytest.mark.parametrize(
@@ -111,14 +122,22 @@ def test_a_trial_finds_out_who_cuts_otherwise() -> None:
     for amount in (-0.02, float("nan")):
         with pytest.raises(RuntimeError, match="% of batches of lines are more"):
             compare_croppers(shifted(amount), CPU)
+    with pytest.raises(RuntimeError, match="print of a line of 443 columns"):
+        compare_croppers(Unprinted, CPU)
 
 
 def shifted(amount: float) -> type[TorchCropper]:
     class Shifted(TorchCropper):
-        def stack(self, crops: Sequence[Crop]) -> torch.Tensor:
-            return super().stack(crops) + amount
+        def stack(self, lines: Sequence[Span]) -> torch.Tensor:
+            return super().stack(lines) + amount
 
     return Shifted
+
+
+class Unprinted(TorchCropper):
+    def cut(self, pages: Sequence[Marked]) -> Callable[[], Sequence[Sequence[Crop]]]:
+        cut = super().cut(pages)()
+        return lambda: [[PrintedCrop(crop.pixels, 0 * crop.printed) for crop in crops] for crops in cut]
 
 
 def test_pages_of_one_batch_have_one_size() -> None:

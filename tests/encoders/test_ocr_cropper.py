@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.cropper import HostCropper
+from encoders.ocr.crops import printed_rows
 from encoders.ocr.geometry import Corners
 from encoders.ocr.torch_cropper import TorchCropper
 
@@ -42,19 +43,20 @@ def test_pages_are_scaled_alike(size: tuple[int, int]) -> None:
 def test_lines_are_cut_alike(degrees: float) -> None:
     image = _page(700, 500)
     lines = [_quad(90, 60, 320, 22, degrees), _quad(200, 300, 260, 110, degrees), _quad(480, 650, 80, 30, degrees)]
-    (theirs,) = HOST.cut([(image, lines)])()
-    others, none, ours = CARD.cut(
-        [(CARD.sheet(image), lines[:2]), (CARD.sheet(image), []), (CARD.sheet(image), lines)]
-    )()
+    (theirs,), (their_greys,) = HOST.cut([(image, lines)])(), HOST.greys([(image, lines)])()
+    marked = [(CARD.sheet(image), lines[:2]), (CARD.sheet(image), []), (CARD.sheet(image), lines)]
+    others, none, ours = CARD.cut(marked)()
     assert len(others) == 2 and not none
-    for a, b in zip(theirs, ours, strict=True):
+    for a, b, a_grey, b_grey in zip(theirs, ours, their_greys, CARD.greys(marked)()[2], strict=True):
         pixels = b.pixels.strip[:, :, b.pixels.at : b.pixels.at + b.width]
         off = np.abs(a.pixels.astype(int) - pixels.permute(1, 2, 0).numpy())
         assert off.max() <= 2 and off.mean() < 0.05
-        assert np.abs(a.grey.astype(int) - b.grey).max() <= 2
-    assert np.abs(HOST.stack(theirs) - CARD.stack(ours).numpy()).max() * 127.5 <= 2.01
-    filled = TorchCropper(torch.device("cpu"), torch.float32, (2, 8)).stack(ours)
-    assert len(filled) == 8 and not filled[3:].any() and torch.equal(filled[:3], CARD.stack(ours))
+        assert np.abs(a_grey.astype(int) - b_grey).max() <= 2
+        assert np.array_equal(a.printed, printed_rows(a_grey)) and np.array_equal(b.printed, printed_rows(b_grey))
+    batch = CARD.stack([line.pixels for line in ours])
+    assert np.abs(HOST.stack([line.pixels for line in theirs]) - batch.numpy()).max() * 127.5 <= 2.01
+    filled = TorchCropper(torch.device("cpu"), torch.float32, (2, 8)).stack([line.pixels for line in ours])
+    assert len(filled) == 8 and not filled[3:].any() and torch.equal(filled[:3], batch)
 
 
 def test_turned_sheets_are_turned_images() -> None:

@@ -7,8 +7,8 @@ import pytest
 from encoders.failures import FailureCategory, MediaError
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import DetectionConfig
-from encoders.ocr.crops import HEIGHT, batches_by_width, cut, network_input, padded_width
-from encoders.ocr.decoding import Reading, as_lines, decode, printed_rows
+from encoders.ocr.crops import HEIGHT, batches_by_width, cut, network_input, padded_width, printed_rows
+from encoders.ocr.decoding import Reading, as_lines, decode
 from encoders.ocr.detection import find_lines, network_size
 from encoders.ocr.geometry import part_of, read_downwards, read_upwards, size_of, turn_image, upright_corners
 

@@ -28,8 +28,8 @@ from PIL import Image, ImageDraw
 from encoders.base import FeatureSpan, Perception
 from encoders.layout import arrange, arrange_document
 from encoders.media.opened import OpenedPage
-from encoders.ocr.crops import HEIGHT, MAX_WIDTH
-from encoders.ocr.decoding import as_lines, decode, printed_rows
+from encoders.ocr.crops import HEIGHT, MAX_WIDTH, printed_rows
+from encoders.ocr.decoding import as_lines, decode
 from encoders.ocr.networks import ALL, WESTERN
 from encoders.results import DocumentResult, Line
 from pipelines.train.hybrid.perceived import SAMPLES, Perceived, stored
