@@ -75,9 +75,10 @@ def _counted(  # type: ignore[no-untyped-def]
         row = start + tl.arange(0, DOWN)[:, None]
         used = (row < _HEIGHT) & (column < width)
         seen = _blurred(grey + tl.load(record + _AT), total, width, row, column, used)
-        # In whatever order: how many there are does not depend on it.
-        flat = tl.reshape(seen, [DOWN * ACROSS], can_reorder=True)
-        many += tl.histogram(flat, 256, mask=tl.reshape(used, [DOWN * ACROSS], can_reorder=True))
+        # In whatever order: how many there are does not depend on it, while a mask would come in an order of its own.
+        many += tl.histogram(tl.reshape(tl.where(used, seen, 0), [DOWN * ACROSS], can_reorder=True), 256)
+    all_seen = tl.cdiv(_HEIGHT, DOWN) * DOWN * ACROSS  # of which those that are not the line's were counted as black
+    many -= tl.where(level == 0, all_seen - _HEIGHT * tl.minimum(width - begin, ACROSS), 0)
     tl.atomic_add(levels + level * count + number, many, mask=many > 0, sem="relaxed")
 
 
