@@ -16,7 +16,7 @@ class StaticCache:
     """Keys and values of every layer for a batch of sequences that all stand at the same position.
 
     ``keys[layer]`` and ``values[layer]`` are [batch, heads, length, width]. What lies behind the position is stale
-    and must be masked; `mask` does it.
+    and must not be looked at.
     """
 
     def __init__(
@@ -25,7 +25,6 @@ class StaticCache:
         shape = (batch, heads, length, width)
         self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(layers)]
         self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(layers)]
-        self._places = torch.arange(length, device=device)
 
     def write(self, layer: int, position: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Store [batch, heads, 1, width] at ``position``, an int64 tensor of one element on the cache's device."""
@@ -37,10 +36,6 @@ class StaticCache:
         that are not would make everything behind them so, of whoever has the place next."""
         for held in (*self.keys, *self.values):
             held[:count].zero_()
-
-    def mask(self, position: torch.Tensor) -> torch.Tensor:
-        """[1, 1, 1, length], True where a query at ``position`` may look."""
-        return (self._places <= position)[None, None, None, :]
 
 
 class GraphedStep:

@@ -78,6 +78,12 @@ class StaticDecoder:
         self._cross_keys = [torch.zeros(cross, **place) for _ in range(layers)]
         self._cross_values = [torch.zeros(cross, **place) for _ in range(layers)]
         self._make_state(batch)
+        self._attend, self._choose = attend, choose
+        if self._device.type == "cuda":
+            from encoders.speech import step_kernels
+
+            if step_kernels.are_right(self._device, self._dtype, self._heads, width, self._vocabulary):
+                self._attend, self._choose = step_kernels.attend, step_kernels.choose
         self._step = GraphedStep(self._advance, self._clear, self._device, stream)
 
     def _make_state(self, batch: int) -> None:
@@ -89,13 +95,9 @@ class StaticDecoder:
         self._ended = torch.zeros(batch, dtype=torch.bool, **on)
         self._score = torch.zeros(batch, **on)
         self._no_speech = torch.zeros(batch, **on)
-        self._always = self._bias(self._rules.suppressed)
-        self._at_first = self._bias(self._rules.suppressed_first)
-
-    def _bias(self, ids: tuple[int, ...]) -> torch.Tensor:
-        bias = torch.zeros(self._vocabulary, device=self._device)
-        bias[list(ids)] = float("-inf")
-        return bias
+        self._banned = torch.zeros(self._vocabulary, dtype=torch.uint8, **on)
+        self._banned[list(self._rules.suppressed_first)] = 1
+        self._banned[list(self._rules.suppressed)] = 2
 
     def _clear(self) -> None:
         self._position.zero_()
@@ -148,14 +150,12 @@ class StaticDecoder:
     def _advance(self) -> None:
         """One step for all windows: everything it reads and writes is a fixed tensor."""
         logits = self._logits()
-        first = self._position == 0
-        chance = logits.softmax(-1)[:, self._rules.no_speech]
-        self._no_speech.copy_(torch.where(first, chance, self._no_speech))
-        behind = self._position + 1
-        logits = logits + self._always + torch.where(behind == self._prompt, self._at_first, 0.0)
         if self._careful:
-            logits = self._forbid_repeats(logits)
-        best, chosen = logits.log_softmax(-1).max(-1)
+            logits = self._forbid_repeats(logits[:, : self._vocabulary].float())
+        behind = self._position + 1
+        first = behind == self._prompt
+        chosen, best, chance = self._choose(logits, self._vocabulary, self._banned, first, self._rules.no_speech)
+        self._no_speech.copy_(torch.where(self._position == 0, chance, self._no_speech))
         forced = behind < self._prompt
         scored = ~(forced | self._ended)
         self._score.add_(torch.where(scored, best, 0.0))
@@ -169,20 +169,18 @@ class StaticDecoder:
         decoder, position = self._decoder, self._position
         ids = self._tokens.index_select(1, position)
         hidden = embedding(ids, decoder.embed_tokens.weight) + decoder.embed_positions.weight[position]
-        mask = self._cache.mask(position)
         for index, layer in enumerate(decoder.layers):
             own, cross = layer.self_attn, layer.encoder_attn
             normed = layer.self_attn_layer_norm(hidden)
             self._cache.write(index, position, self._split(own.k_proj(normed)), self._split(own.v_proj(normed)))
             query = self._split(own.q_proj(normed))
-            seen = scaled_dot_product_attention(query, self._cache.keys[index], self._cache.values[index], mask)
-            hidden = hidden + own.out_proj(self._join(seen))
+            keys, values = self._cache.keys[index], self._cache.values[index]
+            hidden = hidden + own.out_proj(self._attend(query, keys, values, self._ended, position))
             query = self._split(cross.q_proj(layer.encoder_attn_layer_norm(hidden)))
-            heard = scaled_dot_product_attention(query, self._cross_keys[index], self._cross_values[index])
-            hidden = hidden + cross.out_proj(self._join(heard))
+            keys, values = self._cross_keys[index], self._cross_values[index]
+            hidden = hidden + cross.out_proj(self._attend(query, keys, values, self._ended))
             hidden = hidden + layer.fc2(gelu(layer.fc1(layer.final_layer_norm(hidden))))
-        logits = linear(decoder.layer_norm(hidden)[:, 0], self._projection)
-        return logits[:, : self._vocabulary].float()
+        return linear(decoder.layer_norm(hidden)[:, 0], self._projection)
 
     def _forbid_repeats(self, logits: torch.Tensor) -> torch.Tensor:
         """Lower what was said, and rule out what would repeat four tokens in a row. Runs once the prompt is read."""
@@ -203,6 +201,27 @@ class StaticDecoder:
     def _split(self, hidden: torch.Tensor) -> torch.Tensor:
         return hidden.unflatten(-1, (self._heads, -1)).transpose(1, 2)
 
-    @staticmethod
-    def _join(heads: torch.Tensor) -> torch.Tensor:
-        return heads.transpose(1, 2).flatten(2)
+
+def attend(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    ended: torch.Tensor,
+    position: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Attention of ``query`` [n, heads, 1, d] to keys and values [n, heads, length, d], up to ``position`` of one
+    element where it is given, as [n, 1, heads * d]. Nobody reads what comes of rows that have ``ended``, bool [n]."""
+    mask = None if position is None else (torch.arange(keys.shape[2], device=keys.device) <= position)[None, None, None]
+    return scaled_dot_product_attention(query, keys, values, mask).transpose(1, 2).flatten(2)
+
+
+def choose(
+    logits: torch.Tensor, vocabulary: int, banned: torch.Tensor, first: torch.Tensor, no_speech: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of logits [n, v], of which so many symbols are meant: each row's likeliest symbol that is not ``banned`` (bytes
+    [v]: 2 always, 1 where ``first``, of one element, says that it is a text's first), its log probability among those
+    that are not, and the chance of the symbol ``no_speech`` among all."""
+    whole = logits[:, :vocabulary].float()
+    allowed = whole.masked_fill(banned + first.to(torch.uint8) > 1, float("-inf"))
+    best, chosen = allowed.log_softmax(-1).max(-1)
+    return chosen, best, whole.softmax(-1)[:, no_speech]
