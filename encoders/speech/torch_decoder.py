@@ -14,7 +14,7 @@ from torch.nn.functional import embedding, gelu, linear, scaled_dot_product_atte
 from encoders.static_cache import GraphedStep, StaticCache
 from encoders.transfers import Fetch
 
-_LOOK_EVERY = 4  # steps between looks at whether all windows have ended
+_AT_ONCE = 4  # steps that are begun together; then a look at whether all windows have ended
 _NO_REPEAT = 4  # words of tokens that may not come twice, in careful decoding
 _PENALTY = 1.1
 
@@ -84,7 +84,7 @@ class StaticDecoder:
 
             if step_kernels.are_right(self._device, self._dtype, self._heads, width, self._vocabulary):
                 self._attend, self._choose = step_kernels.attend, step_kernels.choose
-        self._step = GraphedStep(self._advance, self._clear, self._device, stream)
+        self._step = GraphedStep(self._advance, self._clear, self._device, stream, _AT_ONCE)
 
     def _make_state(self, batch: int) -> None:
         on = {"device": self._device}
@@ -140,9 +140,9 @@ class StaticDecoder:
         are still to be computed while the host waits for it, and the device never waits for the host."""
         behind = 0 if self._device.type == "cpu" else 1
         looks: deque[Fetch] = deque()
-        for step in range(self._length - 2):  # one place is left for the end token, which alignment reads too
+        for done in range(_AT_ONCE, self._length - 2 + _AT_ONCE, _AT_ONCE):
             self._step()
-            if step >= length and step % _LOOK_EVERY == 0:
+            if done > length:
                 looks.append(Fetch(self._ended.all()))
                 if len(looks) > behind and looks.popleft().wait()[0]:
                     break
@@ -157,13 +157,14 @@ class StaticDecoder:
         chosen, best, chance = self._choose(logits, self._vocabulary, self._banned, first, self._rules.no_speech)
         self._no_speech.copy_(torch.where(self._position == 0, chance, self._no_speech))
         forced = behind < self._prompt
-        scored = ~(forced | self._ended)
+        over = self._ended | (behind > self._length - 2)  # a place is left for the end, which alignment reads too
+        scored = ~(forced | over)
         self._score.add_(torch.where(scored, best, 0.0))
-        token = torch.where(self._ended, self._rules.end, chosen)
+        token = torch.where(over, self._rules.end, chosen)
         token = torch.where(forced, self._tokens.index_select(1, behind)[:, 0], token)
         self._tokens.index_copy_(1, behind, token[:, None])
         self._ended.logical_or_(scored & (token == self._rules.end))
-        self._position.add_(1)
+        self._position.add_(1).clamp_(max=self._length - 1)  # the last few that are begun together may be too many
 
     def _logits(self) -> torch.Tensor:
         decoder, position = self._decoder, self._position
