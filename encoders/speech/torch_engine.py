@@ -6,8 +6,10 @@ the step (see docs and `benchmarks/speech_parity.py` for what that costs in word
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,17 +17,21 @@ import numpy as np
 import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 from encoders.speech.decoders import Asked, Rows, WindowDecoders
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.languages import LanguageStep
 from encoders.speech.tokenizing import WhisperTokenizers
-from encoders.speech.warping import median_filter, token_starts
+from encoders.speech.warping import normalised, smoothed, token_starts
 from encoders.transfers import Fetch, to_card
 
 _SAMPLES, _HOP, _FFT, _FRAMES = 480_000, 160, 400, 3000
-_ALIGNED_TOGETHER = 16  # windows in one forced pass: bounds the attention weights to about 0.5 GB
+_FORCED_TOGETHER = 4096
+"""Tokens in one forced pass, filling among them: bounds the weights of eight heads to 0.2 GB."""
+
+_SMOOTHED_TOGETHER = 1536
+"""Tokens whose medians and chances are found together: bounds what these take beside the weights to 0.6 GB."""
 
 
 class Uploaded(NamedTuple):
@@ -116,7 +122,9 @@ class TorchEngine:
         self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
     ) -> Callable[[], list[Alignment]]:
         """Forced passes over the text are begun; what is returned waits for them and warps each window on the host."""
-        some = [slice(first, first + _ALIGNED_TOGETHER) for first in range(0, len(tokens), _ALIGNED_TOGETHER)]
+        passes = math.ceil(len(tokens) * max(map(len, tokens), default=0) / _FORCED_TOGETHER)
+        each = math.ceil(len(tokens) / max(1, passes))
+        some = [slice(first, first + each) for first in range(0, len(tokens), max(1, each))]
         begun = [self._align(encoded[part], language, tokens[part], seconds[part]) for part in some]
         return lambda: [alignment for finish in begun for alignment in finish()]
 
@@ -156,38 +164,48 @@ class TorchEngine:
         self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
     ) -> Callable[[], list[Alignment]]:
         prompt, end = self.decoders.prompt(language), self.tokenizer(language).eot
-        longest = max(map(len, tokens))
-        rows = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
-        ids = to_card(np.array(rows), self._device)
-        weights, logits = self._forced(encoded, ids)
-        skip = len(prompt) - 1  # CTranslate2 counts from the last token of the prompt, as openai/whisper does
-        likenesses, chances = [], []
-        for row, (text, length) in enumerate(zip(tokens, seconds)):
-            frames = min(weights.shape[-1], max(1, round(length * 100) // 2))
-            own = weights[row, :, : len(prompt) + len(text) + 1, :frames].float().softmax(-1)
-            deviation, mean = torch.std_mean(own, dim=-2, keepdim=True, unbiased=False)
-            likenesses.append(median_filter((own - mean) / deviation.clamp_min(1e-10)).mean(0)[skip:-1])
-            said = logits[row, skip : skip + len(text), :end].float().softmax(-1)
-            chances.append(said.gather(1, ids[row, len(prompt) : len(prompt) + len(text), None])[:, 0])
-        found = [*likenesses, *chances]
-        coming = Fetch(torch.cat([tensor.flatten() for tensor in found]))  # one copy for all
-        shapes = [tuple(tensor.shape) for tensor in found]
+        longest, skip = max(map(len, tokens)), len(prompt) - 1
+        lines = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
+        wide = len(lines[0])
+        frames = [min(_FRAMES // 2, max(1, round(length * 100) // 2)) for length in seconds]
+        # What is wanted of a window: its text's tokens and the end, by the rows that foretell them. CTranslate2 counts
+        # from the last token of the prompt, as openai/whisper does. The end's chance is not wanted: any token's is.
+        counts = [len(text) + 1 for text in tokens]
+        firsts = [wide * window + skip for window in range(len(tokens))]
+        wanted = [
+            [row for first, count in zip(firsts, counts) for row in range(first, first + count)],
+            [token for text in tokens for token in (*text, 0)],
+            [length for length, count in zip(frames, counts) for _ in range(count)],
+        ]
+        table = [*chain(*lines), *(len(prompt) + count for count in counts), *frames, *chain(*wanted)]
+        sizes = [len(lines) * wide, len(lines), len(lines), *map(len, wanted)]
+        ids, lengths, own, *of_rows = to_card(np.array(table), self._device).split(sizes)
+        weights, states = self._forced(encoded, ids.view(-1, wide))
+        weights, states = normalised(weights, lengths, own).flatten(1, 2), states.flatten(0, 1)
+        words = self._network.proj_out.weight[:end]
+        width, parts = max(frames), math.ceil(sum(counts) / _SMOOTHED_TOGETHER)
+        found = torch.empty(sum(counts), width + 1, device=self._device)
+        for part, rows, following, ends in zip(found.chunk(parts), *(some.chunk(parts) for some in of_rows)):
+            torch.mean(smoothed(weights, rows, ends, width, min(frames)), 0, out=part[:, :width])
+            chances = linear(states[rows], words).softmax(-1, dtype=torch.float32)
+            torch.gather(chances, 1, following[:, None], out=part[:, width:])
+        coming = Fetch(found)
 
         def warped() -> list[Alignment]:
-            pieces = np.split(coming.wait()[0], np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1])
-            came = [piece.reshape(shape) for piece, shape in zip(pieces, shapes)]
-            jobs = [self._pool.submit(token_starts, likeness) for likeness in came[: len(tokens)]]
-            said = came[len(tokens) :]
-            return [Alignment(job.result() / 50, chance.astype(np.float64)) for job, chance in zip(jobs, said)]
+            (came,) = coming.wait()
+            pieces = np.split(came, np.cumsum(counts)[:-1])
+            jobs = [self._pool.submit(_starts, piece[:, :length]) for piece, length in zip(pieces, frames)]
+            said = [piece[:-1, width].astype(np.float64) for piece in pieces]
+            return [Alignment(job.result() / 50, chance) for job, chance in zip(jobs, said)]
 
         return warped
 
     def _forced(self, encoded: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores of the alignment heads [n, heads, t, frames] before softmax, and logits [n, t, vocabulary]."""
+        """Scores of the alignment heads [heads, n, t, frames] before softmax, and states [n, t, d] before logits."""
         decoder = self._network.model.decoder
         heads = self._network.config.decoder_attention_heads
         hidden = decoder.embed_tokens(ids) + decoder.embed_positions.weight[: ids.shape[1]]
-        scores: dict[tuple[int, int], torch.Tensor] = {}
+        scores = hidden.new_empty(len(self._heads), *ids.shape, encoded.shape[1])
 
         def split(tensor: torch.Tensor) -> torch.Tensor:
             return tensor.unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -200,11 +218,15 @@ class TorchEngine:
             hidden = hidden + own.out_proj(seen.transpose(1, 2).flatten(2))
             query = split(cross.q_proj(layer.encoder_attn_layer_norm(hidden)))
             keys, values = split(cross.k_proj(encoded)), split(cross.v_proj(encoded))
-            for _, head in (pair for pair in self._heads if pair[0] == index):
-                scale = query.shape[-1] ** -0.5
-                scores[index, head] = (query[:, head] @ keys[:, head].transpose(1, 2)) * scale
+            for place, (_, head) in ((at, pair) for at, pair in enumerate(self._heads) if pair[0] == index):
+                of = query[:, head], keys[:, head].transpose(1, 2)
+                torch.baddbmm(scores[place], *of, beta=0, alpha=query.shape[-1] ** -0.5, out=scores[place])
             heard = scaled_dot_product_attention(query, keys, values)
             hidden = hidden + cross.out_proj(heard.transpose(1, 2).flatten(2))
             hidden = hidden + layer.fc2(gelu(layer.fc1(layer.final_layer_norm(hidden))))
-        logits = self._network.proj_out(decoder.layer_norm(hidden))
-        return torch.stack([scores[pair] for pair in self._heads], 1), logits
+        return scores, decoder.layer_norm(hidden)
+
+
+def _starts(likeness: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Of numbers that lie together, for which the warping is compiled."""
+    return token_starts(np.ascontiguousarray(likeness))

@@ -26,6 +26,7 @@ from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
 from encoders.speech.torch_engine import TorchEngine
 from encoders.speech.transcriber import LanguageBelief, Transcriber
 from encoders.speech.voices import VoiceEncoder
+from encoders.speech.warping import token_starts
 from encoders.speech.windows import Piece, Window
 
 MEMO = Path(__file__).parents[2] / "examples" / "archive" / "recordings" / "memo-0031.ogg"
@@ -205,7 +206,43 @@ def test_a_language_is_known_without_keys_and_values_of_all_frames(
     windows = torch.cat(encoded)
     start, ids = torch_engine.tokenizer("en").sot, [*torch_engine.tokenizer.languages.values()]
     with torch.inference_mode():
-        _, logits = torch_engine._forced(windows, torch.full((len(windows), 1), start))
-    wanted = logits[:, 0, ids].softmax(-1)
+        _, states = torch_engine._forced(windows, torch.full((len(windows), 1), start))
+        wanted = torch_engine._network.proj_out(states)[:, 0, ids].softmax(-1)
     found = np.array([[*row.values()] for row in torch_engine.languages(windows)])
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+
+
+def test_windows_are_aligned_together_as_each_alone(
+    torch_engine: TorchEngine, encoded: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = torch.cat(encoded)
+    said = [list(one.tokens) for one in torch_engine.generate(windows, ["en"] * 5)]
+    tokens = [said[0] + said[4] + said[3], said[1][:1], said[3], said[4], said[0]]
+    seconds = [30.0, 0.05, 2.0, 2.5, 0.13]  # 0.05: too short to be reflected; 0.13: shorter than a median is wide
+    wanted = [aligned_alone(torch_engine, *one) for one in zip(windows, tokens, seconds)]
+    assert len(tokens[0]) > 20 and max(chances.max() for _, chances in wanted) > 0.9
+    for forced, smoothed in ((4096, 1536), (100, 20), (1, 1)):
+        monkeypatch.setattr("encoders.speech.torch_engine._FORCED_TOGETHER", forced)
+        monkeypatch.setattr("encoders.speech.torch_engine._SMOOTHED_TOGETHER", smoothed)
+        found = torch_engine.align(windows, "en", tokens, seconds)
+        for one, (starts, chances) in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one.starts, starts)
+            np.testing.assert_allclose(one.probabilities, chances, atol=1e-5)
+    assert torch_engine.align(windows[:0], "en", [], []) == []
+
+
+@torch.inference_mode()
+def aligned_alone(
+    engine: TorchEngine, window: torch.Tensor, text: list[int], seconds: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and chances of one window's tokens, as openai/whisper finds them."""
+    prompt, end = engine.decoders.prompt("en"), engine.tokenizer("en").eot
+    scores, states = engine._forced(window[None], torch.tensor([[*prompt, *text, end]]))
+    weights = scores[:, 0, :, : max(1, round(seconds * 100) // 2)].softmax(-1)
+    deviation, mean = torch.std_mean(weights, dim=1, keepdim=True, unbiased=False)
+    weights = (weights - mean) / deviation.clamp_min(1e-10)
+    if weights.shape[2] > 3:
+        weights = torch.nn.functional.pad(weights, (3, 3), mode="reflect").unfold(2, 7, 1).median(-1).values
+    likeness = weights.mean(0)[len(prompt) - 1 : -1].contiguous()
+    chances = engine._network.proj_out(states)[0, len(prompt) - 1 : -2, :end].softmax(-1)
+    return token_starts(likeness.numpy()) / 50, chances[range(len(text)), text].numpy()

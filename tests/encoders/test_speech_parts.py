@@ -27,7 +27,7 @@ from encoders.speech.listening import Listener
 from encoders.speech.matching import match_speakers
 from encoders.speech.transcriber import LanguageBelief, Transcript
 from encoders.speech.voices import SpeakerNetwork, VoiceEncoder, VoiceWindows, centred, voice_mean
-from encoders.speech.warping import median_filter, token_starts
+from encoders.speech.warping import running_median, token_starts
 from encoders.speech.windows import Piece, RegionCutter, Window, WindowPacker
 from encoders.speech.words import TimedWord
 
@@ -213,7 +213,7 @@ def test_warping_finds_the_steps_of_a_staircase() -> None:
     assert token_starts(likeness).tolist() == [0, 10, 13, 30]
 
 
-def test_median_filter_is_the_median() -> None:
+def test_running_median_is_the_median() -> None:
     values = torch.randn(2, 3, 5, 50, generator=torch.Generator().manual_seed(0))
-    padded = torch.nn.functional.pad(values.flatten(0, 1), (3, 3), mode="reflect").view(2, 3, 5, 56)
-    assert torch.equal(median_filter(values), padded.unfold(-1, 7, 1).median(-1).values)
+    values[0] = values[0].round()  # many are equal
+    assert torch.equal(running_median(values), values.unfold(-1, 7, 1).median(-1).values)
