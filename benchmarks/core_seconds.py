@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,9 @@ import numpy as np
 _MARK = "COUNTED_BY_BENCHMARK"
 _TICK = os.sysconf("SC_CLK_TCK")
 CARD, ACTORS, OPENING = "card process", "actors", "opening children"
+ANSWERING, DECODER = "answering actors", "decoder"
+ANSWERED_KINDS = ((ANSWERING, "MapBatches(WritingStage)"),)
+"""Of a run that asks: its encoders' actors do not write, those that ask do."""
 _KINDS = (
     (CARD, "encoders.card.server"),
     (OPENING, "encoders.media.child"),
@@ -28,6 +31,9 @@ _KINDS = (
     (ACTORS, "--encoder-worker"),  # of `benchmarks.gpu`
     (ACTORS, "benchmarks.gpu_speech --worker"),
     ("driver", "pipelines.cli"),
+    (DECODER, "ray::ServeReplica"),
+    ("Serve's controller and proxy", "ray::ServeController"),
+    ("Serve's controller and proxy", "ray::ProxyActor"),
     ("raylet and plasma", "/raylet/raylet"),
     ("GCS", "/gcs/gcs_server"),
     ("others of Ray", "ray"),
@@ -66,8 +72,9 @@ class _Seen:
 class CoreSeconds:
     """Looks every ``period`` seconds while it is open. Costs about 20 microseconds of a core a thread and look."""
 
-    def __init__(self, period: float = 2.5) -> None:
-        self._period, self._mark = period, uuid4().hex
+    def __init__(self, period: float = 2.5, kinds: Sequence[tuple[str, str]] = ()) -> None:
+        """``kinds``: more of them, each with what stands in its command line, that go before those known here."""
+        self._period, self._mark, self._kinds = period, uuid4().hex, (*kinds, *_KINDS)
         self._seen: dict[Process, _Seen] = {}
         self._foreign: set[Process] = set()
         self._machine: list[tuple[float, float]] = []  # when, and seconds that all cores had worked
@@ -98,7 +105,7 @@ class CoreSeconds:
             self._machine.append((now, _machine_seconds()))
             for process, _, user, system in self._ours():
                 seen = self._seen.setdefault(process, _Seen())
-                seen.kind = _kind(process[0]) or seen.kind
+                seen.kind = _kind(process[0], self._kinds) or seen.kind
                 seen.times.append(now)
                 seen.user.append(user)
                 seen.system.append(system)
@@ -221,12 +228,12 @@ def _threads(pid: int) -> dict[str, float]:
     return found
 
 
-def _kind(pid: int) -> str | None:
+def _kind(pid: int, kinds: Sequence[tuple[str, str]]) -> str | None:
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return None
-    return next((kind for kind, mark in _KINDS if mark in command), _OTHERS) if command else None
+    return next((kind for kind, mark in kinds if mark in command), _OTHERS) if command else None
 
 
 def _machine_seconds() -> float:

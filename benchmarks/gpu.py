@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import gpu_ocr
-from benchmarks.core_seconds import ACTORS, CARD
+from benchmarks.core_seconds import ACTORS, ANSWERING, CARD, DECODER
 from benchmarks.gpu_run import Stretch, time_run
 from benchmarks.stack_samples import told
 from cluster.session import available_cpus
@@ -162,10 +162,14 @@ def _spent(run: dict[str, Any]) -> list[Row]:
     table = [Row(f"  GPU {number} busy", share, "") for number, share in enumerate(run["busy_samples"])]
     cores = run["cores"]
     for kind, of in cores["kinds"].items():
-        table += [Row(f"  core-seconds a page, {of['processes']} {kind}", of["each"], f"{of['cores']:.2f} cores")]
+        table += [
+            Row(f"  core-milliseconds a page, {of['processes']} {kind}", 1000 * of["each"], f"{of['cores']:.2f} cores")
+        ]
         table += [Row("    of them in the kernel", 100 * of["in the kernel"], "%")]
-        if kind in (ACTORS, CARD):
-            table += [Row(f"    in threads {name}", value, "") for name, value in list(of["threads"].items())[:5]]
+        if kind in (ACTORS, CARD, ANSWERING, DECODER):
+            table += [
+                Row(f"    in threads {name}", 1000 * value, "") for name, value in list(of["threads"].items())[:5]
+            ]
     table += [Row("  cores at work in all, whoever they work for", cores["machine"] / cores["seconds"], "cores")]
     if launched := run.get("begun", {}).get("by_verb"):
         seconds = sum(of.seconds for of in launched.values() if not of.apart)
@@ -231,8 +235,15 @@ def rows(found: dict[str, Any]) -> list[Row]:
             text = f"speech from {many['file']}, {many['processes']} processes, {name} speakers"
             table += [Row(text, many["x_real_time"], "x real time")]
     if run := found.get("answers"):
-        table += [Row("page to answer, steady", run["steady_answers_per_second"], "pages/s")]
-        table += _spent(run)
+        table += [
+            Row("page to answer, start-up included", run["pages_per_second"], "pages/s"),
+            Row("page to answer, steady", run["steady_answers_per_second"], "pages/s", 110),
+            Row("  first row after", run["first_row"], "s"),
+            Row("  pages answered in the steady part", run["steady_pages"], f"in {run['steady_seconds']:.0f} s"),
+            Row("  answers written in all", run["answers"]["written"], f"{run['answers']['failed']} failed"),
+            Row("  characters of an answer", run["answers"]["characters"], ""),
+            *_spent(run),
+        ]
     for name, figures in found.get("decoder", {}).items():
         if name.startswith("engine "):
             count = name.removeprefix("engine ")
@@ -259,7 +270,7 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 
 def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """Page to answer: the pipeline over one-page pictures of pages, each asked one question."""
-    source = gpu_ocr.write_pictures(folder, chosen.documents)
+    source = gpu_ocr.write_pictures(folder, chosen.documents, available_cpus())
     more = [
         "decoder.max_new_tokens=64",
         "decoder.max_sequences=256",
@@ -271,6 +282,7 @@ def answers(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> 
         "ocr",
         [*_settings(chosen), *more],
         prompt="What is this page about?",
+        stretch=Stretch(chosen.settle, chosen.steady_seconds, chosen.stacks),
     )
     result["steady_answers_per_second"] = result["steady_pages_per_second"]
     found["answers"] = result
@@ -343,7 +355,8 @@ def main() -> None:
             chosen.json.write_text(json.dumps({k: v for k, v in found.items() if k != "truths"}, indent=1, default=str))
     print(found["machine"])
     print("\n".join(row.text() for row in rows(found)))
-    print("\n".join(told(found.get("ocr_ray", {}).get("stacks", {}))))
+    for name in ("ocr_ray", "answers"):
+        print("\n".join(told(found.get(name, {}).get("stacks", {}))))
     if chosen.folder is None:
         shutil.rmtree(folder, ignore_errors=True)
 

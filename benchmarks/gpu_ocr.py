@@ -40,6 +40,7 @@ from encoders.ocr.config import OcrConfig
 PAGES_PER_FILE = 8
 LINES, LETTERS = 45, 82
 PARTS_A_CALL = 4
+_PICTURES = 64  # different ones
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -129,16 +130,30 @@ def images_of(paths: Sequence[Path], count: int) -> list[NDArray[np.uint8]]:
     return images
 
 
-def write_pictures(folder: Path, count: int) -> Path:
-    """So many JPEG files of one page each."""
-    source = folder / "pictures"
+def write_pictures(folder: Path, count: int, processes: int) -> Path:
+    """So many JPEG files of one page each: the pages of the documents there, else of some that are drawn, and links to
+    them under other names."""
+    source = folder / f"pictures-{count}"
+    if len(list(source.glob("*.jpg"))) == count:
+        return source
     source.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(images_of(sorted((folder / "in").glob("*.pdf")), min(count, 64))):
-        Image.fromarray(image).save(source / f"{number:05d}.jpg", quality=75)
-    made = sorted(source.glob("*.jpg"))
-    for number in range(len(made), count):
-        (source / f"{number:05d}.jpg").write_bytes(made[number % len(made)].read_bytes())
+    different = min(count, _PICTURES)
+    images = images_of(sorted((folder / "in").glob("*.pdf")), different)
+    if len(images) < different:
+        with get_context("spawn").Pool(processes) as pool:
+            images = pool.starmap(_drawn, [(200 + seed,) for seed in range(different)])
+    for number in range(count):
+        path = source / f"{number:05d}.jpg"
+        path.unlink(missing_ok=True)
+        if number < different:
+            Image.fromarray(images[number]).save(path, quality=75)
+        else:
+            os.link(source / f"{number % different:05d}.jpg", path)
     return source
+
+
+def _drawn(seed: int) -> NDArray[np.uint8]:
+    return prose(1, seed)[0].image
 
 
 class Recorded:

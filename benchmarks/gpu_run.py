@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.busy_samples import BusySamples
 from benchmarks.card_begun import ByVerb, begun, since
-from benchmarks.core_seconds import ACTORS, CARD, OPENING, CoreSeconds, cores_of
+from benchmarks.core_seconds import ACTORS, ANSWERED_KINDS, ANSWERING, CARD, DECODER, OPENING, CoreSeconds, cores_of
 from benchmarks.stack_samples import record
 
 
@@ -50,7 +52,7 @@ def time_run(
     command += ["--prompt", prompt] if prompt else []
     command += [word for setting in settings for word in ("--set", setting)]
     log, began = out.with_suffix(".log"), time.time()
-    with BusySamples() as busy, CoreSeconds() as cores:
+    with BusySamples() as busy, CoreSeconds(kinds=ANSWERED_KINDS if prompt else ()) as cores:
         with log.open("w") as said:
             run = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=cores.marked(os.environ))
         try:
@@ -80,6 +82,7 @@ def time_run(
         "batches": len(commits),
         "busy_samples": busy.mean(start, stop),
         "cores": cores_of(cores, start, stop, read),
+        **({"answers": _answers(out)} if prompt else {}),
     }
 
 
@@ -123,10 +126,12 @@ def _until(run: subprocess.Popen[bytes], end: float) -> bool:
 
 
 def _stacks(cores: CoreSeconds, folder: Path) -> Any:
-    """Samples of one actor, the child that opens its files, the process on the card, and Ray's driver."""
+    """Samples of one actor, the child that opens its files, the process on the card, Ray's driver, and of a run that
+    asks one that does and the decoder."""
     actor = next(iter(cores.alive(ACTORS)), 0)
     children = cores.alive(OPENING)
-    pids = {ACTORS: actor, "driver": next(iter(cores.alive("driver")), 0), CARD: next(iter(cores.alive(CARD)), 0)}
+    pids = {name: next(iter(cores.alive(name)), 0) for name in ("driver", CARD, ANSWERING, DECODER)}
+    pids[ACTORS] = actor
     pids[OPENING] = next((pid for pid in children if psutil.Process(pid).ppid() == actor), 0)
     found = {name: pid for name, pid in pids.items() if pid}
     return record(found, folder, ways=("gil", "idle", "native"))
@@ -136,6 +141,25 @@ def _commits(out: Path) -> list[tuple[float, int]]:
     """When each was written, and its number of parts."""
     paths = out.glob("_interlace/runs/*/commits/*.json")
     return sorted((path.stat().st_mtime, len(json.loads(path.read_text())["parts"])) for path in paths)
+
+
+def _answers(out: Path) -> dict[str, float]:
+    """Of all that were written, committed or not: how many, those that failed, characters and places on average."""
+    columns = ["answer", "failures", "evidence"]
+    rows = [row for path in out.glob("answers/**/*.parquet") for row in _rows(path, columns)]
+    return {
+        "written": len(rows),
+        "failed": sum(bool(row["failures"]) for row in rows),
+        "characters": sum(len(row["answer"] or "") for row in rows) / max(len(rows), 1),
+        "places": sum(len(row["evidence"] or ()) for row in rows) / max(len(rows), 1),
+    }
+
+
+def _rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:
+    try:
+        return pq.ParquetFile(path).read(columns).to_pylist()  # type: ignore[no-any-return]
+    except (OSError, pa.ArrowInvalid):
+        return []  # the run was ended while it was written
 
 
 def _by_ten_seconds(commits: Sequence[tuple[float, int]], pages: float) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -32,6 +33,8 @@ from encoders.tracing import OFF, Span, Trace, current
 
 if TYPE_CHECKING:
     from ray.serve import Application
+
+    from decoder.handle import Handle
 
 # Ray is imported where it is used: the command line knows this module and mostly does not start Ray.
 # Ray copies arguments above 100 KB through the object store, twice per call; below, soft tokens travel inline.
@@ -77,13 +80,22 @@ class DecoderReplica:
         ``batch`` has the requests, or one reference to the list of them. ``traces``: where the span of each belongs."""
         inline = all(isinstance(item, SequenceRequest) for item in batch)
         requests: list[SequenceRequest] = batch if inline else await batch[0]
-        handles = [await asyncio.to_thread(self._engine.submit_or_fail, request) for request in requests]
-        for handle, trace in zip(handles, traces):
-            handle.future.add_done_callback(partial(_generated, trace.open("decode")))
-        fault_point("decoder.generate")
+        handles: list[Handle] = []
+        left = threading.Event()
+
+        def submit() -> None:  # all in one go: the engine's thread lets go of the interpreter once or twice a step
+            for request in requests:
+                if not left.is_set():
+                    handles.append(self._engine.submit_or_fail(request))
+
         try:
+            await asyncio.to_thread(submit)
+            for handle, trace in zip(handles, traces):
+                handle.future.add_done_callback(partial(_generated, trace.open("decode")))
+            fault_point("decoder.generate")
             return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
         except asyncio.CancelledError:
+            left.set()
             for handle in handles:
                 handle.cancel()
             raise

@@ -177,8 +177,16 @@ class Fusion:
         return "\n\n".join(turn["content"] for turn in turns) + ("\nAnswer:" if answer else "")
 
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        tokens: list[int] = self._encoder.encode(text, add_special_tokens=False).ids
         return tokens
+
+    @cached_property
+    def _encoder(self) -> Any:
+        """The tokenizer itself: what transformers does around it takes longer than a line."""
+        encoder = self.tokenizer.backend_tokenizer
+        encoder.no_truncation()
+        encoder.no_padding()
+        return encoder
 
     def _pieces(self, passage: Passage, most: int) -> Iterator[Passage]:
         """The passage in pieces of about ``most`` tokens, cut between rows where it has soft tokens, else at line or

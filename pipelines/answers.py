@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cluster.decoder_app import DecoderHandle
+from cluster.pools import PoolPlan
 from decoder.answer import Answer, Answerer, AnswerTask
 from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Generation, SequenceRequest
@@ -31,7 +32,16 @@ from pipelines.tables import ANSWERS, ASSETS, PARTS, read_columns, read_table, r
 
 CALLS = 4  # batches under way at the decoder: the next is prepared while one is written
 BATCH_ASSETS = 16
+CORES_AN_ASKER, MOST_ASKERS = 3, 8
 DETECTED = {"object_detection": "objects", "gui_detection": "gui_elements"}  # task to column of `parts`
+
+
+def askers(plan: PoolPlan) -> int:
+    """Actors that ask: one is enough for a decoder on cores. A page takes about 20 ms of one thread for its prompt,
+    evidence and rows, so one keeps up with 50 pages a second, and a card reads and answers more."""
+    if plan.decoder is None or plan.decoder.device == "cpu":
+        return 1
+    return max(1, min(MOST_ASKERS, int(plan.resources.cpus // CORES_AN_ASKER)))
 
 
 class AnswerStage:

@@ -9,6 +9,7 @@ start, and would be one for all pools.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,16 +35,18 @@ from pipelines.queues import QueueWatch
 from pipelines.stages import PerceiveStage, RunContext, WritingStage, pack_table
 
 AHEAD = 16  # batches that wait between the source and its pool
-SMALL_CPUS = 0.05  # what Ray books for an actor that mostly waits; see cluster.pools.OVERHEAD_CPUS
+SMALL_CPUS = 0.05  # what Ray books for actors that mostly wait; see cluster.pools.OVERHEAD_CPUS
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A further stage between perceiving and writing: its class, how to construct it, and calls at once."""
+    """A further stage between perceiving and writing: its class, how to construct it, calls at once of an actor, and
+    actors."""
 
     stage: type
     arguments: Mapping[str, Any]
     concurrent_calls: int = 1
+    actors: int = 1
 
 
 class BatchSource(Datasource):
@@ -125,7 +128,7 @@ def perceive(
     stream = streams[0].union(*streams[1:]) if len(streams) > 1 else streams[0]
     for number, step in enumerate(steps, 1):
         stage, given = _stage(step.stage, step.arguments, context, number == len(steps))
-        stream = _small(stream, stage, given, step.concurrent_calls)
+        stream = _small(stream, stage, given, step.concurrent_calls, step.actors)
     return stream
 
 
@@ -158,18 +161,18 @@ def _pool(stream: Dataset, stage: type, arguments: Mapping[str, Any], pool: Pool
     )
 
 
-def _small(stream: Dataset, stage: type, arguments: Mapping[str, Any], concurrent_calls: int = 1) -> Dataset:
-    """One actor that mostly waits for others."""
+def _small(stream: Dataset, stage: type, arguments: Mapping[str, Any], concurrent_calls: int, actors: int) -> Dataset:
+    """Actors that mostly wait for others; together they book no more than one would."""
     return stream.map_batches(
         stage,
         batch_size=1,  # one row is one batch of parts, see pipelines.stages
         batch_format="pyarrow",
         fn_constructor_kwargs=dict(arguments),
         compute=ActorPoolStrategy(
-            size=1,
+            size=actors,
             max_tasks_in_flight_per_actor=concurrent_calls + 1,
             max_concurrent_calls_per_actor=concurrent_calls,
             enable_true_multi_threading=concurrent_calls > 1,
         ),
-        num_cpus=SMALL_CPUS,
+        num_cpus=math.floor(1e4 * SMALL_CPUS / actors) / 1e4,  # Ray's books have four places
     )

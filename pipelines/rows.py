@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from encoders.failures import Failure, FailureCategory
 from encoders.results import (
     Cell,
@@ -28,6 +30,22 @@ def quad_of(values: Sequence[float] | None) -> Quad:
     return (x0, y0, x1, y1, x2, y2, x3, y3)
 
 
+_NOWHERE = (0.0,) * 8
+
+
+def _quads_of(rows: Sequence[dict[str, Any]]) -> list[Quad]:
+    """`quad_of` of many rows, in a twentieth of the time: what float32 times 100 is a float64 knows exactly, so this
+    rounds alike."""
+    corners = np.array([row["quad"] or _NOWHERE for row in rows], np.float64).reshape(-1, 8)
+    return list(map(tuple, (np.rint(corners * 100) / 100).tolist()))  # type: ignore[arg-type]
+
+
+def _shares_of(rows: Sequence[dict[str, Any]]) -> list[float]:
+    """`_share` of many rows."""
+    values = np.array([row["confidence"] or 0.0 for row in rows], np.float64)
+    return (np.rint(values * 10_000) / 10_000).tolist()  # type: ignore[no-any-return]
+
+
 def _share(value: float | None) -> float:
     """A confidence; the tables hold float32, whose tail says nothing."""
     return round(value or 0.0, 4)
@@ -35,20 +53,21 @@ def _share(value: float | None) -> float:
 
 def page_of(row: dict[str, Any]) -> Page:
     """A page from its row."""
+    printed = [(line, line["words"] or ()) for line in row["lines"] or ()]
+    placed = [line for line, _ in printed] + [word for _, words in printed for word in words]
+    places = list(zip(_quads_of(placed), _shares_of(placed), strict=True))
+    following = iter(places[len(printed) :])
     lines = tuple(
         Line(
             line["text"] or "",
-            quad_of(line["quad"]),
-            _share(line["confidence"]),
-            tuple(
-                Word(word["text"] or "", quad_of(word["quad"]), _share(word["confidence"]))
-                for word in line["words"] or ()
-            ),
+            corners,
+            share,
+            tuple(Word(word["text"] or "", *next(following)) for word in words),
             Role(line["role"] or "body"),
             line["paragraph"] or 0,
             line["script"] or "Latn",
         )
-        for line in row["lines"] or ()
+        for (line, words), (corners, share) in zip(printed, places)
     )
     tables = tuple(table_of(table) for table in row["tables"] or ())
     source, text, rotation = row["source"] or "", row["text"] or "", row["rotation"] or 0

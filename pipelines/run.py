@@ -339,11 +339,12 @@ class Run:
         """What happens to a batch between reading and writing."""
         if self.question is None:
             return []
-        from pipelines.answers import CALLS, AnswerStage
+        from pipelines.answers import CALLS, AnswerStage, askers
         from pipelines.perceive import Step
 
         arguments = {"question": self.question, "decoder": self._decoder(plan), "context": context}
-        return [Step(AnswerStage, arguments, concurrent_calls=CALLS)]
+        actors = askers(plan)
+        return [Step(AnswerStage, arguments, concurrent_calls=max(2, CALLS // actors), actors=actors)]
 
     def _answer_rest(self, files: RunFiles) -> None:
         """Ask the question of every asset that the stream did not answer: those of several parts, those read by

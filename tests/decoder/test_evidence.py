@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from decoder.evidence import EvidenceIndex
+from decoder.evidence import EvidenceIndex, normalised
 from decoder.precontext import Precontext
 from encoders.results import DocumentResult, Page, Role, quad
 from tests.decoder.pages import document, speech
@@ -30,6 +30,12 @@ def test_a_value_is_found_with_its_page_and_box() -> None:
 )
 def test_amounts_meet_however_they_are_written(value: str, read: str) -> None:
     assert INDEX.find(value)[0].value == read
+
+
+@pytest.mark.parametrize("outer", ["", "(", "..", "\u00ab", "\uff08"])
+def test_words_are_compared_alike_with_and_without_letters_beyond_ascii(outer: str) -> None:
+    for word in ("Total:", "a.b", "NO.7731", "$5", "~", "It's", "\t", "re_"):
+        assert normalised(outer + word) == normalised(f"\u3000{outer}{word}")
 
 
 def test_misread_letters_are_found_with_less_confidence() -> None:
