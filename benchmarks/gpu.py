@@ -264,7 +264,7 @@ def speech_processes(chosen: argparse.Namespace, folder: Path, found: dict[str, 
 
     count = max(map(int, chosen.processes.split(",")))
     clips = gpu_speech.clips_of(chosen.clips)
-    settings = {"card_process": True} if chosen.card_process else {}
+    settings = {} if chosen.card_process is None else {"card_process": chosen.card_process}
     found |= gpu_speech.many_processes(clips, count, chosen.minutes, folder, chosen.device, settings=settings)
 
 
@@ -325,7 +325,7 @@ def main() -> None:
     options.add_argument(
         "--card-process",
         action=argparse.BooleanOptionalAction,
-        help="actors share a process that computes for them; default: OCR's do, speech's do not",
+        help="actors share a process that computes for them; default: on CUDA they do",
     )
     options.add_argument("--settle", type=float, default=0, help="seconds after the first row that are not steady yet")
     options.add_argument("--steady-seconds", type=float, help="end a run after so many more, whatever is left to read")

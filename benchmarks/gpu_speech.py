@@ -1,6 +1,6 @@
 """Speech on CUDA: the torch engine against CTranslate2, and how many times real time it reads.
 
-    python -m benchmarks.gpu_speech [--processes 11] [--minutes 10] [--rounds 3] [--card-process] [--json FILE]
+    python -m benchmarks.gpu_speech [--processes 15] [--minutes 10] [--rounds 3] [--no-card-process] [--json FILE]
 
 Alone it reads MP3 in many processes at once, without speakers and with; the rest is part of `benchmarks.gpu`, and needs
 nothing of Ray either. Windows are cut out of the FLAC files of the folders that ``--clips`` names. The
@@ -236,12 +236,15 @@ def many_processes(
 def main() -> None:
     """Many processes at once."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--processes", type=int, default=11, help="at once; each takes 5 to 7 GiB of the card")
+    options.add_argument("--processes", type=int, default=15, help="at once; each takes 5 to 7 GiB of the card")
     options.add_argument("--minutes", type=float, default=10, help="of the recording")
     options.add_argument("--rounds", type=int, default=1, help="how often each process reads it")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
     options.add_argument("--device", default="cuda")
-    options.add_argument("--card-process", action="store_true", help="whisper and voices computed by one process")
+    options.add_argument(
+        "--card-process", action=argparse.BooleanOptionalAction, default=True,
+        help="whisper and voices computed by one process, not by each",
+    )  # fmt: skip
     options.add_argument("--json", type=Path, help="all figures")
     options.add_argument("--worker", help=argparse.SUPPRESS)
     chosen = options.parse_args()
@@ -256,7 +259,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="interlace-gpu-") as folder:
         found = many_processes(
             clips, chosen.processes, chosen.minutes, Path(folder), chosen.device, chosen.rounds,
-            {"card_process": True} if chosen.card_process else {},
+            {"card_process": chosen.card_process},
         )  # fmt: skip
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))

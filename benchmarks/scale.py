@@ -57,7 +57,11 @@ class MeasuredRun:
     whole: float  # with start-up
 
 
-MEASURED = MeasuredRun(15, 300, 8, 40 / 0.83, 913.1 / 2400, 39.1 - 8 * 913.1 / 2400, 44.6, 25.3)
+_PAGE = 1094.6 / 12_000
+MEASURED = MeasuredRun(15, 1500, 8, 25 / 0.154, _PAGE, 21.18 - 16 * _PAGE, 164.3, 127.5)
+
+ON_ONE_HOST = 159.9, 279.1
+"""Pages a second of one H200 with half of a host's 32 cores, and of two with all of them, 15 and 30 actors."""
 
 
 def driver_seconds(batches: int, actors: int) -> float:
@@ -151,6 +155,11 @@ def main() -> None:
     steady, whole = one_card(driver)
     print(f"one H100, pages/s, simulated: steady {steady:.1f}, with start-up {whole:.1f}", flush=True)
     print(f"one H100, pages/s, measured:  steady {MEASURED.steady:.1f}, with start-up {MEASURED.whole:.1f}", flush=True)
+    one_of_two, two = ON_ONE_HOST
+    alike = simulated(2 * ACTORS, driver) / simulated(ACTORS, driver)
+    print(
+        f"two H200 of one host, times one of them: simulated {alike:.2f}, measured {two / one_of_two:.2f}", flush=True
+    )
     print(f"one card: {ACTORS} actors, {BATCH_SECONDS:g} s a batch, {GPU_PRICE} an hour")
     print(f"{'GPUs':>6}{'actors':>8}{'batches/s':>11}{'efficiency':>12}{'a million pages':>17}")
     pages = BATCH_SECONDS / DEFAULTS["ocr", "cuda"].seconds  # of one batch

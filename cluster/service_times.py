@@ -23,17 +23,17 @@ class ServiceTime:
 
 # CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one card beside 16 cores, see docs/gpu.md: OCR as each of 15
 # actors took on an H100 (scan-like A4 pages of 45 long lines), three processes on it computing for them; speech with
-# words and speakers as each of 11 took there (6.4 s for ten minutes), less half of the 5.0 s of listening, which CPUs
-# have shown to be spared since; the recogniser alone is what it is of a card. Answers are a guess.
+# words and speakers as each of 15 took there, one process computing for them. What the GPU computes is the share of
+# time that its driver saw it busy. Answers are a guess.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
-    ("ocr", "cuda"): ServiceTime(0.154, "one H100", 0.0075),
+    ("ocr", "cuda"): ServiceTime(0.084, "one H100", 0.0049),
     ("object_detection", "cpu"): ServiceTime(1.0, "default"),
     ("object_detection", "cuda"): ServiceTime(0.3, "default"),
     ("gui_detection", "cpu"): ServiceTime(1.0, "default"),
     ("gui_detection", "cuda"): ServiceTime(0.3, "default"),
     ("speech_to_text", "cpu"): ServiceTime(0.12, "default"),
-    ("speech_to_text", "cuda"): ServiceTime(0.0065, "derived from one H100", 0.0004),
+    ("speech_to_text", "cuda"): ServiceTime(0.0030, "one H100", 0.00014),
     ("answer", "cpu"): ServiceTime(6.0, "default"),
     ("answer", "cuda"): ServiceTime(0.02, "default"),
 }

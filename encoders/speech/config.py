@@ -41,8 +41,8 @@ class SpeechConfig(BaseModel):
     speaker: SpeakerConfig = SpeakerConfig()
     features: bool = Field(False, description="keep the encoder's output as the perception's features")
     threads: int = Field(1, ge=1, description="threads of the networks on CPU")
-    card_process: bool = Field(
-        False, description="on CUDA: one process of a node computes for all actors of a card; not read on one yet"
+    card_process: bool | None = Field(
+        None, description="one process of a node computes for all actors of a card; None: on CUDA it does"
     )
     batch_windows: int | None = Field(
         None, ge=1, description="windows of up to 30 s decoded together; None: 8 on CPU, 64 on CUDA"
@@ -50,10 +50,14 @@ class SpeechConfig(BaseModel):
     opening: OpeningConfig = OpeningConfig()
     limits: OpeningLimits = OpeningLimits()
 
+    def shares_process(self, device: str) -> bool:
+        """Whether another process computes for an actor on that device."""
+        return device.startswith("cuda") if self.card_process is None else self.card_process and device != "cpu"
+
     @property
     def card_clients(self) -> int:
         """Actors that share a process on their card: all, because what they ask for is decoded together."""
-        return 64 if self.card_process else 1
+        return 1 if self.card_process is False else 64
 
     def with_features(self, width: int | None = None) -> Self:
         """The same, with features; their width is the checkpoint's."""

@@ -94,7 +94,7 @@ def _networks(config: SpeechConfig, device: str) -> tuple[WhisperEngine, Voices 
     """Whisper, and the voices if they are wanted: in this process, or in the one that computes on the card."""
     folder = resolve(config.speaker_checkpoint) if config.speakers else None
     shape = {"window": config.speaker.window, "hop": config.speaker.hop}
-    if config.card_process and device != "cpu":
+    if config.shares_process(device):
         from encoders.card.service import ServiceSpec
         from encoders.speech.card_engine import CardEngine
 
