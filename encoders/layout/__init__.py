@@ -7,6 +7,5 @@ that go on), `join_pages` and `markdown` write a whole document. No network is i
 from encoders.layout.arrange import Draft, arrange
 from encoders.layout.document import arrange_document
 from encoders.layout.export import join_pages, markdown
-from encoders.layout.runs import runs_of
 
-__all__ = ["Draft", "arrange", "arrange_document", "join_pages", "markdown", "runs_of"]
+__all__ = ["Draft", "arrange", "arrange_document", "join_pages", "markdown"]

@@ -17,7 +17,7 @@ from encoders.layout.paragraphs import Paragraph, goes_on, paragraphs_of
 from encoders.layout.roles import assign_roles
 from encoders.layout.ruled import ruled_tables
 from encoders.layout.rules import Rule, drawn_rules, look_for, seen_rules, without_text
-from encoders.layout.runs import Runs, runs_on
+from encoders.layout.runs import Ink, runs_of, runs_on
 from encoders.media.opened import OpenedPage
 from encoders.results import Line, Page, Role, Table
 
@@ -45,12 +45,12 @@ class Draft:
         has_image = opened.image is not None and opened.image.size > 0
         self.look = look_for(self._frame, self._em) if self._lines and has_image and not opened.rules else None
 
-    def page(self, source: str, rotation: int = 0, runs: Runs | None = None) -> Page:
-        """The page, see `arrange`; ``runs`` of ink are looked for now if nobody has."""
+    def page(self, source: str, rotation: int = 0, ink: Ink | None = None) -> Page:
+        """The page, see `arrange`; its ``ink`` is looked for now if nobody has."""
         page = Page(self._opened.page, self._opened.width, self._opened.height, source, rotation=rotation)
         if not self._lines:
             return page
-        ordered, tables = self._ordered(runs)
+        ordered, tables = self._ordered(ink)
         number = ordered[-1].paragraph + 1 if ordered else 0
         for offset, index in enumerate(self._astray):
             ordered.append(Ordered(index, (), Role.BODY, number + offset))
@@ -58,10 +58,10 @@ class Draft:
         page = replace(page, lines=joined, tables=tuple(tables))
         return replace(page, text=page_text(page))
 
-    def _ordered(self, runs: Runs | None) -> tuple[list[Ordered], list[Table]]:
+    def _ordered(self, ink: Ink | None) -> tuple[list[Ordered], list[Table]]:
         pieces, em = self._pieces, self._em
         top, bottom = _page_edges(self._opened, self._frame)
-        horizontal, vertical = self._rules(runs)
+        horizontal, vertical = self._rules(ink)
         if self._opened.image is not None and self._opened.image.size:
             mark_bullets(pieces, self._opened.image, self._frame)
         margins = margin_pieces(pieces, top, bottom, em, [rule.at for rule in horizontal])
@@ -85,12 +85,11 @@ class Draft:
         drawn = [draft for draft in paragraphs if isinstance(draft, TableDraft)]
         return ordered, [table_result(draft, self._lines, self._frame, known) for draft in drawn]
 
-    def _rules(self, runs: Runs | None) -> tuple[list[Rule], list[Rule]]:
+    def _rules(self, ink: Ink | None) -> tuple[list[Rule], list[Rule]]:
         if self.look is None:
             return drawn_rules(self._opened.rules, self._frame, self._em)
-        if runs is None:
-            assert self._opened.image is not None
-            runs = runs_on(self._opened.image, self.look)
+        assert self._opened.image is not None
+        runs = runs_on(self._opened.image, self.look) if ink is None else runs_of(ink, self.look)
         horizontal, vertical = seen_rules(runs, self._frame, self._em)
         return without_text(horizontal, self._pieces), vertical
 

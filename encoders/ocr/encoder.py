@@ -28,7 +28,7 @@ from encoders.results import DocumentResult, Line, Page, Quad
 
 if TYPE_CHECKING:  # torch and OpenCV take long to import, and a driver only asks for the fingerprint
     from encoders.layout import Draft
-    from encoders.layout.runs import Runs
+    from encoders.layout.runs import Ink
     from encoders.ocr.page_reader import PageReader, ReadPage
 
 TASK = "ocr"
@@ -80,7 +80,7 @@ class _PageRead:
     opened: OpenedPage
     read: ReadPage
     draft: Draft | None = None
-    runs: Runs | None = None
+    ink: Ink | None = None
 
 
 class OcrEncoder:
@@ -204,7 +204,7 @@ class OcrEncoder:
 
     def _look_for_rules(self, pages: Sequence[_PageRead]) -> None:
         """Have the networks' card look for ruling lines on all pages at once, if it does that."""
-        from encoders.layout import Draft, runs_of
+        from encoders.layout import Draft
 
         wanted = []
         for page in pages:
@@ -218,11 +218,9 @@ class OcrEncoder:
         started = time.perf_counter()
         inks = self._reader.ink([(page.read, look) for page, look in wanted])
         each = (time.perf_counter() - started) / len(wanted)
-        for (page, look), ink in zip(wanted, inks, strict=True):
+        for (page, _), ink in zip(wanted, inks, strict=True):
+            page.ink = ink
             page.state.spend("layout", each)
-            if ink is not None:
-                with page.state.timed("layout"):
-                    page.runs = runs_of(ink, look)
 
     def _read(self, to_read: Sequence[tuple[_Part, OpenedPage]]) -> list[ReadPage | Failure]:
         """Read the pages; a group that fails is read page by page, or in halves when it was memory that ran out."""
@@ -247,7 +245,7 @@ class OcrEncoder:
                     page = Draft(opened, lines).page("text_layer")
                 else:
                     draft = read.draft or Draft(opened, lines)
-                    page = draft.page("ocr", read.read.rotation, read.runs)
+                    page = draft.page("ocr", read.read.rotation, read.ink)
         except Exception as error:
             state.failures.append(_failure(error, opened.page))
             return

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.card.client import outliving
-from encoders.failures import MediaError
 from encoders.layout.runs import Ink, Look
 from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
@@ -122,7 +121,7 @@ class PageReader:
     def ink(self, looks: Sequence[tuple[ReadPage, Look]]) -> list[Ink | None]:
         """The ink of pages that were read, where a card has found it; what it cannot do, the host does."""
         found = None
-        with suppress(MediaError, MemoryError):  # a card that has ended meanwhile, or is full
+        with suppress(Exception):  # of a card that has ended meanwhile, or is full
             found = self._networks.cropper.ink([(page.sheet, look) for page, look in looks])() if looks else None
         if found is None:
             return [None] * len(looks)
