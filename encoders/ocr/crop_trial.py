@@ -22,11 +22,11 @@ _APART = 1e-3
 """The share of pixels that may be more than a grey level apart."""
 
 _LINES: tuple[tuple[tuple[float, float], ...], ...] = (
-    ((20, 30), (260, 34), (259, 60), (19, 56)),
+    ((20, 30), (140, 32), (139, 58), (19, 56)),
     ((200.5, 100.25), (290, 180), (270, 200), (180, 120)),
     ((250, 240), (330, 244), (328, 276), (248, 270)),  # over the right border
-    ((10, 130), (130, 135), (120, 390), (15, 380)),  # so high that it is averaged
-    ((40, 300), (40, 90), (60, 90), (60, 300)),  # a quarter turned
+    ((10, 130), (64, 132), (61, 282), (14, 278)),  # so high that it is averaged
+    ((40, 250), (40, 150), (60, 150), (60, 250)),  # a quarter turned
 )
 
 
@@ -48,11 +48,11 @@ def compare_croppers(kind: type[TorchCropper], device: torch.device) -> None:
 
 def compare_ink(cropper: TorchCropper) -> None:
     """Raise RuntimeError where the runs of ink that a cropper finds are not those that the host does."""
-    image = np.random.default_rng(1).integers(150, 256, (30, 40, 3), np.uint8).repeat(4, 0).repeat(4, 1)
-    for at in (20, 64, 65, 100):
-        image[at, 20:130] = image[10:100, at] = 10
+    image = np.random.default_rng(1).integers(150, 256, (18, 40, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    for at in (20, 50, 51, 100):
+        image[at % 72, 20:130] = image[8:66, at] = 10
     image[:2, 100:] = image[-2:, :60] = 0
-    images, looks = [image, image[:111, :143].copy()], [Look(0.0, 40, 30), Look(0.008, 60, 40)]
+    images, looks = [image, image[:67, :143].copy()], [Look(0.0, 40, 30), Look(0.008, 60, 26)]
     found = cropper.ink([(cropper.sheet(image), look) for image, look in zip(images, looks, strict=True)])()
     if found is None:
         return
@@ -73,14 +73,15 @@ def _made(kind: type[TorchCropper], device: torch.device) -> Iterator[Tensor]:
     yield torch.cat([span.strip[:, :, span.at : span.at + span.width] for span in spans], 2)
     yield torch.from_numpy(np.concatenate(greys, 1))
     yield cropper.stack(spans).float() * 127.5
-    for most, least in ((640, 480), (160, 32)):
+    whole = marked[0][0]
+    for page, most, least in ((whole[:120, :160].contiguous(), 256, 192), (whole, 128, 32)):
         config = DetectionConfig.model_construct(max_side=most, min_side=least)
-        yield torch.cat(list(cropper.scaled_all([marked[0][0]] * 2, config))) * 127.5
+        yield torch.cat(list(cropper.scaled_all([page] * 2, config))) * 127.5
 
 
 def _marked(cropper: TorchCropper) -> list[tuple[Sheet, Sequence[Corners]]]:
     """Two pages with their lines, the second turned and dark, with light specks on it."""
-    image = np.random.default_rng(0).integers(0, 256, (100, 75, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    image = np.random.default_rng(0).integers(0, 256, (75, 75, 3), np.uint8).repeat(4, 0).repeat(4, 1)
     dark = np.where(image < 224, image // 4, image)[:, :280]
     sheets = [cropper.sheet(image), cropper.turned(cropper.sheet(dark), 90)]
     corners = [np.array(line, np.float32) for line in _LINES]

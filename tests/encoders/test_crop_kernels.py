@@ -4,6 +4,7 @@ triton's interpreter runs them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 
 import cv2
@@ -21,8 +22,11 @@ from encoders.ocr.geometry import Corners
 from encoders.ocr.kernel_cropper import KernelCropper
 from encoders.ocr.perspective import frames_of, perspectives
 from encoders.ocr.torch_cropper import Span, TorchCropper
+from tests.encoders.interpreter import quicken
 
 CPU = torch.device("cpu")
+
+quicken()
 
 PLAIN, OURS = TorchCropper(CPU, torch.float32, (4, 8)), KernelCropper(CPU, torch.float32, (4, 8))
 ON_PAGES = (
@@ -64,6 +68,7 @@ def marked_by(cropper: TorchCropper) -> list[tuple[Sheet, list[Corners]]]:
     return list(zip(sheets, corners))
 
 
+@cache
 def lines_by(cropper: TorchCropper) -> Sequence[Sequence[Crop]]:
     return cropper.cut(marked_by(cropper))()
 
@@ -98,11 +103,11 @@ def test_batches_are_equal() -> None:
     first, _, third = lines_by(OURS)
     for crops in (first[:1], [third[0], *first], [*first, *third]):
         lines = [crop.pixels for crop in crops]
-        for kind in (torch.float32, torch.float16):
+        for kind in (torch.float32, torch.float16)[: 1 if len(crops) == 1 else 2]:
             ours, plain = (kind_of(CPU, kind, (4, 8)).stack(lines) for kind_of in (KernelCropper, TorchCropper))
             assert torch.equal(ours, plain) and ours.stride() == plain.stride() and ours.dtype == plain.dtype
     with pytest.raises(ValueError, match="cut out together"):
-        OURS.stack([first[0].pixels, lines_by(OURS)[0][0].pixels])
+        OURS.stack([first[0].pixels, lines_by(PLAIN)[0][0].pixels])
 
 
 @pytest.mark.parametrize(
@@ -117,12 +122,13 @@ def test_pages_are_scaled_alike(size: tuple[int, int], most: int, least: int) ->
     assert torch.equal(OURS.scaled(OURS.sheet(images[1]), config), wanted[1:])
 
 
-def test_a_trial_finds_out_who_cuts_otherwise() -> None:
+def test_a_trial_finds_out_who_cuts_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crop_kernels, "_BLOCK", 16384)
     compare_croppers(KernelCropper, CPU)
     for amount in (-0.02, float("nan")):
         with pytest.raises(RuntimeError, match="% of batches of lines are more"):
             compare_croppers(shifted(amount), CPU)
-    with pytest.raises(RuntimeError, match="print of a line of 443 columns"):
+    with pytest.raises(RuntimeError, match="print of a line of 222 columns"):
         compare_croppers(Unprinted, CPU)
 
 

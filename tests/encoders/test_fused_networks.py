@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from encoders.ocr.fused_networks import Fused, compare, fused_or_none
 from encoders.ocr.modules import DetectionModule, RecognitionModule, best_symbols
 
 CPU = torch.device("cpu")
+detection, recognition = cache(DetectionModule), cache(RecognitionModule)
 
 
 def checkpoints() -> tuple[Path, Path]:
@@ -62,18 +63,28 @@ def as_modules(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[..., 
     return made
 
 
+@pytest.fixture
+def small_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of networks that are loaded once, on small pictures."""
+    picture = fused_networks._picture
+    small = lambda _, height, width, noise: picture(1, min(height, 192), min(width, 128), noise)  # noqa: E731
+    monkeypatch.setattr(fused_networks, "_picture", small)
+    monkeypatch.setattr(fused_networks, "DetectionModule", detection)
+    monkeypatch.setattr(fused_networks, "RecognitionModule", recognition)
+
+
+@pytest.mark.usefixtures("small_trial")
 def test_a_trial_takes_what_differs_by_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_networks, "fused", as_modules(lambda found: found + 1e-4))
     compare(checkpoints(), CPU)
 
 
+@pytest.mark.usefixtures("small_trial")
 @pytest.mark.parametrize(
     "wrong",
     [lambda found: found + 0.02, lambda found: torch.where(found > 0.5, float("nan"), found), lambda found: found * 0],
 )
 def test_a_trial_finds_what_is_wrong(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = fused_networks._picture
-    monkeypatch.setattr(fused_networks, "_picture", lambda count, *sides: picture(1, *sides))
     monkeypatch.setattr(fused_networks, "fused", as_modules(wrong))
     with pytest.raises(RuntimeError, match="the map differs by up to"):
         compare(checkpoints(), CPU)
