@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -25,6 +25,7 @@ from encoders.media.opened import OpenedPage
 from encoders.media.opener import MediaOpener
 from encoders.ocr.config import OcrConfig
 from encoders.results import DocumentResult, Line, Page, Quad
+from encoders.timing import timed
 
 if TYPE_CHECKING:  # torch and OpenCV take long to import, and a driver only asks for the fingerprint
     from encoders.layout import Draft
@@ -62,14 +63,6 @@ class _Part:
 
     def spend(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.spend(stage, time.perf_counter() - started)
 
 
 @dataclass(slots=True)
@@ -208,7 +201,7 @@ class OcrEncoder:
 
         wanted = []
         for page in pages:
-            with page.state.timed("layout"), suppress(Exception):  # which laying it out will tell of
+            with timed(page.state.seconds, "layout"), suppress(Exception):  # which laying it out will tell of
                 page.draft = Draft(page.opened, page.read.lines)
                 if page.draft.look is not None:
                     wanted.append((page, page.draft.look))
@@ -240,7 +233,7 @@ class OcrEncoder:
         from encoders.layout import Draft
 
         try:
-            with state.timed("layout"):
+            with timed(state.seconds, "layout"):
                 if read is None:
                     page = Draft(opened, lines).page("text_layer")
                 else:
@@ -258,7 +251,7 @@ class OcrEncoder:
         """The part's pages put together, with features in the order of their lines."""
         from encoders.layout import arrange_document
 
-        with state.timed("layout"):
+        with timed(state.seconds, "layout"):
             pages = tuple(arrange_document(sorted(state.pages, key=lambda page: page.page)))
         spans: list[FeatureSpan] = []
         rows: list[NDArray[np.float16]] = []

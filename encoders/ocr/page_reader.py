@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -29,6 +29,7 @@ from encoders.ocr.recogniser import Job, Recogniser
 from encoders.ocr.script import NATIVE, PageScripts, ScriptDetector
 from encoders.ocr.tesseract import TesseractReader
 from encoders.results import Line
+from encoders.timing import timed
 
 
 @dataclass(slots=True)
@@ -42,15 +43,6 @@ class ReadPage:
     features: list[NDArray[np.float16] | None] = field(default_factory=list)  # per line [steps, d], or none
     seconds: dict[str, float] = field(default_factory=dict)
     networks: set[str] = field(default_factory=set)  # that ran for it
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add what happens inside to the page's stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
 
 class PageReader:
@@ -96,7 +88,7 @@ class PageReader:
         ]
         self._recognise(pages, jobs)
         for page, routed in zip(pages, jobs):
-            with page.timed("recognise"):
+            with timed(page.seconds, "recognise"):
                 self._read_elsewhere(page, [job for job in routed if job.script not in NATIVE])
         return pages
 
@@ -136,7 +128,7 @@ class PageReader:
         lines = list(found)
         for index, page in enumerate(pages):
             if self._config.turn_pages:
-                with page.timed("turn"):
+                with timed(page.seconds, "turn"):
                     if degrees := sideways_rotation(lines[index], lambda quads, page=page: self._score(page, quads)):  # type: ignore[misc]
                         lines[index] = self._turn(page, degrees)
         started = time.perf_counter()
@@ -146,7 +138,7 @@ class PageReader:
             page.seconds["script"] = each
         for index, page in enumerate(pages):
             if self._config.turn_pages:
-                with page.timed("turn"):
+                with timed(page.seconds, "turn"):
                     probing = lambda quads, page=page: self._score(page, quads)  # noqa: E731
                     if is_upside_down(lines[index], seen[index], probing):
                         lines[index] = self._turn(page, 180)
