@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 
@@ -177,16 +177,17 @@ class Fusion:
         return "\n\n".join(turn["content"] for turn in turns) + ("\nAnswer:" if answer else "")
 
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._encoder.encode(text, add_special_tokens=False).ids
-        return tokens
+        return self._encode(text)
 
     @cached_property
-    def _encoder(self) -> Any:
-        """The tokenizer itself: what transformers does around it takes longer than a line."""
-        encoder = self.tokenizer.backend_tokenizer
-        encoder.no_truncation()
-        encoder.no_padding()
-        return encoder
+    def _encode(self) -> Callable[[str], list[int]]:
+        """The tokenizer within the tokenizer, where there is one: what is around it takes longer than a line."""
+        inner = getattr(self.tokenizer, "backend_tokenizer", None)
+        if inner is None:
+            return partial(self.tokenizer.encode, add_special_tokens=False)
+        inner.no_truncation()
+        inner.no_padding()
+        return lambda text: list(inner.encode(text, add_special_tokens=False).ids)
 
     def _pieces(self, passage: Passage, most: int) -> Iterator[Passage]:
         """The passage in pieces of about ``most`` tokens, cut between rows where it has soft tokens, else at line or

@@ -141,7 +141,7 @@ def test_prometheus_follows_a_run_and_its_rules_tell_a_healthy_lake_from_a_broke
         wait_until(lambda: server.value("interlace_ledger_parts{term='done'}") == 39, "the end was scraped", 30)
         assert server.value("max_over_time(interlace_run_working[5m])") == 1  # it was seen while it worked
         assert server.value("max_over_time(interlace_pool_actors[5m])") in (1, 2)
-        assert server.value("interlace_pool_parts_total{pool='ocr'}") == 40
+        wait_until(lambda: server.value("interlace_pool_parts_total{pool='ocr'}") == 40, "the pool's end, too", 30)
         assert server.value("interlace_pool_pages_total{pool='ocr'}") == 39
         assert server.value("interlace_pool_failures_total{category='corrupt'}") == 1
         assert server.value("interlace_pool_failures_total{category='crashed'}") == 0
