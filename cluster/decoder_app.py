@@ -85,8 +85,12 @@ class DecoderReplica:
 
         def submit() -> None:  # all in one go: the engine's thread lets go of the interpreter once or twice a step
             for request in requests:
-                if not left.is_set():
-                    handles.append(self._engine.submit_or_fail(request))
+                if left.is_set():
+                    break
+                handles.append(self._engine.submit_or_fail(request))
+            if left.is_set():  # the last of them may have come after the others were cancelled
+                for handle in handles:
+                    handle.cancel()
 
         try:
             await asyncio.to_thread(submit)
