@@ -236,7 +236,7 @@ def many_processes(
 def main() -> None:
     """Many processes at once."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--processes", type=int, default=15, help="at once; each takes 5 to 7 GiB of the card")
+    options.add_argument("--processes", type=int, default=15, help="at once; each its own: 5 to 7 GiB of card")
     options.add_argument("--minutes", type=float, default=10, help="of the recording")
     options.add_argument("--rounds", type=int, default=1, help="how often each process reads it")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])
