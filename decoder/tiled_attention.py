@@ -16,6 +16,7 @@ import triton.language as tl
 from decoder.cache import KeyValueCache
 
 _SMALLEST = 16  # rows of a matrix product on tensor cores
+_LOG2_E = 1.4426950408889634
 
 
 class TiledAttention:
@@ -54,7 +55,7 @@ class TiledAttention:
         _attend[self._tiles.shape[1], keys.shape[0]](
             query, keys, values, out, self._tiles,
             self._tiles.shape[1], *query.stride()[1:3], *keys.stride()[:2], *values.stride()[:2], *out.stride()[:2],
-            width**-0.5 if scale is None else scale,
+            (width**-0.5 if scale is None else scale) * _LOG2_E,
             WINDOW=window or 0, GROUP=group, WIDTH=width, VALUE_WIDTH=value_width,
             PADDED=triton.next_power_of_2(width), VALUE_PADDED=triton.next_power_of_2(value_width),
             ROWS=lanes, BLOCK=64,
@@ -84,17 +85,19 @@ def _store(  # type: ignore[no-untyped-def]
 @triton.jit  # type: ignore[untyped-decorator]
 def _attend(  # type: ignore[no-untyped-def]
     query, keys, values, out, tiles,
-    count, query_head, query_row, key_head, key_place, value_head, value_place, out_row, out_head, scale,
+    count, query_head, query_row, key_head, key_place, value_head, value_place, out_row, out_head, sharpness,
     WINDOW: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr,
     PADDED: tl.constexpr, VALUE_PADDED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     tile, head = tl.program_id(0), tl.program_id(1)
     first_row = tl.load(tiles + tile)
-    held = tl.load(tiles + count + tile)
+    held = tl.load(tiles + count + tile).to(tl.int32)
     if held == 0:
         return
     base = tl.load(tiles + 2 * count + tile)
-    position = tl.load(tiles + 3 * count + tile)
+    position = tl.load(tiles + 3 * count + tile).to(tl.int32)
+    keys += head * key_head + base * key_place  # within a sequence 32 bits are enough, which are quicker
+    values += head * value_head + base * value_place
     lane = tl.arange(0, ROWS)
     row, own_head = lane // GROUP, head * GROUP + lane % GROUP
     used = row < held
@@ -106,37 +109,57 @@ def _attend(  # type: ignore[no-untyped-def]
     highest = tl.full([ROWS], -1e30, tl.float32)
     total = tl.zeros([ROWS], tl.float32)
     summed = tl.zeros([ROWS, VALUE_PADDED], tl.float32)
-    begin = position * 0
-    if WINDOW > 0:  # whole blocks from the first on, so that sums do not depend on where the tile begins
-        begin = tl.maximum(position - WINDOW + 1, 0) // BLOCK * BLOCK
-    end = position + held
-    for start in range(begin, end, BLOCK):
-        place = start + tl.arange(0, BLOCK)
-        here = place < end
-        stored = (base + place) * key_place + head * key_head
-        key = tl.load(
-            keys + stored[None, :] + across[:, None], mask=here[None, :] & (across[:, None] < WIDTH), other=0.0
-        )
-        scores = tl.dot(asked, key, input_precision="ieee") * scale
-        seen = here[None, :] & (place[None, :] <= (position + row)[:, None])
-        if WINDOW > 0:
-            seen = seen & (place[None, :] > (position + row - WINDOW)[:, None])
-        scores = tl.where(seen, scores, -1e30)
-        higher = tl.maximum(highest, tl.max(scores, 1))
-        weights = tl.where(seen, tl.exp(scores - higher[:, None]), 0.0)
-        kept = tl.exp(highest - higher)
-        total = total * kept + tl.sum(weights, 1)
-        stored = (base + place) * value_place + head * value_head
-        value = tl.load(
-            values + stored[:, None] + value_across[None, :],
-            mask=here[:, None] & (value_across[None, :] < VALUE_WIDTH),
-            other=0.0,
-        )
-        summed = tl.dot(weights.to(value.dtype), value, summed * kept[:, None], input_precision="ieee")
-        highest = higher
+    # Whole blocks from the first on, so that sums do not depend on where the tile begins: first those of which every
+    # row sees all, in which nothing need be looked at.
+    if WINDOW > 0:
+        open_from = tl.maximum(position - WINDOW + 1, 0) // BLOCK * BLOCK
+    else:
+        open_from = (position + 1) // BLOCK * BLOCK
+        for start in range(0, open_from, BLOCK):
+            highest, total, summed = _see(
+                asked, keys, values, start, row, position, held, key_place, value_place, sharpness,
+                highest, total, summed, WINDOW, WIDTH, VALUE_WIDTH, PADDED, VALUE_PADDED, BLOCK, ALL=True,
+            )  # fmt: skip
+    for start in range(open_from, position + held, BLOCK):
+        highest, total, summed = _see(
+            asked, keys, values, start, row, position, held, key_place, value_place, sharpness,
+            highest, total, summed, WINDOW, WIDTH, VALUE_WIDTH, PADDED, VALUE_PADDED, BLOCK, ALL=False,
+        )  # fmt: skip
     offsets = (first_row + row) * out_row + own_head * out_head
     tl.store(
         out + offsets[:, None] + value_across[None, :],
         (summed / tl.maximum(total, 1e-30)[:, None]).to(out.dtype.element_ty),
         mask=used[:, None] & (value_across[None, :] < VALUE_WIDTH),
     )
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _see(  # type: ignore[no-untyped-def]
+    asked, keys, values, start, row, position, held, key_place, value_place, sharpness, highest, total, summed,
+    WINDOW: tl.constexpr, WIDTH: tl.constexpr, VALUE_WIDTH: tl.constexpr,
+    PADDED: tl.constexpr, VALUE_PADDED: tl.constexpr, BLOCK: tl.constexpr, ALL: tl.constexpr,
+):  # fmt: skip
+    """One block of keys more. Both kinds give a row that sees all of it the same bits: what the compiler could sum up
+    in one of them only is a product and a sum at once in both."""
+    across, value_across = tl.arange(0, PADDED), tl.arange(0, VALUE_PADDED)
+    place = start + tl.arange(0, BLOCK)
+    key_mask, value_mask = across[:, None] < WIDTH, value_across[None, :] < VALUE_WIDTH
+    if not ALL:
+        here = place < position + held
+        key_mask &= here[None, :]
+        value_mask &= here[:, None]
+    key = tl.load(keys + place[None, :] * key_place + across[:, None], mask=key_mask, other=0.0)
+    scores = tl.dot(asked, key, input_precision="ieee")
+    if not ALL:
+        seen = here[None, :] & (place[None, :] <= (position + row)[:, None])
+        if WINDOW > 0:
+            seen = seen & (place[None, :] > (position + row - WINDOW)[:, None])
+        scores = tl.where(seen, scores, -1e30)
+    higher = tl.maximum(highest, tl.max(scores, 1))
+    weights = tl.exp2(tl.fma(scores, sharpness, (higher * -sharpness)[:, None]))
+    if not ALL:
+        weights = tl.where(seen, weights, 0.0)
+    kept = tl.exp2((highest - higher) * sharpness)
+    value = tl.load(values + place[:, None] * value_place + value_across[None, :], mask=value_mask, other=0.0)
+    summed = tl.dot(weights.to(value.dtype), value, summed * kept[:, None], input_precision="ieee")
+    return higher, tl.fma(total, kept, tl.sum(weights, 1)), summed

@@ -15,6 +15,7 @@ Shape = tuple[int, ...]
 
 _init_block, _init_tensor = tl.block_type.__init__, tl.tensor.__init__
 _np_dtype, _patch = interpreter._get_np_dtype, interpreter._patch_lang
+_patch_lang_tensor = interpreter._patch_lang_tensor
 _np_dtypes: dict[str, np.dtype[Any]] = {}
 
 
@@ -60,7 +61,14 @@ def _quick_patch(function: Callable[..., Any]) -> Any:
     return interpreter._LangPatchScope()
 
 
+def _patch_tensor(tensor: Any, scope: Any) -> None:
+    """What ends a range may be: numpy no longer takes an array of one number for a number."""
+    _patch_lang_tensor(tensor, scope)
+    scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+
 def quicken() -> None:
     """For all that this process interprets from here on; it computes the same."""
+    interpreter._patch_lang_tensor = _patch_tensor
     tl.block_type.__init__, tl.tensor.__init__ = _quick_block, _quick_tensor
     interpreter._get_np_dtype, interpreter._patch_lang = _quick_np_dtype, _quick_patch
