@@ -211,6 +211,7 @@ class Engine:
                 started = time.monotonic()
                 try:
                     self._drop_cancelled()
+                    self._stepper.start()
                     self._admit()
                     self.figures.steps += 1
                     self._stepper.advance(self._running)

@@ -50,6 +50,16 @@ class Stepper:
         # a recorded reading that is under way, and whose rows of it are to be chosen from
         self._reading: tuple[RecordedPass, dict[RunningSequence, int]] | None = None
 
+    def start(self) -> None:
+        """Give the device the recorded step of those whose next token is known, so that it works while others are
+        admitted. To be called before `advance`."""
+        writing = self._model.writing
+        if writing is None:
+            return
+        if not self.table.ready:
+            self._finish_reading()
+        self.table.start(writing)
+
     def advance(self, running: Sequence[RunningSequence]) -> None:
         """One step: a chunk's worth of waiting prompts, and one token of every running sequence."""
         writing = self._model.writing
@@ -57,9 +67,6 @@ class Stepper:
             for pack in self._planner.packs(self._turns(running, mixed=True)):
                 self._read(pack)
             return
-        if not self.table.ready:
-            self._finish_reading()
-        self.table.start(writing)
         self._finish_reading()
         for pack in self._planner.packs(self._turns(running, mixed=False)):
             self._finish_reading()
