@@ -267,8 +267,8 @@ class Engine:
     def _start(self, handle: Handle, base: int) -> RunningSequence:
         request, constraint = handle.request, handle.constraint
         opening = constraint.forced() if constraint is not None else []
-        embeddings = self._loaded.embed(request, opening)
-        sequence = RunningSequence(handle, base, embeddings, self._limit(request), constraint, opening, self.tokenizer)
+        prompt = self._loaded.prompt(request, opening)
+        sequence = RunningSequence(handle, base, prompt, self._limit(request), constraint, opening, self.tokenizer)
         self._reuse(sequence)
         self.figures.prompt_tokens += len(request)
         return sequence

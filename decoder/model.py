@@ -21,6 +21,7 @@ from decoder.config import DecoderConfig
 from decoder.fused import fuse_norms, fuse_products
 from decoder.recorded import Network, RecordedPass, Score, Tiled, on_device
 from decoder.rows import HEAD_ROWS, arrange
+from decoder.running import Unread
 from decoder.scores import score_rows
 from decoder.sequence import DecoderError, SequenceRequest, TextSegment
 from encoders.failures import is_out_of_memory
@@ -113,7 +114,7 @@ class CausalModel:
         self.reading = make(rows=READ_ROWS, wanted=HEAD_ROWS, tile_rows=max(1, _TILE_LANES // self._group))
         self.writing = make(rows=sequences, wanted=sequences, tile_rows=1)
 
-    def embed_tokens(self, tokens: Sequence[int] | NDArray[np.int32]) -> torch.Tensor:
+    def embed_tokens(self, tokens: Sequence[int] | NDArray[np.int32] | NDArray[np.int64]) -> torch.Tensor:
         """Token ids [n] to embeddings [n, d_model]."""
         ids = torch.from_numpy(np.asarray(tokens, np.int64))
         embedded: torch.Tensor = self._embedding(on_device(ids, self.device))
@@ -134,8 +135,12 @@ class CausalModel:
             if not np.isfinite(segment.vectors).all():
                 raise DecoderError("soft tokens are not finite")
 
-    def embed(self, request: SequenceRequest, opening: Sequence[int] = ()) -> torch.Tensor:
-        """A request's segments, which were checked, and tokens behind them, as embeddings [n, d_model]."""
+    def prompt(self, request: SequenceRequest, opening: Sequence[int] = ()) -> Unread:
+        """A request's segments, which were checked, and tokens behind them: as ids [n] where all is text, to be
+        embedded with others once they are read, otherwise as embeddings [n, d_model]."""
+        texts = [segment.tokens for segment in request.segments if isinstance(segment, TextSegment)]
+        if len(texts) == len(request.segments):
+            return np.concatenate([*texts, np.asarray(opening, np.int64)])
         pieces = [
             self.embed_tokens(segment.tokens)
             if isinstance(segment, TextSegment)
@@ -145,6 +150,17 @@ class CausalModel:
         if opening:
             pieces.append(self.embed_tokens(opening))
         return torch.cat(pieces)
+
+    def embed(self, pieces: Sequence[Unread]) -> torch.Tensor:
+        """What `prompt` gave, or parts of it, one behind the other as embeddings [n, d_model]."""
+        tokens = [piece for piece in pieces if isinstance(piece, np.ndarray)]
+        if not tokens:
+            return torch.cat([piece for piece in pieces if isinstance(piece, torch.Tensor)])
+        embedded = self.embed_tokens(np.concatenate(tokens))
+        if len(tokens) == len(pieces):
+            return embedded
+        parts = iter(embedded.split([len(piece) for piece in tokens]))
+        return torch.cat([next(parts) if isinstance(piece, np.ndarray) else piece for piece in pieces])
 
     def forward(
         self, embeddings: torch.Tensor, spans: Sequence[Span], wanted: Sequence[int], cache: KeyValueCache

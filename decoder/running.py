@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,7 +18,10 @@ from decoder.text_stream import TextStream
 if TYPE_CHECKING:
     from decoder.handle import Handle
 
-_NOTHING = torch.empty(0)
+Unread: TypeAlias = NDArray[np.int64] | torch.Tensor
+"""Token ids [n], or embeddings [n, d_model] on the device."""
+
+_NOTHING = np.empty(0, np.int64)
 
 
 class RunningSequence:
@@ -28,13 +31,13 @@ class RunningSequence:
         self,
         handle: Handle,
         base: int,
-        prompt: torch.Tensor,
+        prompt: Unread,
         limit: int,
         constraint: JsonConstraint | None,
         opening: list[int],
         tokenizer: Any,
     ) -> None:
-        """``prompt`` [n, d_model] ends with the tokens of ``opening``, which the constraint forces at the start."""
+        """``prompt`` ends with the tokens of ``opening``, which the constraint forces at the start."""
         self.handle = handle
         self.base = base
         self.limit = limit
@@ -67,13 +70,13 @@ class RunningSequence:
         """Tokens of the prompt's next chunk; see `chunk_end`."""
         return min(chunk_end(self.position, chunk, self.handle.request.shared) - self.position, self.prompt_left)
 
-    def take_unread(self, count: int) -> torch.Tensor | list[int]:
-        """The next ``count``, counted as read: embeddings of the prompt, or tokens behind it."""
+    def take_unread(self, count: int) -> Unread:
+        """The next ``count``, counted as read: of the prompt, or tokens behind it."""
         self.unread -= count
         self.position += count
         if not self.prompt_left:
             taken, self._fed = self._fed[:count], self._fed[count:]
-            return taken
+            return np.array(taken, np.int64)
         part, self._prompt = self._prompt[:count], self._prompt[count:]
         self.prompt_left -= count
         if not self.prompt_left:

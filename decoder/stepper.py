@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
-
 from decoder.attention import Span
 from decoder.cache import KeyValueCache
 from decoder.config import DecoderConfig
@@ -103,7 +101,7 @@ class Stepper:
             if sequence.unread == 0:
                 wanted.append(start - 1)
                 choosing.append(sequence)
-        embeddings = self._embedded(pieces)
+        embeddings = self._model.embed(pieces)
         recorded = self._model.reading
         if recorded is None:
             logits = self._model.forward(embeddings, spans, wanted, self._cache)
@@ -122,14 +120,6 @@ class Stepper:
             self._choose_all(choosing, scores_of(logits, [sequence.allowed() for sequence in choosing]))
         else:
             self._reading = recorded, {sequence: row for row, sequence in enumerate(choosing)}
-
-    def _embedded(self, pieces: list[torch.Tensor | list[int]]) -> torch.Tensor:
-        tokens = [piece for piece in pieces if isinstance(piece, list)]
-        if not tokens:
-            return torch.cat([piece for piece in pieces if isinstance(piece, torch.Tensor)])
-        embedded = self._model.embed_tokens([token for piece in tokens for token in piece])
-        parts = iter(embedded.split([len(piece) for piece in tokens]))
-        return torch.cat([next(parts) if isinstance(piece, list) else piece for piece in pieces])
 
     def _finish_reading(self) -> None:
         if self._reading is None:
