@@ -132,9 +132,17 @@ def _stacks(cores: CoreSeconds, folder: Path) -> Any:
     children = cores.alive(OPENING)
     pids = {name: next(iter(cores.alive(name)), 0) for name in ("driver", CARD, ANSWERING, DECODER)}
     pids[ACTORS] = actor
-    pids[OPENING] = next((pid for pid in children if psutil.Process(pid).ppid() == actor), 0)
+    pids[OPENING] = next((pid for pid in children if _parent(pid) == actor), 0)
     found = {name: pid for name, pid in pids.items() if pid}
     return record(found, folder, ways=("gil", "idle", "native"))
+
+
+def _parent(pid: int) -> int | None:
+    """None of one that has ended meanwhile."""
+    try:
+        return psutil.Process(pid).ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _commits(out: Path) -> list[tuple[float, int]]:
