@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from encoders.card.service import Answer, Session
 from encoders.card.service import Asked as AskedByClient
 from encoders.speech.decoders import Asked, Rows
-from encoders.speech.torch_engine import TorchEngine, Uploaded
+from encoders.speech.torch_encoder import Uploaded
+from encoders.speech.torch_engine import TorchEngine
 from encoders.speech.voices import Sounds, VoiceEncoder
 
 _CUDA_ROWS, _ROWS = Rows(128, 32), Rows(8, 4)
@@ -48,7 +49,7 @@ class SpeechCardService:
         fixed = Rows(*rows) if rows else _CUDA_ROWS if cuda else _ROWS
         self.engine = TorchEngine(Path(checkpoint), device=device, threads=threads, rows=fixed, stream=self.stream)
         self.voices = VoiceEncoder(Path(speaker), window=window, hop=hop, device=device) if speaker else None
-        self.engine.decoders.prepare()  # while nobody else uses the card
+        self.engine.prepare()
 
     def facts(self) -> dict[str, Any]:
         """See `Service`."""

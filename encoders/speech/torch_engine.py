@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
@@ -23,22 +21,15 @@ from encoders.speech.decoders import Asked, Rows, WindowDecoders
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.languages import LanguageStep
 from encoders.speech.tokenizing import WhisperTokenizers
+from encoders.speech.torch_encoder import FRAMES, SAMPLES, Uploaded, WindowEncoder
 from encoders.speech.warping import normalised, smoothed, token_starts
 from encoders.transfers import Fetch, to_card
 
-_SAMPLES, _HOP, _FFT, _FRAMES = 480_000, 160, 400, 3000
 _FORCED_TOGETHER = 4096
 """Tokens in one forced pass, filling among them: bounds the weights of eight heads to 0.2 GB."""
 
 _SMOOTHED_TOGETHER = 1536
 """Tokens whose medians and chances are found together: bounds what these take beside the weights to 0.6 GB."""
-
-
-class Uploaded(NamedTuple):
-    """Windows on the device."""
-
-    samples: torch.Tensor  # [n, 480,000] float32
-    lengths: list[int]
 
 
 class TorchEngine:
@@ -65,15 +56,14 @@ class TorchEngine:
         dtype = torch.float16 if self._device.type == "cuda" else torch.float32
         network = WhisperForConditionalGeneration.from_pretrained(str(folder), dtype=dtype, attn_implementation="sdpa")
         self._network = network.to(self._device).eval()
-        self._dtype = dtype
         self.tokenizer = WhisperTokenizers(folder)
         self._languages, self._heads = self.tokenizer.languages, self.tokenizer.alignment_heads
-        self._language_step = LanguageStep(network, self.tokenizer("en").sot, [*self._languages.values()])
+        spoken = [*self._languages.values()]
+        self._encoder = WindowEncoder(
+            network, LanguageStep(network, self.tokenizer("en").sot, spoken) if spoken else None
+        )
         self.decoders = WindowDecoders(network, self.tokenizer, self._device, rows, stream)
         self._pool = ThreadPoolExecutor(threads)
-        filters = FeatureExtractor.get_mel_filters(16_000, _FFT, network.config.num_mel_bins)
-        self._filters = torch.from_numpy(filters.astype(np.float32)).to(self._device)
-        self._hann = torch.hann_window(_FFT, device=self._device)
 
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> torch.Tensor:
         """All windows in one batch."""
@@ -81,17 +71,20 @@ class TorchEngine:
 
     def upload(self, windows: Sequence[NDArray[np.float32]]) -> Uploaded:
         """The windows on the device, silent behind their ends."""
-        samples = torch.empty(len(windows), _SAMPLES, pin_memory=self._device.type == "cuda")
+        samples = torch.empty(len(windows), SAMPLES, pin_memory=self._device.type == "cuda")
         for row, window in zip(samples, windows):
-            row[: len(window)] = torch.from_numpy(window[:_SAMPLES])
+            row[: len(window)] = torch.from_numpy(window[:SAMPLES])
             row[len(window) :] = 0.0
         return Uploaded(samples.to(self._device, non_blocking=True), [len(window) for window in windows])
 
-    @torch.inference_mode()
+    def prepare(self) -> None:
+        """Record what is replayed, while nobody else uses the device."""
+        self._encoder.record()
+        self.decoders.prepare()
+
     def encode_uploaded(self, uploaded: Uploaded) -> torch.Tensor:
         """See `encode`."""
-        hidden: torch.Tensor = self._network.model.encoder(self._mels(uploaded).to(self._dtype)).last_hidden_state
-        return hidden
+        return self._encoder(uploaded)
 
     def languages(self, encoded: torch.Tensor) -> list[dict[str, float]]:
         """See `hearing`."""
@@ -99,9 +92,10 @@ class TorchEngine:
 
     def hearing(self, encoded: torch.Tensor) -> Callable[[], list[dict[str, float]]]:
         """Probability of each language code, for each window, is begun; what is returned waits for it."""
-        if not self._languages:
+        heard = self._encoder.hear(encoded)
+        if heard is None:
             return lambda: [{"en": 1.0} for _ in range(len(encoded))]
-        coming = Fetch(self._language_step(encoded))
+        coming = Fetch(heard)
         return lambda: [dict(zip(self._languages, row)) for row in coming.wait()[0].tolist()]
 
     def generate(self, encoded: torch.Tensor, languages: Sequence[str], careful: bool = False) -> list[Hypothesis]:
@@ -151,15 +145,6 @@ class TorchEngine:
         """How many parameters the network has; tied weights count once."""
         return sum(parameter.numel() for parameter in self._network.parameters())
 
-    def _mels(self, uploaded: Uploaded) -> torch.Tensor:
-        """Log-mels [n, bands, 3000] as faster-whisper makes them: zero behind each window's own end."""
-        spectrum = torch.stft(uploaded.samples, _FFT, _HOP, window=self._hann, return_complex=True)[..., :-1]
-        mels = (self._filters @ spectrum.abs().square()).clamp_min(1e-10).log10()
-        lengths = to_card(np.array([length // _HOP + 1 for length in uploaded.lengths]), self._device)
-        own = torch.arange(_FRAMES, device=self._device)[None, None] < lengths[:, None, None]
-        peak = torch.where(own, mels, -10.0).amax((1, 2), keepdim=True)
-        return torch.where(own, (torch.maximum(mels, peak - 8.0) + 4.0) / 4.0, 0.0)
-
     def _align(
         self, encoded: torch.Tensor, language: str, tokens: Sequence[Sequence[int]], seconds: Sequence[float]
     ) -> Callable[[], list[Alignment]]:
@@ -167,7 +152,7 @@ class TorchEngine:
         longest, skip = max(map(len, tokens)), len(prompt) - 1
         lines = [[*prompt, *text, *[end] * (longest - len(text) + 1)] for text in tokens]
         wide = len(lines[0])
-        frames = [min(_FRAMES // 2, max(1, round(length * 100) // 2)) for length in seconds]
+        frames = [min(FRAMES // 2, max(1, round(length * 100) // 2)) for length in seconds]
         # What is wanted of a window: its text's tokens and the end, by the rows that foretell them. CTranslate2 counts
         # from the last token of the prompt, as openai/whisper does. The end's chance is not wanted: any token's is.
         counts = [len(text) + 1 for text in tokens]

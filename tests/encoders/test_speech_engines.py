@@ -22,7 +22,9 @@ from encoders.speech.card_engine import CardEngine
 from encoders.speech.ctranslate2_engine import CTranslate2Engine
 from encoders.speech.decoders import Asked, Rows, WindowDecoders
 from encoders.speech.engine import Hypothesis
+from encoders.speech.languages import LanguageStep
 from encoders.speech.torch_decoder import DecodingRules, StaticDecoder
+from encoders.speech.torch_encoder import Uploaded, WindowEncoder
 from encoders.speech.torch_engine import TorchEngine
 from encoders.speech.transcriber import LanguageBelief, Transcriber
 from encoders.speech.voices import VoiceEncoder
@@ -170,6 +172,22 @@ def test_windows_of_several_clients_are_decoded_as_each_clients_alone(
     whole = [torch_engine.generate(one.encoded, one.languages) for one in asked]
     texts = [[hypothesis.tokens for hypothesis in finish()] for finish in fixed.begin(asked)]
     assert texts == [[hypothesis.tokens for hypothesis in some] for some in whole] and all(map(any, texts))
+
+
+def test_windows_are_encoded_alike_in_passes_of_one_size(torch_engine: TorchEngine, samples: np.ndarray) -> None:
+    uploaded = torch_engine.upload([samples[:48_000], samples[48_000:112_000], samples[:8000]])
+    whole = torch_engine._encoder(uploaded)
+    frames = torch.tensor([length // 160 + 1 for length in uploaded.lengths])
+    spelled = torch_engine._network.model.encoder(torch_engine._encoder._mels(uploaded.samples, frames))
+    torch.testing.assert_close(whole, spelled.last_hidden_state)
+    step = LanguageStep(torch_engine._network, torch_engine.tokenizer("en").sot, [*torch_engine._languages.values()])
+    by_twos = WindowEncoder(torch_engine._network, step, at_once=2)
+    encoded = by_twos(uploaded)
+    torch.testing.assert_close(encoded, whole, rtol=1e-3, atol=1e-3)
+    assert torch.equal(by_twos(Uploaded(uploaded.samples[:1], uploaded.lengths[:1])), encoded[:1])  # beside another one
+    heard = by_twos.hear(encoded)
+    assert heard is not None
+    torch.testing.assert_close(heard, step(whole), rtol=1e-3, atol=1e-5)
 
 
 def decoders(engine: TorchEngine, rows: Rows) -> WindowDecoders:
