@@ -113,7 +113,8 @@ def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_bet
     torch_engine: TorchEngine, samples: np.ndarray
 ) -> None:
     folder = resolve("speech", variant="torch")
-    arguments = {"checkpoint": str(folder), "threads": 1, "speaker": str(resolve("speaker")), "window": 1.6, "hop": 0.4}
+    voices_of = {"speaker": str(resolve("speaker")), "window": 1.6, "hop": 0.4}
+    arguments = {"checkpoint": str(folder), "threads": 1, "rows": (4, 2), **voices_of}
     spec = ServiceSpec("tests.encoders.card_services:SpeechEnding", "cpu", arguments, linger=1.0)
     engine = CardEngine(spec, folder)
     voices = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
@@ -175,11 +176,11 @@ def test_windows_of_several_clients_are_decoded_as_each_clients_alone(
 
 
 def test_windows_are_encoded_alike_in_passes_of_one_size(torch_engine: TorchEngine, samples: np.ndarray) -> None:
-    uploaded = torch_engine.upload([samples[:48_000], samples[48_000:112_000], samples[:8000]])
-    whole = torch_engine._encoder(uploaded)
+    uploaded = torch_engine.upload([samples[:48_000], samples[:8000]])
     frames = torch.tensor([length // 160 + 1 for length in uploaded.lengths])
-    spelled = torch_engine._network.model.encoder(torch_engine._encoder._mels(uploaded.samples, frames))
-    torch.testing.assert_close(whole, spelled.last_hidden_state)
+    with torch.inference_mode():
+        mels = torch_engine._encoder._mels(uploaded.samples, frames)
+        whole = torch_engine._network.model.encoder(mels).last_hidden_state
     step = LanguageStep(torch_engine._network, torch_engine.tokenizer("en").sot, [*torch_engine._languages.values()])
     by_twos = WindowEncoder(torch_engine._network, step, at_once=2)
     encoded = by_twos(uploaded)
