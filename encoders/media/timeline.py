@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
@@ -19,8 +19,8 @@ JUMP = 0.25
 """Seconds by which a frame may be off the clock before we believe the file and not the count of samples."""
 MAX_GAP = 3600.0
 """Seconds of silence put in for one hole; a longer jump is a lying timestamp."""
-RESAMPLED = SAMPLE_RATE
-"""Samples that leave the resampler at once; as many as one codec frame gives costs twice the CPU time per second."""
+JOINED = 1
+"""Seconds of frames that are converted at once: one by one they cost two to four times what decoding does."""
 MAX_SILENCE = 4 * 3600.0
 """Seconds of silence put into one part in all; a few kilobytes of jumping timestamps could else sound for years."""
 MAX_REPEAT = 5.0
@@ -40,8 +40,8 @@ class Timeline:
         self._container, self._stream = container, stream
         self._zero = origin(container, stream)
         self._first = start
-        self._resampler: Any = None
-        self._format: tuple[Any, ...] | None = None
+        self._may_be_no_number = stream.codec_context.name.startswith(("pcm_f32", "pcm_f64"))
+        self._converter: _Converter | None = None
 
     def blocks(self) -> Iterator[Samples]:
         """Blocks [channels, n] that follow each other without a gap, the first one at ``start``."""
@@ -61,7 +61,7 @@ class Timeline:
         position: float | None = None  # where the next frame belongs
         shift = silence = 0.0
         for frame in self._frames():
-            seconds = float(frame.pts * frame.time_base) - self._zero if frame.pts is not None else position or 0.0
+            seconds = frame.time - self._zero if frame.pts is not None else position or 0.0
             if position is None:
                 position = self._first = min(seconds, self.start)  # a track may also begin after the range does
             lead = seconds + shift - position
@@ -70,16 +70,18 @@ class Timeline:
             if lead < -JUMP:
                 continue
             if lead > JUMP:
-                yield from self._resampled(None) or ()
+                yield from self._held_back()
                 yield from self._silence(lead)
                 position += lead
                 silence += lead
-            pieces = self._resampled(frame)
-            if pieces is not None:
-                yield from pieces
-                self.good += 1
-                position += frame.samples / frame.sample_rate
-        yield from self._resampled(None) or ()
+            if self._converter is None or not self._converter.takes(frame):
+                yield from self._held_back()
+                if not self._begun(frame):
+                    continue
+            yield from self._converted(_Converter.ready)
+            self.good += 1
+            position += frame.samples / frame.sample_rate
+        yield from self._held_back()
 
     def _frames(self) -> Iterator[Any]:
         """Frames that decode; packets that do not are counted and passed over."""
@@ -98,35 +100,92 @@ class Timeline:
         except av.error.FFmpegError:  # the container cannot be followed any further
             self.bad += 1
 
-    def _resampled(self, frame: Any | None) -> list[Samples] | None:
-        """A frame at 16 kHz, or what the resampler still holds; None for a frame that cannot be converted."""
-        out: list[Any] = []
+    def _begun(self, frame: Any) -> bool:
+        """Whether this frame, the first one of its form, can be converted."""
         try:
-            if frame is None:
-                out, self._resampler = self._held_back(), None
-            else:
-                form = (frame.format.name, frame.layout.name, frame.sample_rate)
-                if self._resampler is None or form != self._format:
-                    out = self._held_back()
-                    self._resampler = av.AudioResampler("s16p", self._layout, SAMPLE_RATE, RESAMPLED)
-                    self._format = form
-                if self._stream.codec_context.name.startswith(("pcm_f32", "pcm_f64")):
-                    frame = _finite(frame)
-                out += self._resampler.resample(frame)
+            self._converter = _Converter(frame, self._layout, self._may_be_no_number)
         except av.error.FFmpegError:
             self.bad += 1
-            self._resampler = None
-            return None
-        return [piece.to_ndarray() for piece in out if piece is not None and piece.samples]
+            return False
+        return True
 
-    def _held_back(self) -> list[Any]:
-        return list(self._resampler.resample(None)) if self._resampler is not None else []
+    def _held_back(self) -> list[Samples]:
+        """What frames before a gap, or before others of another form, have left; nothing is held any more."""
+        if self._converter is None:
+            return []
+        ready = self._converted(_Converter.rest)
+        self._converter = None
+        return ready
+
+    def _converted(self, convert: Callable[[_Converter], list[Samples]]) -> list[Samples]:
+        """What that makes, or silence for as long: memory may run out over it."""
+        converter = self._converter
+        assert converter is not None
+        try:
+            return convert(converter)
+        except av.error.FFmpegError:
+            self.bad += 1
+            self._converter = None
+            return [*self._silence(converter.at_work)]
 
     def _silence(self, seconds: float) -> Iterator[Samples]:
         left, most = round(seconds * SAMPLE_RATE), WINDOW_SECONDS * SAMPLE_RATE
         while left > 0:
             yield np.zeros((self.channels, min(left, most)), np.int16)
             left -= most
+
+
+class _Converter:
+    """Frames of one form to 16 kHz int16, many at a time. Raises FFmpegError, and is not made of a form that cannot be
+    converted."""
+
+    def __init__(self, frame: Any, layout: Any, mend: bool) -> None:
+        self._form = _form(frame)
+        self._mend = mend
+        self._joined = av.AudioFifo()
+        self._resampler = av.AudioResampler("s16p", layout, SAMPLE_RATE)
+        self.at_work = 0.0
+        """Seconds of what is converted now."""
+        self._join(frame)
+        self._ready = self._convert(self._joined.read())
+
+    def takes(self, frame: Any) -> bool:
+        """Whether it is of that form; it is held then."""
+        if _form(frame) != self._form:
+            return False
+        try:
+            self._join(frame)
+        except ValueError:  # its clock ticks otherwise
+            return False
+        return True
+
+    def ready(self) -> list[Samples]:
+        """What can be had of the frames so far without converting few."""
+        if self._joined.samples >= JOINED * self._form[2]:
+            self._ready += self._convert(self._joined.read())
+        ready, self._ready = self._ready, []
+        return ready
+
+    def rest(self) -> list[Samples]:
+        """All that is held."""
+        if self._joined.samples:
+            self._ready += self._convert(self._joined.read())
+        return self._ready + self._convert(None)
+
+    def _join(self, frame: Any) -> None:
+        frame.pts = None  # it is where it belongs; the queue would want it to follow the one before to the tick
+        self._joined.write(frame)
+
+    def _convert(self, frame: Any | None) -> list[Samples]:
+        self.at_work = frame.samples / frame.sample_rate if frame is not None else 0.0
+        if self._mend and frame is not None:
+            frame = _finite(frame)
+        made = self._resampler.resample(frame)
+        return [piece.to_ndarray() for piece in made if piece is not None and piece.samples]
+
+
+def _form(frame: Any) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def origin(container: Any, stream: Any) -> float:
