@@ -1,4 +1,5 @@
-"""Whisper and the voices in another process of this node, which computes for all actors of a card (`encoders.card`)."""
+"""Whisper, voices and voice activity in another process of this node, which computes for all actors of a card
+(`encoders.card`)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from encoders.card.client import CardClient, Held, outliving
 from encoders.card.service import Answer, ServiceSpec
+from encoders.speech.activity import Activity, Heard, Samples
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.tokenizing import WhisperTokenizers
 from encoders.speech.voices import Voices, VoiceWindows
@@ -45,6 +47,8 @@ class CardEngine:
         self.batch: int = self._client.facts["batch"]
         voices = self._client.facts["voices"]
         self.voices: Voices | None = CardVoices(self._client, **voices) if voices else None
+        activity = self._client.facts["activity"]
+        self.activity: Activity | None = CardActivity(self._client, **activity) if activity else None
 
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> _Some:
         """See `WhisperEngine`."""
@@ -126,4 +130,25 @@ class CardVoices:
 
     def parameters(self) -> int:
         """See `Voices`."""
+        return self._parameters
+
+
+class CardActivity:
+    """See `Activity`."""
+
+    def __init__(self, client: CardClient, together: int, parameters: int) -> None:
+        self._client, self.together, self._parameters = client, together, parameters
+
+    def hear(self, samples: Samples, state: NDArray[np.float32]) -> Heard:
+        """See `Activity`."""
+
+        def heard() -> Answer:
+            self._client.ask("samples", None, [samples, state])()
+            return self._client.ask("activity_of", None)()
+
+        _, (probabilities, behind) = outliving(heard)
+        return np.array(probabilities), np.array(behind)
+
+    def parameters(self) -> int:
+        """See `Activity`."""
         return self._parameters
