@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import av
@@ -74,13 +74,16 @@ class Timeline:
                 yield from self._silence(lead)
                 position += lead
                 silence += lead
-            if self._converter is None or not self._converter.takes(frame):
+            converter = self._converter
+            if converter is None or not converter.takes(frame):
                 yield from self._held_back()
-                if not self._begun(frame):
+                converter = self._begun(frame)
+                if converter is None:
                     continue
-            yield from self._converted(_Converter.ready)
+            if converter.enough:
+                yield from self._converted(converter)
             self.good += 1
-            position += frame.samples / frame.sample_rate
+            position += frame.samples / converter.rate
         yield from self._held_back()
 
     def _frames(self) -> Iterator[Any]:
@@ -100,33 +103,32 @@ class Timeline:
         except av.error.FFmpegError:  # the container cannot be followed any further
             self.bad += 1
 
-    def _begun(self, frame: Any) -> bool:
-        """Whether this frame, the first one of its form, can be converted."""
+    def _begun(self, frame: Any) -> _Converter | None:
+        """What converts this frame, the first one of its form; None when it cannot be converted."""
         try:
             self._converter = _Converter(frame, self._layout, self._may_be_no_number)
         except av.error.FFmpegError:
             self.bad += 1
-            return False
-        return True
+        return self._converter
 
     def _held_back(self) -> list[Samples]:
         """What frames before a gap, or before others of another form, have left; nothing is held any more."""
         if self._converter is None:
             return []
-        ready = self._converted(_Converter.rest)
+        left = self._converted(self._converter, last=True)
         self._converter = None
-        return ready
+        return left
 
-    def _converted(self, convert: Callable[[_Converter], list[Samples]]) -> list[Samples]:
-        """What that makes, or silence for as long: memory may run out over it."""
-        converter = self._converter
-        assert converter is not None
+    def _converted(self, converter: _Converter, last: bool = False) -> list[Samples]:
+        """What that has made by now; silence for as long if memory runs out over it."""
         try:
-            return convert(converter)
+            converter.convert(last)
         except av.error.FFmpegError:
             self.bad += 1
             self._converter = None
-            return [*self._silence(converter.at_work)]
+            converter.made += self._silence(converter.at_work)
+        made, converter.made = converter.made, []
+        return made
 
     def _silence(self, seconds: float) -> Iterator[Samples]:
         left, most = round(seconds * SAMPLE_RATE), WINDOW_SECONDS * SAMPLE_RATE
@@ -140,52 +142,42 @@ class _Converter:
     converted."""
 
     def __init__(self, frame: Any, layout: Any, mend: bool) -> None:
-        self._form = _form(frame)
-        self._mend = mend
+        self.rate: int = frame.sample_rate
+        self.made: list[Samples] = []
+        self.enough = False  # is held to be worth converting
+        self.at_work = 0.0  # seconds of what is converted now
+        self._layout, self._mend = frame.layout.name, mend
         self._joined = av.AudioFifo()
         self._resampler = av.AudioResampler("s16p", layout, SAMPLE_RATE)
-        self.at_work = 0.0
-        """Seconds of what is converted now."""
-        self._join(frame)
-        self._ready = self._convert(self._joined.read())
+        self._held = 0
+        self._hold(frame)
+        self.convert()
 
     def takes(self, frame: Any) -> bool:
         """Whether it is of that form; it is held then."""
-        if _form(frame) != self._form:
+        if frame.layout.name != self._layout:
             return False
         try:
-            self._join(frame)
-        except ValueError:  # its clock ticks otherwise
+            self._hold(frame)
+        except ValueError:  # its samples are others, or its clock ticks otherwise
             return False
         return True
 
-    def ready(self) -> list[Samples]:
-        """What can be had of the frames so far without converting few."""
-        if self._joined.samples >= JOINED * self._form[2]:
-            self._ready += self._convert(self._joined.read())
-        ready, self._ready = self._ready, []
-        return ready
+    def convert(self, last: bool = False) -> None:
+        """All that is held, to ``made``; with ``last`` what the resampler has kept for what might follow as well."""
+        for frame in (self._joined.read(), None) if last else (self._joined.read(),):
+            self.at_work = frame.samples / self.rate if frame is not None else 0.0
+            if self._mend and frame is not None:
+                frame = _finite(frame)
+            pieces = self._resampler.resample(frame)
+            self.made += [piece.to_ndarray() for piece in pieces if piece is not None and piece.samples]
+        self._held, self.enough = 0, False
 
-    def rest(self) -> list[Samples]:
-        """All that is held."""
-        if self._joined.samples:
-            self._ready += self._convert(self._joined.read())
-        return self._ready + self._convert(None)
-
-    def _join(self, frame: Any) -> None:
+    def _hold(self, frame: Any) -> None:
         frame.pts = None  # it is where it belongs; the queue would want it to follow the one before to the tick
         self._joined.write(frame)
-
-    def _convert(self, frame: Any | None) -> list[Samples]:
-        self.at_work = frame.samples / frame.sample_rate if frame is not None else 0.0
-        if self._mend and frame is not None:
-            frame = _finite(frame)
-        made = self._resampler.resample(frame)
-        return [piece.to_ndarray() for piece in made if piece is not None and piece.samples]
-
-
-def _form(frame: Any) -> tuple[str, str, int]:
-    return frame.format.name, frame.layout.name, frame.sample_rate
+        self._held += frame.samples
+        self.enough = self._held >= JOINED * self.rate
 
 
 def origin(container: Any, stream: Any) -> float:
