@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from encoders.card.client import CardClient, Held, outliving
 from encoders.card.service import Answer, ServiceSpec
-from encoders.speech.activity import Activity, Heard, Samples
+from encoders.speech.activity import Activity, ActivityNetwork, Heard, Samples
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.tokenizing import WhisperTokenizers
 from encoders.speech.voices import Voices, VoiceWindows
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class CardEngine:
         voices = self._client.facts["voices"]
         self.voices: Voices | None = CardVoices(self._client, **voices) if voices else None
         activity = self._client.facts["activity"]
-        self.activity: Activity | None = CardActivity(self._client, **activity) if activity else None
+        self.activity: Activity | None = CardActivity(self._client, spec, **activity) if activity else None
 
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> _Some:
         """See `WhisperEngine`."""
@@ -134,10 +137,12 @@ class CardVoices:
 
 
 class CardActivity:
-    """See `Activity`."""
+    """See `Activity`. What fails there is heard here."""
 
-    def __init__(self, client: CardClient, together: int, parameters: int) -> None:
+    def __init__(self, client: CardClient, spec: ServiceSpec, together: int, parameters: int) -> None:
         self._client, self.together, self._parameters = client, together, parameters
+        self._path = Path(spec.arguments["activity"])
+        self._own: ActivityNetwork | None = None
 
     def hear(self, samples: Samples, state: NDArray[np.float32]) -> Heard:
         """See `Activity`."""
@@ -146,7 +151,13 @@ class CardActivity:
             self._client.ask("samples", None, [samples, state])()
             return self._client.ask("activity_of", None)()
 
-        _, (probabilities, behind) = outliving(heard)
+        try:
+            _, (probabilities, behind) = outliving(heard)
+        except (MemoryError, RuntimeError) as error:
+            _LOG.warning("voice activity is computed by this actor for once: %s", error)
+            self._own = self._own or ActivityNetwork(self._path)
+            alone: Heard = self._own.hear(samples, state)
+            return alone
         return np.array(probabilities), np.array(behind)
 
     def parameters(self) -> int:

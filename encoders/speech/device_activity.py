@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from itertools import cycle
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from itertools import cycle, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,9 +17,8 @@ from encoders.speech.activity import CONTEXT, FFT, FRAME, HOP, SPECTRA, STRIDES,
 from encoders.transfers import Fetch, to_card
 
 _STREAMS = 4
-"""On which recordings are heard beside each other. With the other two they are no more than a card has queues by
-default: of streams that share one, each waits for what the others wait for."""
-
+"""On which recordings are heard beside each other and beside whisper. With its two they are no more than a card has
+queues by default: of streams that share one, each holds up the rest."""
 _TOLERANCE = 1e-3  # of a probability
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +29,7 @@ class Sound(NamedTuple):
 
     samples: Tensor  # [64 + n * 512] int16
     state: Tensor  # [2, 128] float32
+    stream: torch.cuda.Stream | None
 
 
 class DeviceActivity:
@@ -40,7 +40,7 @@ class DeviceActivity:
         self._device = torch.device(device)
         self._parameters = network.parameters()
         self._recur = recur
-        self._streams: Iterator[torch.cuda.Stream] | None = None
+        self._streams: Iterator[torch.cuda.Stream | None] = repeat(None)
         if self._device.type == "cuda":
             from encoders.speech import activity_kernel
 
@@ -60,18 +60,15 @@ class DeviceActivity:
 
     def upload(self, samples: Samples, state: NDArray[np.float32]) -> Sound:
         """What `Activity.hear` is given, on the device: all that the host has to do for it."""
-        return Sound(to_card(samples, self._device), to_card(state, self._device))
+        stream = next(self._streams)
+        with _on(stream):
+            return Sound(to_card(samples, self._device), to_card(state, self._device), stream)
 
     @torch.inference_mode()
     def begin(self, sound: Sound) -> Callable[[], Heard]:
-        """Hear it, frame by frame on a stream where others do not wait for that; what is returned waits for it."""
-        gates = self._gates(sound.samples)
-        stream = next(self._streams) if self._streams else None
-        if stream is not None:
-            stream.wait_stream(torch.cuda.current_stream(self._device))
-            for tensor in (gates, sound.state):
-                tensor.record_stream(stream)
-        with nullcontext() if stream is None else torch.cuda.stream(stream):
+        """Hear it, beside what others compute; what is returned waits for it."""
+        with _on(sound.stream):
+            gates = self._gates(sound.samples)
             coming = Fetch(*self._recur(gates, self._recurrent, sound.state, self._out, self._out_bias))
 
         def heard() -> Heard:
@@ -91,6 +88,10 @@ class DeviceActivity:
         for matrix, bias in self._layers:
             hidden = torch.addmm(bias, hidden, matrix).relu_()
         return torch.addmm(self._entry_bias, hidden, self._entry)
+
+
+def _on(stream: torch.cuda.Stream | None) -> AbstractContextManager[Any]:
+    return nullcontext() if stream is None else torch.cuda.stream(stream)
 
 
 def recur(gates: Tensor, weights: Tensor, state: Tensor, out: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
