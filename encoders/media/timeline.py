@@ -61,7 +61,8 @@ class Timeline:
         position: float | None = None  # where the next frame belongs
         shift = silence = 0.0
         for frame in self._frames():
-            seconds = frame.time - self._zero if frame.pts is not None else position or 0.0
+            told: float | None = frame.time
+            seconds = told - self._zero if told is not None else position or 0.0
             if position is None:
                 position = self._first = min(seconds, self.start)  # a track may also begin after the range does
             lead = seconds + shift - position

@@ -11,6 +11,8 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from encoders.checkpoints import CheckpointError, resolve
@@ -20,7 +22,7 @@ from encoders.speech.assembly import assemble
 from encoders.speech.chunks import chunks_of, contiguous
 from encoders.speech.clustering import cluster_voices
 from encoders.speech.config import SpeakerConfig
-from encoders.speech.diarization import find_turns
+from encoders.speech.diarization import Turn, find_turns, speaker_of
 from encoders.speech.engine import Hypothesis
 from encoders.speech.guards import compression, is_silence, without_loops
 from encoders.speech.listening import Listener
@@ -213,6 +215,27 @@ def test_words_without_voices_belong_to_nobody() -> None:
     speech = assemble([channel], 0.0, 1.0, SpeakerConfig()).speech
     assert [(chunk.text, chunk.speaker) for chunk in speech.chunks] == [("so", None)]
     assert speech.speakers == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 8), st.integers(0, 2)), min_size=1, max_size=9),
+    st.integers(-2, 90),
+    st.integers(0, 12),
+)
+def test_a_word_is_whoevers_turns_it_overlaps_most(drawn: list[tuple[int, int, int]], start: int, length: int) -> None:
+    turns, at = [], 0
+    for gap, size, speaker in drawn:
+        turns.append(Turn(at + gap, at + gap + size, speaker))
+        at += gap + size
+    shared = {turn.speaker: 0 for turn in turns}
+    for turn in turns:
+        shared[turn.speaker] += max(0, min(start + length, turn.stop) - max(start, turn.start))
+    found, middle = speaker_of(start, start + length, turns), start + length / 2
+    if any(shared.values()):
+        assert shared[found] == max(shared.values())
+    else:
+        away = [(max(turn.start - middle, middle - turn.stop), turn.speaker) for turn in turns]
+        assert found == min(away, key=lambda one: one[0])[1]
 
 
 def test_speakers_are_matched_across_parts() -> None:
