@@ -27,6 +27,7 @@ from encoders.media.opener import MediaOpener
 from encoders.media.sniff import media_type
 from encoders.results import Speech
 from encoders.speech.activity import RATE, Activity, ActivityNetwork, Heard, Samples
+from encoders.speech.card_service import HEARD_TOGETHER
 from encoders.speech.config import SpeechConfig
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.reader import SpeechReader
@@ -81,7 +82,7 @@ class StubEngine:
 class StubActivity:
     """See `Activity`: what a network heard in the first reading, again in each that follows."""
 
-    together = 3750
+    together = HEARD_TOGETHER
 
     def __init__(self, network: ActivityNetwork) -> None:
         self._network = network

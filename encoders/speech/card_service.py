@@ -24,7 +24,7 @@ from encoders.speech.voices import Sounds, VoiceEncoder
 _CUDA_ROWS, _ROWS = Rows(128, 32), Rows(8, 4)
 """Half a dozen clients' batches in step take a card little longer than one; a core takes as long as there are rows."""
 
-_HEARD_TOGETHER = 3750
+HEARD_TOGETHER = 3750
 """Frames of a stream, two minutes: what goes to the card takes its thread as long for one second as for these."""
 
 _FIRST = -1  # of a stream's priorities: its blocks go before those of other streams that wait for a place
@@ -62,7 +62,7 @@ class SpeechCardService:
     def facts(self) -> dict[str, Any]:
         """See `Service`."""
         voices = self.voices and {"seconds": self.voices.seconds, "parameters": self.voices.parameters()}
-        activity = self.activity and {"together": _HEARD_TOGETHER, "parameters": self.activity.parameters()}
+        activity = self.activity and {"together": HEARD_TOGETHER, "parameters": self.activity.parameters()}
         own = {"batch": self.engine.batch, "parameters": self.engine.parameters()}
         return {**own, "voices": voices, "activity": activity}
 
