@@ -1,9 +1,10 @@
 """What speech keeps on cores beside a card: seconds of the actor's core and of its opening child for an hour of audio.
 
-    python -m benchmarks.speech_host RECORDING [--repeats 3]
+    python -m benchmarks.speech_host RECORDING [--repeats 3] [--own-activity]
 
-The card's networks are stubs that answer at once with the same words for every window, so this runs anywhere, and what
-is left is opening, voice activity, packing, speakers, words and their assembly. CPU time, without the first reading.
+The card's networks are stubs that answer at once, with the same words for every window, so this runs anywhere, and
+what is left is opening, packing, speakers, words and their assembly; with ``--own-activity`` voice activity too, as
+without a process on the card. What asking that costs is not in it. CPU time, without the first reading.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from encoders.checkpoints import resolve
 from encoders.media.opener import MediaOpener
 from encoders.media.sniff import media_type
 from encoders.results import Speech
-from encoders.speech.activity import RATE, ActivityNetwork
+from encoders.speech.activity import RATE, Activity, ActivityNetwork, Heard, Samples
+from encoders.speech.card_service import HEARD_TOGETHER
 from encoders.speech.config import SpeechConfig
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.reader import SpeechReader
@@ -77,6 +79,30 @@ class StubEngine:
         return 0
 
 
+class StubActivity:
+    """See `Activity`: what a network heard in the first reading, again in each that follows."""
+
+    together = HEARD_TOGETHER
+
+    def __init__(self, network: ActivityNetwork) -> None:
+        self._network = network
+        self._heard: list[Heard] = []
+        self._at = 0
+
+    def begin(self) -> None:
+        """The recording begins again."""
+        self._at = 0
+
+    def hear(self, samples: Samples, state: NDArray[np.float32]) -> Heard:
+        if self._at == len(self._heard):
+            self._heard.append(self._network.hear(samples, state))
+        self._at += 1
+        return self._heard[self._at - 1]
+
+    def parameters(self) -> int:
+        return 0
+
+
 class StubVoices:
     """See `Voices`: random ones."""
 
@@ -98,11 +124,15 @@ class StubVoices:
         return 0
 
 
-def core_seconds(path: Path, speakers: bool, repeats: int) -> tuple[list[float], list[float]]:
+def core_seconds(
+    path: Path, speakers: bool, repeats: int, own_activity: bool = False
+) -> tuple[list[float], list[float]]:
     """Of the actor and of its opening child, for an hour of audio, in each repeat."""
     torch.set_num_threads(1)
     config = SpeechConfig(speakers=speakers)
-    activity = ActivityNetwork(next(iter(sorted(resolve(config.activity_checkpoint).rglob("*.onnx")))))
+    network = ActivityNetwork(next(iter(sorted(resolve(config.activity_checkpoint).rglob("*.onnx")))))
+    stub = StubActivity(network)
+    activity: Activity = network if own_activity else stub
     engine, voices = StubEngine(resolve("speech", variant="torch")), StubVoices() if speakers else None
     part = MediaInput(
         path.name, str(path), media_type(path.read_bytes()[:4096], name=path.name) or "audio/mpeg", path=path
@@ -111,6 +141,7 @@ def core_seconds(path: Path, speakers: bool, repeats: int) -> tuple[list[float],
     with MediaOpener(config.opening, config.limits) as opener:
         reader = SpeechReader(config, opener, activity, voices, engine)
         for number in range(repeats + 1):
+            stub.begin()
             before = _child_seconds() if number else 0.0
             began = time.process_time()
             result = reader([part])[0].result
@@ -134,12 +165,13 @@ def main() -> None:
     )
     parser.add_argument("recording", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--own-activity", action="store_true", help="voice activity on the actor's core")
     options = parser.parse_args()
     print("core-seconds an hour of audio, medians (lowest to highest):")
     for speakers in (False, True):
         told = [
             f"{statistics.median(own):.1f} ({min(own):.1f} to {max(own):.1f})"
-            for own in core_seconds(options.recording, speakers, options.repeats)
+            for own in core_seconds(options.recording, speakers, options.repeats, options.own_activity)
         ]
         print(f"  {'with' if speakers else 'without'} speakers: actor {told[0]}, its opening child {told[1]}")
 

@@ -19,8 +19,8 @@ JUMP = 0.25
 """Seconds by which a frame may be off the clock before we believe the file and not the count of samples."""
 MAX_GAP = 3600.0
 """Seconds of silence put in for one hole; a longer jump is a lying timestamp."""
-RESAMPLED = SAMPLE_RATE
-"""Samples that leave the resampler at once; as many as one codec frame gives costs twice the CPU time per second."""
+JOINED = 1
+"""Seconds of frames that are converted at once: one by one they cost two to four times what decoding does."""
 MAX_SILENCE = 4 * 3600.0
 """Seconds of silence put into one part in all; a few kilobytes of jumping timestamps could else sound for years."""
 MAX_REPEAT = 5.0
@@ -40,8 +40,8 @@ class Timeline:
         self._container, self._stream = container, stream
         self._zero = origin(container, stream)
         self._first = start
-        self._resampler: Any = None
-        self._format: tuple[Any, ...] | None = None
+        self._may_be_no_number = stream.codec_context.name.startswith(("pcm_f32", "pcm_f64"))
+        self._converter: _Converter | None = None
 
     def blocks(self) -> Iterator[Samples]:
         """Blocks [channels, n] that follow each other without a gap, the first one at ``start``."""
@@ -61,7 +61,8 @@ class Timeline:
         position: float | None = None  # where the next frame belongs
         shift = silence = 0.0
         for frame in self._frames():
-            seconds = float(frame.pts * frame.time_base) - self._zero if frame.pts is not None else position or 0.0
+            told: float | None = frame.time
+            seconds = told - self._zero if told is not None else position or 0.0
             if position is None:
                 position = self._first = min(seconds, self.start)  # a track may also begin after the range does
             lead = seconds + shift - position
@@ -70,16 +71,21 @@ class Timeline:
             if lead < -JUMP:
                 continue
             if lead > JUMP:
-                yield from self._resampled(None) or ()
+                yield from self._held_back()
                 yield from self._silence(lead)
                 position += lead
                 silence += lead
-            pieces = self._resampled(frame)
-            if pieces is not None:
-                yield from pieces
-                self.good += 1
-                position += frame.samples / frame.sample_rate
-        yield from self._resampled(None) or ()
+            converter = self._converter
+            if converter is None or not converter.takes(frame):
+                yield from self._held_back()
+                converter = self._begun(frame)
+                if converter is None:
+                    continue
+            if converter.enough:
+                yield from self._converted(converter)
+            self.good += 1
+            position += frame.samples / converter.rate
+        yield from self._held_back()
 
     def _frames(self) -> Iterator[Any]:
         """Frames that decode; packets that do not are counted and passed over."""
@@ -98,35 +104,81 @@ class Timeline:
         except av.error.FFmpegError:  # the container cannot be followed any further
             self.bad += 1
 
-    def _resampled(self, frame: Any | None) -> list[Samples] | None:
-        """A frame at 16 kHz, or what the resampler still holds; None for a frame that cannot be converted."""
-        out: list[Any] = []
+    def _begun(self, frame: Any) -> _Converter | None:
+        """What converts this frame, the first one of its form; None when it cannot be converted."""
         try:
-            if frame is None:
-                out, self._resampler = self._held_back(), None
-            else:
-                form = (frame.format.name, frame.layout.name, frame.sample_rate)
-                if self._resampler is None or form != self._format:
-                    out = self._held_back()
-                    self._resampler = av.AudioResampler("s16p", self._layout, SAMPLE_RATE, RESAMPLED)
-                    self._format = form
-                if self._stream.codec_context.name.startswith(("pcm_f32", "pcm_f64")):
-                    frame = _finite(frame)
-                out += self._resampler.resample(frame)
+            self._converter = _Converter(frame, self._layout, self._may_be_no_number)
         except av.error.FFmpegError:
             self.bad += 1
-            self._resampler = None
-            return None
-        return [piece.to_ndarray() for piece in out if piece is not None and piece.samples]
+        return self._converter
 
-    def _held_back(self) -> list[Any]:
-        return list(self._resampler.resample(None)) if self._resampler is not None else []
+    def _held_back(self) -> list[Samples]:
+        """What frames before a gap, or before others of another form, have left; nothing is held any more."""
+        if self._converter is None:
+            return []
+        left = self._converted(self._converter, last=True)
+        self._converter = None
+        return left
+
+    def _converted(self, converter: _Converter, last: bool = False) -> list[Samples]:
+        """What that has made by now; silence for as long if memory runs out over it."""
+        try:
+            converter.convert(last)
+        except av.error.FFmpegError:
+            self.bad += 1
+            self._converter = None
+            converter.made += self._silence(converter.at_work)
+        made, converter.made = converter.made, []
+        return made
 
     def _silence(self, seconds: float) -> Iterator[Samples]:
         left, most = round(seconds * SAMPLE_RATE), WINDOW_SECONDS * SAMPLE_RATE
         while left > 0:
             yield np.zeros((self.channels, min(left, most)), np.int16)
             left -= most
+
+
+class _Converter:
+    """Frames of one form to 16 kHz int16, many at a time. Raises FFmpegError, and is not made of a form that cannot be
+    converted."""
+
+    def __init__(self, frame: Any, layout: Any, mend: bool) -> None:
+        self.rate: int = frame.sample_rate
+        self.made: list[Samples] = []
+        self.enough = False  # is held to be worth converting
+        self.at_work = 0.0  # seconds of what is converted now
+        self._layout, self._mend = frame.layout.name, mend
+        self._joined = av.AudioFifo()
+        self._resampler = av.AudioResampler("s16p", layout, SAMPLE_RATE)
+        self._held = 0
+        self._hold(frame)
+        self.convert()
+
+    def takes(self, frame: Any) -> bool:
+        """Whether it is of that form; it is held then."""
+        if frame.layout.name != self._layout:
+            return False
+        try:
+            self._hold(frame)
+        except ValueError:  # its samples are others, or its clock ticks otherwise
+            return False
+        return True
+
+    def convert(self, last: bool = False) -> None:
+        """All that is held, to ``made``; with ``last`` what the resampler has kept for what might follow as well."""
+        for frame in (self._joined.read(), None) if last else (self._joined.read(),):
+            self.at_work = frame.samples / self.rate if frame is not None else 0.0
+            if self._mend and frame is not None:
+                frame = _finite(frame)
+            pieces = self._resampler.resample(frame)
+            self.made += [piece.to_ndarray() for piece in pieces if piece is not None and piece.samples]
+        self._held, self.enough = 0, False
+
+    def _hold(self, frame: Any) -> None:
+        frame.pts = None  # it is where it belongs; the queue would want it to follow the one before to the tick
+        self._joined.write(frame)
+        self._held += frame.samples
+        self.enough = self._held >= JOINED * self.rate
 
 
 def origin(container: Any, stream: Any) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnx
@@ -18,20 +19,37 @@ from encoders.checkpoints.errors import CheckpointError
 RATE = 16_000
 FRAME = 512  # samples per probability
 FRAME_SECONDS = FRAME / RATE
-_CONTEXT = 64  # samples of the frame before that silero sees with each frame
-_FFT, _HOP, _SPECTRA = 256, 128, 4
-_STRIDES = (1, 2, 2, 1)  # of the convolutions over the four spectra of a frame; the last leaves one vector
+CONTEXT = 64  # samples of the frame before that silero sees with each frame
+FFT, HOP, SPECTRA = 256, 128, 4
+STRIDES = (1, 2, 2, 1)  # of the convolutions over the four spectra of a frame; the last leaves one vector
+WIDTH = 128  # of the recurrence
 _BLOCK = 512  # frames computed together: bounds memory and stays in the cache
 
-State = tuple[torch.Tensor, torch.Tensor]
+Samples = NDArray[np.int16]
+Heard = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""The probabilities [n] of frames, and the state [2, 128] of the recurrence behind them."""
+
+
+class Activity(Protocol):
+    """See `ActivityNetwork`."""
+
+    together: int  # frames of a stream that it likes to hear at once; fewer are heard at its end
+
+    def hear(self, samples: Samples, state: NDArray[np.float32]) -> Heard:
+        """Of the n frames of [64 + n * 512] samples at 16 kHz, the first 64 from before them; ``state`` is [2, 128]."""
+
+    def parameters(self) -> int:
+        """How many parameters the network has."""
 
 
 class ActivityNetwork:
     """Silero VAD (MIT) from the exported ``sequence`` form, as few products of large matrices and a recurrence.
 
-    ONNX Runtime convolves each frame's four spectra by themselves and takes twice the time. Runs on the CPU beside CUDA
-    too: the recurrence takes one frame after another, which would hold a card for next to nothing.
+    ONNX Runtime convolves each frame's four spectra by themselves and takes twice the time. Runs on the CPU,
+    beside CUDA too where no process on the card computes it (`encoders.speech.device_activity`).
     """
+
+    together = 1
 
     def __init__(self, path: Path) -> None:
         graph = onnx.load(str(path)).graph
@@ -40,13 +58,13 @@ class ActivityNetwork:
         try:
             recurrent = [weights[name][0] for node in graph.node if node.op_type == "LSTM" for name in node.input[1:4]]
             # A Fourier transform under a window; the row of frequency 0 is the window.
-            self._window = weights["stft.forward_basis_buffer"][0, 0]
-            self._convolutions = [
+            self.window = weights["stft.forward_basis_buffer"][0, 0]
+            self.convolutions = [
                 (weights[f"encoder.{index}.weight"].permute(2, 1, 0).contiguous(), weights[f"encoder.{index}.bias"])
-                for index in range(len(_STRIDES))
+                for index in range(len(STRIDES))
             ]
-            self._recurrence = _recurrence(*recurrent)
-            self._out, self._out_bias = weights["output.weight"][0, :, 0], weights["output.bias"]
+            self.recurrence = _recurrence(*recurrent)
+            self.out, self.out_bias = weights["output.weight"][0, :, 0], weights["output.bias"]
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{path} is not silero's network in its sequence form: {error!r}") from error
 
@@ -54,26 +72,30 @@ class ActivityNetwork:
         """How many parameters the network has."""
         return self._parameters
 
-    def listen(self) -> ActivityStream:
-        """A fresh stream, for one channel of one recording."""
-        return ActivityStream(self)
-
     @torch.inference_mode()
-    def __call__(self, frames: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
-        """Probabilities [n] of frames [n, 576] that follow each other, and the state behind them."""
-        hidden, state = self._recurrence(self._features(frames)[:, None], state)
-        return torch.sigmoid(torch.relu(hidden[:, 0]) @ self._out + self._out_bias), state
+    def hear(self, samples: Samples, state: NDArray[np.float32]) -> Heard:
+        """See `Activity`."""
+        held = torch.from_numpy(samples.astype(np.float32) / np.float32(32768.0))
+        frames = held.unfold(0, FRAME + CONTEXT, FRAME)
+        hidden, cell = torch.from_numpy(state)[:, None, None]
+        probabilities = np.empty(len(frames), np.float32)
+        for first in range(0, len(frames), _BLOCK):
+            some = self._features(frames[first : first + _BLOCK])[:, None]
+            shown, (hidden, cell) = self.recurrence(some, (hidden, cell))
+            spoken = torch.sigmoid(torch.relu(shown[:, 0]) @ self.out + self.out_bias)
+            probabilities[first : first + len(spoken)] = spoken.numpy()
+        return probabilities, np.concatenate([hidden[0].numpy(), cell[0].numpy()])
 
     def _features(self, frames: torch.Tensor) -> torch.Tensor:
         """[n, 128]. Between the convolutions positions are the outer dimension, so that each is one matrix."""
-        windows = frames.new_empty(_SPECTRA, len(frames), _FFT)
+        windows = frames.new_empty(SPECTRA, len(frames), FFT)
         for at, window in enumerate(windows):
-            piece = frames[:, at * _HOP : at * _HOP + _FFT]
-            torch.mul(piece, self._window[: piece.shape[1]], out=window[:, : piece.shape[1]])
-        over = _FFT - piece.shape[1]  # samples behind a frame are those before its end, mirrored
-        torch.mul(frames[:, -over - 1 : -1].flip(1), self._window[-over:], out=window[:, -over:])
+            piece = frames[:, at * HOP : at * HOP + FFT]
+            torch.mul(piece, self.window[: piece.shape[1]], out=window[:, : piece.shape[1]])
+        over = FFT - piece.shape[1]  # samples behind a frame are those before its end, mirrored
+        torch.mul(frames[:, -over - 1 : -1].flip(1), self.window[-over:], out=window[:, -over:])
         hidden = torch.from_numpy(np.abs(torch.fft.rfft(windows).numpy()))  # three times as fast as torch's
-        for (weight, bias), stride in zip(self._convolutions, _STRIDES):
+        for (weight, bias), stride in zip(self.convolutions, STRIDES):
             hidden = _convolved(hidden, weight, bias, stride)
         return hidden[0]
 
@@ -107,28 +129,32 @@ def _recurrence(inputs: torch.Tensor, hidden: torch.Tensor, biases: torch.Tensor
 
 @dataclass(slots=True)
 class ActivityStream:
-    """Keeps the recurrent state of one stream, so that audio may come in any pieces."""
+    """Keeps the recurrent state of one channel of one recording, so that audio may come in any pieces."""
 
-    network: ActivityNetwork
-    state: State | None = None
-    rest: torch.Tensor = field(default_factory=lambda: torch.zeros(_CONTEXT))
+    network: Activity
+    state: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, WIDTH), np.float32))
+    rest: Samples = field(default_factory=lambda: np.zeros(CONTEXT, np.int16))
     """Context of the next frame, and its start."""
+    _waiting: list[Samples] = field(default_factory=list)  # until there are enough of them for the network
 
-    def push(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
-        """Speech probability of every frame that is complete; with ``last`` the rest is padded to a frame."""
-        held = torch.cat([self.rest, torch.from_numpy(samples)])
+    def push(self, samples: Samples, last: bool = False) -> list[tuple[Samples, NDArray[np.float32]]]:
+        """The pieces that are heard by now, as they came, each with the speech probability of every frame that it has
+        completed. With ``last`` all are, and the rest is padded to a frame."""
+        self._waiting.append(samples)
+        sizes = list(accumulate(map(len, self._waiting), initial=len(self.rest) - CONTEXT))
+        if not last and sizes[-1] < self.network.together * FRAME:
+            return []
+        pieces, self._waiting = self._waiting, []
+        counts = [size // FRAME for size in sizes]
+        held = np.concatenate([self.rest, *pieces])
         if last:
-            held = nn.functional.pad(held, (0, (_CONTEXT - len(held)) % FRAME))
-        whole = (len(held) - _CONTEXT) // FRAME
-        self.rest = held[whole * FRAME :].clone()
-        return np.concatenate([np.zeros(0, np.float32), *self._probabilities(held, whole)])
-
-    def _probabilities(self, held: torch.Tensor, count: int) -> Iterator[NDArray[np.float32]]:
-        for first in range(0, count, _BLOCK):
-            stop = min(first + _BLOCK, count)
-            frames = held[first * FRAME : stop * FRAME + _CONTEXT].unfold(0, FRAME + _CONTEXT, FRAME)
-            probabilities, self.state = self.network(frames, self.state)
-            yield probabilities.numpy()
+            counts[-1] = -(-sizes[-1] // FRAME)
+            held = np.pad(held, (0, counts[-1] * FRAME - sizes[-1]))
+        self.rest = held[counts[-1] * FRAME :].copy()
+        probabilities = np.zeros(0, np.float32)
+        if counts[-1]:
+            probabilities, self.state = self.network.hear(held[: counts[-1] * FRAME + CONTEXT], self.state)
+        return [(piece, probabilities[first:stop]) for piece, (first, stop) in zip(pieces, pairwise(counts))]
 
 
 @dataclass(slots=True)

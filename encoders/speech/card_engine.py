@@ -1,7 +1,9 @@
-"""Whisper and the voices in another process of this node, which computes for all actors of a card (`encoders.card`)."""
+"""Whisper, voices and voice activity in another process of this node, which computes for all actors of a card
+(`encoders.card`)."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,12 @@ from numpy.typing import NDArray
 
 from encoders.card.client import CardClient, Held, outliving
 from encoders.card.service import Answer, ServiceSpec
+from encoders.speech.activity import Activity, ActivityNetwork, Heard, Samples
 from encoders.speech.engine import Alignment, Hypothesis
 from encoders.speech.tokenizing import WhisperTokenizers
 from encoders.speech.voices import Voices, VoiceWindows
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -45,6 +50,8 @@ class CardEngine:
         self.batch: int = self._client.facts["batch"]
         voices = self._client.facts["voices"]
         self.voices: Voices | None = CardVoices(self._client, **voices) if voices else None
+        activity = self._client.facts["activity"]
+        self.activity: Activity | None = CardActivity(self._client, spec, **activity) if activity else None
 
     def encode(self, windows: Sequence[NDArray[np.float32]]) -> _Some:
         """See `WhisperEngine`."""
@@ -126,4 +133,33 @@ class CardVoices:
 
     def parameters(self) -> int:
         """See `Voices`."""
+        return self._parameters
+
+
+class CardActivity:
+    """See `Activity`. What fails there is heard here."""
+
+    def __init__(self, client: CardClient, spec: ServiceSpec, together: int, parameters: int) -> None:
+        self._client, self.together, self._parameters = client, together, parameters
+        self._path = Path(spec.arguments["activity"])
+        self._own: ActivityNetwork | None = None
+
+    def hear(self, samples: Samples, state: NDArray[np.float32]) -> Heard:
+        """See `Activity`."""
+
+        def heard() -> Answer:
+            self._client.ask("samples", None, [samples, state])()
+            return self._client.ask("activity_of", None)()
+
+        try:
+            _, (probabilities, behind) = outliving(heard)
+        except (MemoryError, RuntimeError) as error:
+            _LOG.warning("voice activity is computed by this actor for once: %s", error)
+            self._own = self._own or ActivityNetwork(self._path)
+            alone: Heard = self._own.hear(samples, state)
+            return alone
+        return np.array(probabilities), np.array(behind)
+
+    def parameters(self) -> int:
+        """See `Activity`."""
         return self._parameters

@@ -1,4 +1,5 @@
-"""`SpeechCardService`: whisper and the voices of one process, for all actors that share its card (`encoders.card`)."""
+"""`SpeechCardService`: whisper, voices and voice activity of one process, for all actors that share its card
+(`encoders.card`)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from encoders.card.service import Answer, Session
 from encoders.card.service import Asked as AskedByClient
+from encoders.speech.activity import ActivityNetwork
 from encoders.speech.decoders import Asked, Rows
+from encoders.speech.device_activity import Sound, on_device
 from encoders.speech.torch_encoder import Uploaded
 from encoders.speech.torch_engine import TorchEngine
 from encoders.speech.voices import Sounds, VoiceEncoder
@@ -22,11 +25,15 @@ from encoders.speech.voices import Sounds, VoiceEncoder
 _CUDA_ROWS, _ROWS = Rows(128, 32), Rows(8, 4)
 """Half a dozen clients' batches in step take a card little longer than one; a core takes as long as there are rows."""
 
+HEARD_TOGETHER = 3750
+"""Frames of a stream, two minutes: what goes to the card takes its thread as long for one second as for these."""
+
 _FIRST = -1  # of a stream's priorities: its blocks go before those of other streams that wait for a place
 
 
 class SpeechCardService:
-    """The torch engine, and the voices' network where there is a ``speaker`` checkpoint. What clients have windows
+    """The torch engine, the voices' network where there is a ``speaker`` checkpoint, and silero's where there is an
+    ``activity`` one and the card computes it rightly. What clients have windows
     decoded for waits and is decoded together, in ``rows`` at once, plain and careful. ``apart``: by a thread and on a
     stream of its own, so that the loop over tokens holds up nothing else."""
 
@@ -37,6 +44,7 @@ class SpeechCardService:
         checkpoint: str,
         threads: int,
         speaker: str | None = None,
+        activity: str | None = None,
         window: float,
         hop: float,
         rows: Sequence[int] | None = None,
@@ -49,12 +57,15 @@ class SpeechCardService:
         fixed = Rows(*rows) if rows else _CUDA_ROWS if cuda else _ROWS
         self.engine = TorchEngine(Path(checkpoint), device=device, threads=threads, rows=fixed, stream=self.stream)
         self.voices = VoiceEncoder(Path(speaker), window=window, hop=hop, device=device) if speaker else None
-        self.engine.prepare()
+        self.activity = on_device(ActivityNetwork(Path(activity)), device) if activity else None
+        self.engine.prepare()  # while nobody else uses the card
 
     def facts(self) -> dict[str, Any]:
         """See `Service`."""
         voices = self.voices and {"seconds": self.voices.seconds, "parameters": self.voices.parameters()}
-        return {"batch": self.engine.batch, "parameters": self.engine.parameters(), "voices": voices}
+        activity = self.activity and {"together": HEARD_TOGETHER, "parameters": self.activity.parameters()}
+        own = {"batch": self.engine.batch, "parameters": self.engine.parameters()}
+        return {**own, "voices": voices, "activity": activity}
 
     def session(self) -> SpeechCardSession:
         """See `Service`."""
@@ -71,7 +82,7 @@ class _Kept(NamedTuple):
 class SpeechCardSession(Session):
     """Encoded windows of one client."""
 
-    moving = frozenset({"upload", "sounds"})
+    moving = frozenset({"upload", "sounds", "samples"})
     together = frozenset({"generate", "careful"})
 
     def __init__(self, service: SpeechCardService) -> None:
@@ -80,6 +91,8 @@ class SpeechCardSession(Session):
         self.apart = service.apart
         self._uploaded: Uploaded | None = None
         self._sound: Sounds | None = None
+        self._activity = service.activity
+        self._next: Sound | None = None
 
     def room(self, verb: str) -> int:
         """See `Session`: windows."""
@@ -161,6 +174,18 @@ class SpeechCardSession(Session):
             ]
 
         return found
+
+    def _samples(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        assert self._activity is not None
+        samples, state = arrays
+        self._next = self._activity.upload(samples, state)
+        return lambda: (None, ())
+
+    def _activity_of(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        assert self._activity is not None and self._next is not None
+        sound, self._next = self._next, None
+        finish = self._activity.begin(sound)
+        return lambda: (None, finish())
 
     def _shrink(self, count: int, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         self._engine.shrink(count)

@@ -25,9 +25,10 @@ class SpeechConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    card_gib: ClassVar[float] = 2.5
+    card_gib: ClassVar[float] = 2.9
     """What a process that computes for all of a card needs beside its networks: 750 windows of 30 s of all clients, as
-    samples and encoded, 3.3 MiB each. Decoders of 160 rows take no more than those that an actor records, of 127."""
+    samples and encoded, 3.3 MiB each, and 0.4 for voice activity: two minutes and a workspace on each of its streams.
+    Decoders of 160 rows take no more than those that an actor records, of 127."""
 
     checkpoint: str = Field(
         "speech", description="role, Hugging Face id, folder or s3:// prefix of the whisper network"

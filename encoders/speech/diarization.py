@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -98,16 +99,21 @@ def _viterbi(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def speaker_of(start: float, end: float, turns: Sequence[Turn]) -> int:
-    """The speaker whose turns overlap a span most; where none does, the nearest turn's."""
+    """The speaker whose turns overlap a span most; where none does, the nearest turn's. Turns follow each other."""
     overlap: dict[int, float] = {}
-    for turn in turns:
+    for at in range(bisect_right(turns, start, key=lambda turn: turn.stop), len(turns)):
+        turn = turns[at]
+        if turn.start >= end:
+            break
         shared = min(end, turn.stop) - max(start, turn.start)
         if shared > 0:
             overlap[turn.speaker] = overlap.get(turn.speaker, 0.0) + shared
     if overlap:
         return max(overlap, key=lambda speaker: overlap[speaker])
     middle = (start + end) / 2
-    return min(turns, key=lambda turn: max(turn.start - middle, middle - turn.stop)).speaker
+    behind = bisect_left(turns, middle, key=lambda turn: turn.start)
+    near = turns[max(behind - 1, 0) : behind + 1]
+    return min(near, key=lambda turn: max(turn.start - middle, middle - turn.stop)).speaker
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from encoders.media.opener import MediaOpener
 from encoders.speech.config import SpeechConfig
 
 if TYPE_CHECKING:  # these import torch, which a driver that only asks for the fingerprint does not need
-    from encoders.speech.activity import ActivityNetwork
+    from encoders.speech.activity import Activity
     from encoders.speech.engine import WhisperEngine
     from encoders.speech.voices import Voices
 
@@ -30,7 +30,7 @@ class SpeechEncoder:
     def __init__(self, config: SpeechConfig | None = None) -> None:
         self.config = config or SpeechConfig()
         self._opener: MediaOpener | None = None
-        self._activity: ActivityNetwork | None = None
+        self._activity: Activity | None = None
         self._voices: Voices | None = None
         self._engine: WhisperEngine | None = None
 
@@ -45,13 +45,9 @@ class SpeechEncoder:
         """Load the networks. CPU: CTranslate2; CUDA: the static-cache torch engine. Raises CheckpointError."""
         import torch
 
-        from encoders.speech.activity import ActivityNetwork
-
         config = self.config
         torch.set_num_threads(config.threads)
-        activity = resolve(config.activity_checkpoint)
-        self._activity = ActivityNetwork(next(iter(sorted(activity.rglob("*.onnx")))))
-        self._engine, self._voices = _networks(config, device)
+        self._engine, self._voices, self._activity = _networks(config, device)
         self._opener = MediaOpener(config.opening, config.limits)
 
     def __call__(self, parts: Sequence[MediaInput]) -> list[Perception]:
@@ -90,23 +86,27 @@ class SpeechEncoder:
         self._opener = self._activity = self._voices = self._engine = None
 
 
-def _networks(config: SpeechConfig, device: str) -> tuple[WhisperEngine, Voices | None]:
-    """Whisper, and the voices if they are wanted: in this process, or in the one that computes on the card."""
+def _networks(config: SpeechConfig, device: str) -> tuple[WhisperEngine, Voices | None, Activity]:
+    """Whisper, the voices if they are wanted, and voice activity: in this process, or in the one that computes on the
+    card, which may leave activity to this one."""
+    from encoders.speech.activity import ActivityNetwork
+
     folder = resolve(config.speaker_checkpoint) if config.speakers else None
+    activity = next(iter(sorted(resolve(config.activity_checkpoint).rglob("*.onnx"))))
     shape = {"window": config.speaker.window, "hop": config.speaker.hop}
     if config.shares_process(device):
         from encoders.card.service import ServiceSpec
         from encoders.speech.card_engine import CardEngine
 
         whisper = _whisper(config, device)
-        arguments = {"checkpoint": str(whisper), "speaker": str(folder) if folder else None, "threads": config.threads}
-        made = CardEngine(
-            ServiceSpec("encoders.speech.card_service:SpeechCardService", device, arguments | shape), whisper
-        )
-        return made, made.voices
+        files = {"checkpoint": str(whisper), "speaker": str(folder) if folder else None, "activity": str(activity)}
+        arguments = {**files, "threads": config.threads, **shape}
+        made = CardEngine(ServiceSpec("encoders.speech.card_service:SpeechCardService", device, arguments), whisper)
+        return made, made.voices, made.activity or ActivityNetwork(activity)
     from encoders.speech.voices import VoiceEncoder
 
-    return _engine(config, device), VoiceEncoder(folder, device=device, **shape) if folder else None
+    voices = VoiceEncoder(folder, device=device, **shape) if folder else None
+    return _engine(config, device), voices, ActivityNetwork(activity)
 
 
 def _engine(config: SpeechConfig, device: str) -> WhisperEngine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from itertools import pairwise
 
 from encoders.speech.engine import Hypothesis
 from encoders.speech.words import TimedWord
@@ -49,12 +48,7 @@ def without_loops(words: Sequence[TimedWord]) -> list[TimedWord]:
         plain.append(word.text.strip().lower().strip(".,!?;:"))
         for size in range(1, _LONGEST_PHRASE + 1):
             span = size * (_MOST_REPEATS + 1)
-            if len(plain) >= span and _repeats(plain[-span:], size):
+            if len(plain) >= span and plain[-span:-size] == plain[size - span :]:
                 del kept[-size * _MOST_REPEATS :], plain[-size * _MOST_REPEATS :]
                 break
     return kept
-
-
-def _repeats(plain: Sequence[str], size: int) -> bool:
-    phrases = [plain[at : at + size] for at in range(0, len(plain), size)]
-    return all(before == after for before, after in pairwise(phrases))

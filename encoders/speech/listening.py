@@ -28,7 +28,7 @@ class Listener:
 
     def push(self, samples: NDArray[np.int16]) -> Iterator[Window]:
         """Windows that are full."""
-        for region in self.cutter.push(samples.astype(np.float32) / 32768.0):
+        for region in self.cutter.push(samples):
             yield from self._take(region)
 
     def finish(self) -> Iterator[Window]:

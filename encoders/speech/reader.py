@@ -14,7 +14,7 @@ from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_me
 from encoders.heartbeat import beat
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
-from encoders.speech.activity import RATE, ActivityNetwork
+from encoders.speech.activity import RATE, Activity, ActivityStream
 from encoders.speech.assembly import assemble
 from encoders.speech.config import SpeechConfig
 from encoders.speech.engine import WhisperEngine
@@ -47,7 +47,7 @@ class SpeechReader:
 
     config: SpeechConfig
     opener: MediaOpener
-    activity: ActivityNetwork
+    activity: Activity
     voices: Voices | None
     engine: WhisperEngine
 
@@ -99,7 +99,7 @@ class SpeechReader:
 
     def _listener(self, owner: int) -> Listener:
         belief = LanguageBelief(self.config.language)
-        return Listener(RegionCutter(self.activity.listen()), WindowPacker(owner), belief, self.voices)
+        return Listener(RegionCutter(ActivityStream(self.activity)), WindowPacker(owner), belief, self.voices)
 
     def _perception(self, state: _Part) -> Perception:
         if not state.channels and not state.failures:

@@ -78,7 +78,7 @@ class TorchEngine:
         return Uploaded(samples.to(self._device, non_blocking=True), [len(window) for window in windows])
 
     def prepare(self) -> None:
-        """Record what is replayed, while nobody else uses the device."""
+        """Record what is replayed; nobody else should use the device meanwhile."""
         self._encoder.record()
         self.decoders.prepare()
 

@@ -75,7 +75,7 @@ class RegionCutter:
     finder: RegionFinder = field(init=False)
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     seconds: float = 0.0
-    _buffer: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    _buffer: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     _offset: int = 0  # sample index of the buffer's first sample
     _closed: list[tuple[int, int]] = field(default_factory=list)
     _taken: int = 0  # sample index up to which regions own the audio
@@ -84,20 +84,25 @@ class RegionCutter:
         longest = int((WINDOW_SECONDS - 2 * PAD_SECONDS) / FRAME_SECONDS)
         self.finder = RegionFinder(threshold=self.threshold, longest=longest)
 
-    def push(self, samples: NDArray[np.float32]) -> Iterator[Region]:
+    def push(self, samples: NDArray[np.int16]) -> Iterator[Region]:
         """Regions that are complete, padding included."""
-        self.seconds += len(samples) / RATE
-        self._buffer = np.concatenate([self._buffer, samples])
-        self._notice(self.activity.push(samples))
-        yield from self._emit(False)
+        for heard in self.activity.push(samples):
+            self._notice(*heard)
+            yield from self._emit(False)
 
     def finish(self) -> Iterator[Region]:
         """The regions still open when the audio ends."""
-        self._notice(self.activity.push(np.zeros(0, np.float32), last=True))
+        *before, last = self.activity.push(np.zeros(0, np.int16), last=True)
+        for heard in before:
+            self._notice(*heard)
+            yield from self._emit(False)
+        self._notice(*last)
         self._closed += self.finder.finish()
         yield from self._emit(True)
 
-    def _notice(self, probabilities: NDArray[np.float32]) -> None:
+    def _notice(self, samples: NDArray[np.int16], probabilities: NDArray[np.float32]) -> None:
+        self.seconds += len(samples) / RATE
+        self._buffer = np.concatenate([self._buffer, samples])
         self.probabilities.append(probabilities)
         self._closed += self.finder.push(probabilities)
 
@@ -111,9 +116,8 @@ class RegionCutter:
             low = max(start - pad, self._taken, self._offset)
             high = min(stop + pad, end, max(stop, (stop + after) // 2) if after < stop + 2 * pad else end)
             self._taken = high
-            yield Region(
-                start / RATE, stop / RATE, low / RATE, self._buffer[low - self._offset : high - self._offset].copy()
-            )
+            own = self._buffer[low - self._offset : high - self._offset].astype(np.float32) / np.float32(32768.0)
+            yield Region(start / RATE, stop / RATE, low / RATE, own)
         needed = self._closed[0][0] if self._closed else self.finder.open_since
         keep = max(self._offset, min(end, needed * FRAME - pad))
         self._buffer = self._buffer[keep - self._offset :].copy()

@@ -34,7 +34,7 @@ def timed_words(tokenizer: Tokenizer, tokens: Sequence[int], alignment: Alignmen
         stop = at + len(group)
         if stop > len(tokens) or stop >= len(alignment.starts):
             break
-        confidence = float(np.mean(alignment.probabilities[at:stop]))
+        confidence = float(alignment.probabilities[at:stop].sum()) / max(1, stop - at)
         words.append(TimedWord(text, float(alignment.starts[at]), float(alignment.starts[stop]), confidence))
         at = stop
     return _shorten_at_pauses(_merge_punctuation(words))

@@ -44,7 +44,7 @@ class OcrAsOnACard(OcrCardService):
 
 
 class SpeechEnding(SpeechCardService):
-    """Speech, an end when asked for it, and no memory for more than three windows."""
+    """Speech, an end when asked for it, and no memory for more than three windows or for a single frame."""
 
     def session(self) -> SpeechCardSession:
         return _EndingSession(self)
@@ -55,6 +55,11 @@ class _EndingSession(SpeechCardSession):
         if self._uploaded is not None and len(self._uploaded.lengths) > 3:
             raise MemoryError("four windows are too many")
         return super()._encode(number, arrays)
+
+    def _activity_of(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
+        if self._next is not None and len(self._next.samples) < 1000:
+            raise MemoryError("one frame is too few")
+        return super()._activity_of(arguments, arrays)
 
     def _end(self, arguments: None, arrays: Sequence[NDArray[Any]]) -> Callable[[], Answer]:
         os._exit(9)

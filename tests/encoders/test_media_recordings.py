@@ -6,7 +6,9 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import psutil
 import pytest
@@ -16,6 +18,7 @@ from encoders.failures import Failure, FailureCategory, MediaError
 from encoders.media.config import OpeningConfig
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
+from encoders.media.timeline import Timeline
 from tests.encoders.media_files import item, noise, sound
 
 FORMATS = [
@@ -112,6 +115,57 @@ def test_samples_that_are_not_numbers_are_silence(opener: MediaOpener, tmp_path:
     samples[:, 24000] = np.inf
     found = joined(windows(opener, sound(tmp_path / "a.wav", "wav", "pcm_f32le", 16000, samples)))
     assert not found[0, 16000:24001].any() and found[0, :16000].any() and found[0, 24001:].any()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (44100, 2)])
+def test_frames_converted_together_are_those_converted_one_by_one(
+    split: MediaOpener, tmp_path: Path, rate: int, channels: int
+) -> None:
+    path = sound(tmp_path / "a.mp3", "mp3", "libmp3lame", rate, noise(4, rate, channels))
+    with av.open(str(path)) as container:
+        one = av.AudioResampler("s16p", {1: "mono", 2: "stereo"}[channels], 16000)
+        pieces = [piece.to_ndarray() for frame in container.decode(audio=0) for piece in one.resample(frame)]
+        pieces += [piece.to_ndarray() for piece in one.resample(None)]
+    assert np.array_equal(joined(windows(split, path)), np.concatenate(pieces, axis=1))
+
+
+def test_sound_that_changes_its_form(opener: MediaOpener, tmp_path: Path) -> None:
+    forms = [(44100, 2), (22050, 1), (44100, 2)]
+    whole = [sound(tmp_path / f"{n}.mp3", "mp3", "libmp3lame", *(r, noise(5, r, c))) for n, (r, c) in enumerate(forms)]
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"".join(one.read_bytes() for one in whole))
+    samples = joined(windows(opener, path))
+    alone = np.concatenate([loudness(joined(windows(opener, one)))[:5] for one in whole])
+    assert abs(samples.shape[1] / 16000 - 15) < 0.4
+    assert np.abs(loudness(samples)[:15] - alone).max() < 0.05
+
+
+def test_memory_that_runs_out_over_some_sound_leaves_the_rest_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sound(tmp_path / "a.wav", "wav", "pcm_s16le", 16000, noise(12, 16000, 1))
+    converted, calls = av.AudioResampler, []
+
+    class Short:
+        def __init__(self, *how: Any) -> None:
+            self._inner = converted(*how)
+
+        def resample(self, frame: Any) -> Any:
+            calls.append(frame)
+            if len(calls) == 5:
+                raise av.error.MemoryError(12, "Cannot allocate memory")
+            return self._inner.resample(frame)
+
+    monkeypatch.setattr(av, "AudioResampler", Short)
+    with av.open(str(path)) as container:
+        clock = Timeline(container, container.streams.audio[0], 0.0, False)
+        samples = np.concatenate(list(clock.blocks()), axis=1)
+    lost = calls[4].samples
+    assert clock.bad == 1 and samples.shape == (1, 12 * 16000)
+    silent = np.flatnonzero(np.diff(np.concatenate([[0], samples[0] == 0, [0]])))
+    assert (np.diff(silent)[::2]).max() >= lost - 2
+    expected = (0.1 + 0.05 * (np.arange(12) % 7)) / np.sqrt(2)
+    assert np.abs(loudness(samples)[7:] - expected[7:]).max() < 0.02
 
 
 def test_three_hours_stream_in_bounded_memory(opener: MediaOpener, tmp_path: Path) -> None:

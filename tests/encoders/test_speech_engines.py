@@ -18,6 +18,7 @@ from encoders.card.service import ServiceSpec
 from encoders.checkpoints import resolve
 from encoders.media.opened import AudioWindow
 from encoders.media.opener import MediaOpener
+from encoders.speech.activity import ActivityNetwork
 from encoders.speech.card_engine import CardEngine
 from encoders.speech.ctranslate2_engine import CTranslate2Engine
 from encoders.speech.decoders import Asked, Rows, WindowDecoders
@@ -113,8 +114,9 @@ def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_bet
     torch_engine: TorchEngine, samples: np.ndarray
 ) -> None:
     folder = resolve("speech", variant="torch")
-    voices_of = {"speaker": str(resolve("speaker")), "window": 1.6, "hop": 0.4}
-    arguments = {"checkpoint": str(folder), "threads": 1, "rows": (4, 2), **voices_of}
+    silero = resolve("speech_activity") / "model.onnx"
+    files = {"checkpoint": str(folder), "speaker": str(resolve("speaker")), "activity": str(silero)}
+    arguments = {**files, "threads": 1, "rows": (4, 2), "window": 1.6, "hop": 0.4}
     spec = ServiceSpec("tests.encoders.card_services:SpeechEnding", "cpu", arguments, linger=1.0)
     engine = CardEngine(spec, folder)
     voices = VoiceEncoder(resolve("speaker"), window=1.6, hop=0.4)
@@ -122,6 +124,14 @@ def test_windows_are_read_as_here_by_the_process_on_a_card_though_it_ends_in_bet
     assert engine.voices is not None and engine.voices.seconds == voices.seconds
     for here, there in zip(voices(regions), engine.voices(regions), strict=True):
         assert np.array_equal(here.spans, there.spans) and np.array_equal(here.embeddings, there.embeddings)
+
+    assert engine.activity is not None and engine.activity.together > 1000
+    told = (samples[: 64 + 30 * 512] * 32768).astype(np.int16), np.full((2, 128), 0.1, np.float32)
+    for samples_told in (told[0], told[0][: 64 + 512]):
+        some = samples_told, told[1]
+        for here, there in zip(ActivityNetwork(silero).hear(*some), engine.activity.hear(*some), strict=True):
+            assert here.shape == there.shape and np.abs(here - there).max() < 1e-4
+    assert engine.activity._own is not None  # type: ignore[attr-defined]
 
     class EndingBetween(Transcriber):
         def _decode(self, encoded: Any, *arguments: Any) -> list[Hypothesis]:

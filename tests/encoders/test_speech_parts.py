@@ -11,16 +11,18 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from encoders.checkpoints import CheckpointError, resolve
 from encoders.results import Chunk, Speaker, Speech, SpokenWord
-from encoders.speech.activity import FRAME_SECONDS, ActivityNetwork, RegionFinder
+from encoders.speech.activity import FRAME_SECONDS, ActivityNetwork, ActivityStream, RegionFinder
 from encoders.speech.assembly import assemble
 from encoders.speech.chunks import chunks_of, contiguous
 from encoders.speech.clustering import cluster_voices
 from encoders.speech.config import SpeakerConfig
-from encoders.speech.diarization import find_turns
+from encoders.speech.diarization import Turn, find_turns, speaker_of
 from encoders.speech.engine import Hypothesis
 from encoders.speech.guards import compression, is_silence, without_loops
 from encoders.speech.listening import Listener
@@ -36,22 +38,47 @@ MEMO = Path(__file__).parents[2] / "examples" / "archive" / "recordings" / "memo
 
 def test_activity_does_not_depend_on_how_audio_is_cut() -> None:
     network = ActivityNetwork(resolve("speech_activity") / "model.onnx")
-    samples = np.random.default_rng(0).standard_normal(40_000).astype(np.float32) * 0.1
-    whole = network.listen().push(samples, last=True)
-    stream = network.listen()
-    pieces = [stream.push(samples[:7_001]), stream.push(samples[7_001:7_005]), stream.push(samples[7_005:], last=True)]
-    assert np.allclose(np.concatenate(pieces), whole, atol=1e-5)
+    samples = (np.random.default_rng(0).standard_normal(40_000) * 3000).astype(np.int16)
+    ((_, whole),) = ActivityStream(network).push(samples, last=True)
+    for together in (1, 30):
+        network.together = together
+        stream = ActivityStream(network)
+        some = [
+            stream.push(samples[:7_001]),
+            stream.push(samples[7_001:7_005]),
+            stream.push(samples[7_005:], last=True),
+        ]
+        assert [len(heard) for heard in some] == ([1, 0, 2] if together == 1 else [0, 0, 3])
+        pieces, probabilities = zip(*itertools.chain(*some))
+        assert [len(own) for own in probabilities] == [13, 0, 66]
+        assert np.array_equal(np.concatenate(pieces), samples)
+        assert np.allclose(np.concatenate(probabilities), whole, atol=1e-5)
+
+
+def test_regions_are_the_same_however_much_is_heard_at_once() -> None:
+    network = ActivityNetwork(resolve("speech_activity") / "model.onnx")
+    samples = soundfile.read(MEMO, dtype="int16", frames=20 * 16_000)[0]
+    found = []
+    for together in (1, 300):
+        network.together = together
+        cutter = RegionCutter(ActivityStream(network))
+        pushed = [region for at in range(0, len(samples), 48_000) for region in cutter.push(samples[at : at + 48_000])]
+        found.append([*pushed, *cutter.finish()])
+    assert len(found[0]) > 3
+    for one, other in zip(*found, strict=True):
+        assert (one.start, one.stop, one.padded_start) == (other.start, other.stop, other.padded_start)
+        assert np.array_equal(one.samples, other.samples)
 
 
 def test_activity_is_what_onnx_runtime_computes() -> None:
     path = resolve("speech_activity") / "model.onnx"
-    samples = soundfile.read(MEMO, dtype="float32", frames=15 * 16_000)[0]
-    frames = samples[: len(samples) // 512 * 512].reshape(-1, 512)
+    samples = soundfile.read(MEMO, dtype="int16", frames=15 * 16_000)[0]
+    frames = samples[: len(samples) // 512 * 512].reshape(-1, 512).astype(np.float32) / 32768
     contexts = np.concatenate([np.zeros((1, 64), np.float32), frames[:-1, -64:]])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     still = np.zeros((1, 1, 128), np.float32)
     wanted = session.run(None, {"input": np.concatenate([contexts, frames], 1), "h": still, "c": still})[0].reshape(-1)
-    heard = ActivityNetwork(path).listen().push(samples)
+    ((_, heard),) = ActivityStream(ActivityNetwork(path)).push(samples)
     assert heard.max() > 0.9 and heard.min() < 0.1
     assert np.allclose(heard, wanted, atol=1e-4)
 
@@ -71,9 +98,9 @@ def test_regions_close_after_silence_and_are_cut_at_pauses() -> None:
 
 
 def test_audio_that_no_region_needs_is_dropped() -> None:
-    cutter = RegionCutter(ActivityNetwork(resolve("speech_activity") / "model.onnx").listen())
+    cutter = RegionCutter(ActivityStream(ActivityNetwork(resolve("speech_activity") / "model.onnx")))
     for _ in range(20):
-        assert list(cutter.push(np.zeros(30 * 16_000, np.float32))) == []
+        assert list(cutter.push(np.zeros(30 * 16_000, np.int16))) == []
     assert len(cutter._buffer) <= 16_000
     assert cutter.seconds == 600
     assert sum(map(len, cutter.probabilities)) == int(600 / FRAME_SECONDS)
@@ -183,11 +210,32 @@ def test_voices_are_heard_in_smaller_batches_when_memory_ends(monkeypatch: pytes
 def test_words_without_voices_belong_to_nobody() -> None:
     """An error may come when windows were read already and no batch of voices was heard."""
     activity = ActivityNetwork(resolve("speech_activity") / "model.onnx")
-    channel = Listener(RegionCutter(activity.listen()), WindowPacker(), LanguageBelief("en"), None, [(0.0, 1.0)])
+    channel = Listener(RegionCutter(ActivityStream(activity)), WindowPacker(), LanguageBelief("en"), None, [(0.0, 1.0)])
     channel.keep(Window(np.zeros(16_000, np.float32), (Piece(0, 0, 1),)), Transcript([TimedWord(" so", 0, 1, 1)], "en"))
     speech = assemble([channel], 0.0, 1.0, SpeakerConfig()).speech
     assert [(chunk.text, chunk.speaker) for chunk in speech.chunks] == [("so", None)]
     assert speech.speakers == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 8), st.integers(0, 2)), min_size=1, max_size=9),
+    st.integers(-2, 90),
+    st.integers(0, 12),
+)
+def test_a_word_is_whoevers_turns_it_overlaps_most(drawn: list[tuple[int, int, int]], start: int, length: int) -> None:
+    turns, at = [], 0
+    for gap, size, speaker in drawn:
+        turns.append(Turn(at + gap, at + gap + size, speaker))
+        at += gap + size
+    shared = {turn.speaker: 0 for turn in turns}
+    for turn in turns:
+        shared[turn.speaker] += max(0, min(start + length, turn.stop) - max(start, turn.start))
+    found, middle = speaker_of(start, start + length, turns), start + length / 2
+    if any(shared.values()):
+        assert shared[found] == max(shared.values())
+    else:
+        away = [(max(turn.start - middle, middle - turn.stop), turn.speaker) for turn in turns]
+        assert found == min(away, key=lambda one: one[0])[1]
 
 
 def test_speakers_are_matched_across_parts() -> None:
