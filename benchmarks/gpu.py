@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,23 @@ def mixed(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> No
     found["mixed"] = result | {"assets": 2 * len(documents)}
 
 
+def speech_ray(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
+    """The pipeline over recordings, words and speakers: a few different ones, the others are links to them."""
+    from benchmarks import gpu_speech
+
+    source = folder / "recordings"
+    gpu_speech.write_recordings(source, gpu_speech.clips_of(chosen.clips), min(6, chosen.recordings), chosen.minutes)
+    different = sorted(source.glob("recording-*"))
+    for number in range(len(different), chosen.recordings):
+        path = different[number % len(different)]
+        with suppress(FileExistsError):
+            (source / f"recording-{number:05d}{path.suffix}").hardlink_to(path)
+    stretch = Stretch(chosen.settle, chosen.steady_seconds, chosen.stacks)
+    found["speech_ray"] = time_run(
+        source, folder / "speech-out", "speech_to_text", chosen.set, pages=60 * chosen.minutes, stretch=stretch
+    )
+
+
 def decoder(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> None:
     """The engine at several numbers of sequences, and `generate()`."""
     from benchmarks import gpu_decoder
@@ -156,14 +174,16 @@ def decoder(chosen: argparse.Namespace, folder: Path, found: dict[str, Any]) -> 
     found["decoder"] = gpu_decoder.run("decoder", "bfloat16", sequences, generate, chosen.device)
 
 
-def _spent(run: dict[str, Any]) -> list[Row]:
-    """Of a run's steady part: how busy its cards were, where the cores' seconds of a page went, and for what part of
-    the time the process on a card could begin nothing else."""
+def _spent(run: dict[str, Any], unit: str = "page") -> list[Row]:
+    """Of a run's steady part: how busy its cards were, where the cores' seconds of a page or another unit went, and for
+    what part of the time the process on a card could begin nothing else."""
     table = [Row(f"  GPU {number} busy", share, "") for number, share in enumerate(run["busy_samples"])]
     cores = run["cores"]
     for kind, of in cores["kinds"].items():
         table += [
-            Row(f"  core-milliseconds a page, {of['processes']} {kind}", 1000 * of["each"], f"{of['cores']:.2f} cores")
+            Row(
+                f"  core-milliseconds a {unit}, {of['processes']} {kind}", 1000 * of["each"], f"{of['cores']:.2f} cores"
+            )
         ]
         table += [Row("    of them in the kernel", 100 * of["in the kernel"], "%")]
         if kind in (ACTORS, CARD, ANSWERING, DECODER):
@@ -234,6 +254,14 @@ def rows(found: dict[str, Any]) -> list[Row]:
         if many := found.get(f"speech_processes_{name}_speakers"):
             text = f"speech from {many['file']}, {many['processes']} processes, {name} speakers"
             table += [Row(text, many["x_real_time"], "x real time")]
+    if run := found.get("speech_ray"):
+        table += [
+            Row("speech with words and speakers through Ray", run["pages_per_second"], "x, start-up included"),
+            Row("  the same, steady", run["steady_pages_per_second"], "x real time", 5000),
+            Row("  first row after", run["first_row"], "s"),
+            Row("  hours heard in the steady part", run["steady_pages"] / 3600, f"in {run['steady_seconds']:.0f} s"),
+            *_spent(run, "second"),
+        ]
     if run := found.get("answers"):
         table += [
             Row("page to answer, start-up included", run["pages_per_second"], "pages/s"),
@@ -297,6 +325,7 @@ PARTS = {
     "bare": bare,
     "ray": ray,
     "speech": speech,
+    "speech_ray": speech_ray,
     "mixed": mixed,
     "decoder": decoder,
 }
@@ -320,7 +349,8 @@ def main() -> None:
     options.add_argument("--sequences", default="1,16,64,256", help="of the decoder's engines")
     options.add_argument("--generate", default="1,16,64", help="batches of generate(); empty: none")
     options.add_argument("--ocr-reference", type=Path, help="readings of a CPU, from gpu_ocr.save_reading")
-    options.add_argument("--minutes", type=float, default=20, help="of the recording for the whole speech encoder")
+    options.add_argument("--minutes", type=float, default=20, help="of a recording for the whole speech encoder")
+    options.add_argument("--recordings", type=int, default=600, help="of so many minutes each, for a run")
     options.add_argument("--set", action="append", default=[], help="a setting of the run, as interlace takes it")
     options.add_argument(
         "--card-process",
@@ -345,7 +375,7 @@ def main() -> None:
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="interlace-gpu-"))
     found: dict[str, Any] = {"machine": machine()}
     parts = chosen.parts.split(",")
-    if not set(parts) <= {"speech", "speech_processes", "decoder", "answers", "parity"}:
+    if not set(parts) <= {"speech", "speech_processes", "speech_ray", "decoder", "answers", "parity"}:
         found["truths"] = gpu_ocr.documents(folder / "in", chosen.documents, chosen.unique, available_cpus())
     for part in parts:
         started = time.perf_counter()
@@ -355,7 +385,7 @@ def main() -> None:
             chosen.json.write_text(json.dumps({k: v for k, v in found.items() if k != "truths"}, indent=1, default=str))
     print(found["machine"])
     print("\n".join(row.text() for row in rows(found)))
-    for name in ("ocr_ray", "answers"):
+    for name in ("ocr_ray", "speech_ray", "answers"):
         print("\n".join(told(found.get(name, {}).get("stacks", {}))))
     if chosen.folder is None:
         shutil.rmtree(folder, ignore_errors=True)

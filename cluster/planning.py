@@ -176,25 +176,30 @@ class _Planning:
         return max(sum(self.nodes[number].gpus for number in nodes), 1e-3)
 
     def _crowd(self, task: str, nodes: Sequence[int], share: float | None = None) -> int:
-        """Actors of one place on a card: enough to keep it busy, no more than have a core each, or than fit."""
+        """Actors of one place on a card: enough to keep it busy, no more than have their cores, or than fit."""
         time = self.times[task, self._device(nodes)]
         if self._device(nodes) == "cpu":
             return 1
         cards = self._cards(nodes)
         usable = sum(usable_cpus(self.nodes[number].cpus) for number in nodes)
-        cores = int(usable / max(cards, self.encoders))
+        cores = int(usable / self._core(task, nodes) / max(cards, self.encoders))
         busy = math.ceil(time.seconds / time.gpu_seconds) if time.gpu_seconds else 1
         crowd = max(1, min(busy, cores))
         return crowd if share is None else max(1, min(crowd, int(self.config.gpu_share / share + 1e-6)))
 
     def _tenant(self, item: Work, nodes: tuple[int, ...], share: float, seconds: float) -> Tenant:
         fixed = self.config.actors.get(item.task)
-        return Tenant(item.task, nodes, share, seconds, fixed or 1, fixed or item.parts)
+        return Tenant(item.task, nodes, share, seconds, fixed or 1, fixed or item.parts, self._core(item.task, nodes))
+
+    def _core(self, task: str, nodes: Sequence[int]) -> float:
+        """Of a core, what one actor wants: all of it, unless a process on the card does most of its work."""
+        shared = task in self.needs and self.needs[task].clients > 1
+        return self.times[task, self._device(nodes)].core if shared and self._device(nodes) == "cuda" else 1.0
 
     def _most(self, tenant: Tenant) -> int:
         """Actors when nobody else is there."""
         alone = Room(self.nodes, self.config.gpu_share)
-        alone.place([Tenant(tenant.task, tenant.nodes, tenant.share, 1.0, 1, 10**6)])
+        alone.place([replace(tenant, seconds=1.0, least=1, most=10**6)])
         return alone.count(tenant.task)
 
     def _cpus(self, room: Room, task: str) -> float:

@@ -13,18 +13,20 @@ from dataclasses import dataclass, replace
 class ServiceTime:
     """Seconds of one actor per unit (a page, a second of audio, an answer), and where the figure is from.
 
-    ``gpu_seconds`` is what the GPU computes of them; the rest is the actor's core. None: not known.
+    ``gpu_seconds`` is what the GPU computes of them; the rest is the actor's core. None: not known. ``core`` is how
+    much of a core the actor and all that works for it keep busy, where one process computes for all actors of a card.
     """
 
     seconds: float
     origin: str
     gpu_seconds: float | None = None
+    core: float = 1.0
 
 
 # CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one card beside 16 cores, see docs/gpu.md: OCR as each of 15
 # actors took on an H100 (scan-like A4 pages of 45 long lines), three processes on it computing for them; speech with
-# words and speakers as each of 15 took there, one process computing for them. What the GPU computes is the share of
-# time that its driver saw it busy. Answers are a guess.
+# words and speakers as each of 30 took there, one process computing for them, which that kept at work: its time stands
+# for the card's. An answer is what it adds to reading its page, decoder and OCR on one card.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
     ("ocr", "cuda"): ServiceTime(0.084, "one H100", 0.0049),
@@ -33,9 +35,9 @@ DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("gui_detection", "cpu"): ServiceTime(1.0, "default"),
     ("gui_detection", "cuda"): ServiceTime(0.3, "default"),
     ("speech_to_text", "cpu"): ServiceTime(0.12, "default"),
-    ("speech_to_text", "cuda"): ServiceTime(0.0030, "one H100", 0.00014),
+    ("speech_to_text", "cuda"): ServiceTime(0.0041, "one H100", 0.00014, core=0.3),
     ("answer", "cpu"): ServiceTime(6.0, "default"),
-    ("answer", "cuda"): ServiceTime(0.02, "default"),
+    ("answer", "cuda"): ServiceTime(0.0035, "one H100"),
 }
 
 

@@ -76,6 +76,22 @@ def test_actors_that_share_a_process_on_their_card_need_its_memory_together() ->
     assert own and shared and shared.gib == pytest.approx(own.gib + SpeechConfig.card_gib)  # windows of all clients
 
 
+def test_actors_whose_work_a_process_on_the_card_does_are_more_than_cores() -> None:
+    light = {**TIMES, ("speech_to_text", "cuda"): ServiceTime(0.004, "test", 0.0001, core=0.25)}
+    for clients, actors in ((64, 40), (1, 15)):
+        needs = {"speech_to_text": Need(6.0 if clients > 1 else 1.0, "measured", clients=clients)}
+        pool = plan_pools([SPEECH], Resources(16, 1, (H100,)), service=light, needs=needs).pool("speech_to_text")
+        assert (pool.actors, pool.max_actors) == (actors, actors) and pool.actors * pool.num_cpus <= 15.8
+        assert pool.actors * pool.num_gpus == pytest.approx(1, abs=0.05)
+    both = plan_pools(
+        [OCR, SPEECH],
+        Resources(16, 1, (H100,)),
+        service=light,
+        needs={"speech_to_text": Need(6.0, "measured", clients=64)},
+    )
+    assert sum(pool.actors * pool.num_cpus for pool in both.pools) <= 15.8
+
+
 def test_several_pools_share_one_card_and_one_pool_spreads_over_many() -> None:
     both = planned([OCR, SPEECH], H100, memory={"ocr": 6.0, "speech_to_text": 9.0, "answer": 3.0}, answers=9)
     assert both.decoder is not None
