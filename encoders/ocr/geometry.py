@@ -32,13 +32,8 @@ def upright_corners(rectangles: Sequence[Rectangle]) -> NDArray[np.float32]:
     return np.asarray(np.take_along_axis(points, order[..., None], axis=1))
 
 
-def size_of(corners: Corners) -> tuple[float, float]:
-    """Width (longer of top and bottom edge) and height (longer of left and right edge)."""
-    return sizes_of([corners])[0]
-
-
 def sizes_of(lines: Sequence[Corners] | NDArray[np.float32]) -> list[tuple[float, float]]:
-    """`size_of` many, [n, 4, 2]."""
+    """Of each, [n, 4, 2], width (longer of top and bottom edge) and height (longer of left and right edge)."""
     return [(width, height) for width, height in extents_of(lines).tolist()]
 
 
@@ -69,7 +64,8 @@ def as_quad(corners: Corners) -> Quad:
 
 def as_quads(corners: NDArray[np.float32]) -> list[Quad]:
     """`as_quad` of many, [n, 4, 2]."""
-    return [tuple(row) for row in np.round(corners.reshape(-1, 8).astype(np.float64), 2).tolist()]  # type: ignore[misc]
+    rounded = np.rint(corners.reshape(-1, 8).astype(np.float64) * 100) / 100  # as `np.round`, which takes long to begin
+    return list(map(tuple, rounded.tolist()))  # type: ignore[arg-type]
 
 
 def parts_along(corners: Corners, spans: NDArray[np.float64]) -> NDArray[np.float32]:
