@@ -116,7 +116,7 @@ class ScriptDetector:
 
     def look_at(self, pages: Sequence[tuple[Sheet, Sequence[Quad]]], cropper: Cropper) -> list[PageScripts]:
         """`look` at several pages, where their cropper has them; they share the network's batches."""
-        marked = [(sheet, [np.array(quad, np.float32).reshape(4, 2) for quad in quads]) for sheet, quads in pages]
+        marked = [(sheet, list(np.array(quads, np.float32).reshape(-1, 4, 2))) for sheet, quads in pages]
         samples = [_sample(corners, self.config.sample_lines) for _, corners in marked]
         looks = self._see(marked, samples, cropper)
         mixed = [self._looks_mixed(look) for look in looks]
