@@ -27,7 +27,7 @@ from benchmarks.figures import judge
 from encoders.ocr import detection
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.engines import load_networks
-from encoders.ocr.geometry import as_quad
+from encoders.ocr.geometry import as_quads
 from encoders.ocr.networks import OcrNetworks
 from encoders.ocr.page_reader import PageReader
 from encoders.ocr.script import NATIVE, VIETNAMESE, ScriptDetector
@@ -74,7 +74,7 @@ def find_lines(networks: OcrNetworks, image: NDArray[np.uint8]) -> list[Quad]:
     config = OcrConfig().detection
     probability = networks.detect(detection.network_input(image, config))[0]
     found = detection.find_lines(probability, image.shape[0], image.shape[1], config)
-    quads = [as_quad(line.corners) for line in found]
+    quads = as_quads([line.corners for line in found])
     return sorted(quads, key=lambda q: q[1] + q[5])
 
 

@@ -26,6 +26,8 @@ SCHEMA_SYSTEM = "You extract information from a document as JSON, with the words
 _DOCUMENT = "\u241e"  # stands for the document while the chat template is rendered
 _GAP = "[...]"
 _PASSAGE_TOKENS = 96  # longer passages are cut at sentences before they are ranked
+_LONG = 8  # characters a token from which a text hardly ever fits: its sentences are counted, which tells as well
+_MEETING = 4  # tokens that a sentence may save by standing beside the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +213,17 @@ class Fusion:
 
     def _cut(self, row: Row, passage: Passage, most: int) -> Iterator[Passage]:
         """A row whose text is cut at line or sentence ends; head and soft tokens stay with the first piece."""
-        if len(row.text) <= most or len(self._tokens(row.text)) <= most:
+        long = len(row.text) > _LONG * most
+        if not long and (len(row.text) <= most or len(self._tokens(row.text)) <= most):
+            yield replace(passage, rows=(row,))
+            return
+        sentences = [(sentence, len(self._tokens(sentence))) for sentence in self._sentences(row.text, most)]
+        least = sum(count - _MEETING for _, count in sentences)  # that all take together
+        if long and least <= most and len(self._tokens(row.text)) <= most:
             yield replace(passage, rows=(row,))
             return
         first, piece, length = row, "", 0
-        for sentence in self._sentences(row.text, most):
-            count = len(self._tokens(sentence))
+        for sentence, count in sentences:
             if piece and length + count > most:
                 yield replace(passage, rows=(replace(first, text=piece.strip()),))
                 first, piece, length = Row(""), "", 0

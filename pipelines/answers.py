@@ -19,6 +19,7 @@ from decoder.precontext import Precontext
 from decoder.sequence import DecoderError, Generation, SequenceRequest
 from encoders.adapters.soft import SoftTokens
 from encoders.failures import Failure, FailureCategory
+from encoders.memory import collect_seldom, keep_memory
 from encoders.results import DocumentResult, Page, Speech
 from encoders.speech.matching import match_speakers
 from encoders.tracing import Trace
@@ -26,7 +27,7 @@ from pipelines.question import Question
 from pipelines.rows import detection_of, page_of, speech_of
 from pipelines.shards import Shards
 from pipelines.soft_tokens import soft_of
-from pipelines.stages import RunContext, pack, unpack
+from pipelines.stages import STREAM, RunContext, pack_table, unpack_table
 from pipelines.storage import Storage, told
 from pipelines.tables import ANSWERS, ASSETS, PARTS, read_columns, read_table, rows_to_table
 
@@ -49,17 +50,23 @@ class AnswerStage:
 
     def __init__(self, question: Question, decoder: DecoderHandle, context: RunContext) -> None:
         self._asker, self._context = Asker(question, decoder, context.run_id), context
+        collect_seldom()
+        keep_memory()
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """A packed batch to the same batch, with `answer` filled where there is one."""
-        rows = unpack(block)
+        parts = unpack_table(block)
+        rows = parts.to_pylist()
         asked = [row for row in rows if row["parts"] == 1 and row["status"] != "failed"]
         spans = self._context.traced(asked, "answer")
         answers = self._asker.ask([[row] for row in asked], [opened.trace for opened in spans])
         for row, answer, opened in zip(asked, answers, spans, strict=True):
             row["answer"] = answer
             opened.end(confidence=answer["confidence"])
-        return pack(rows)
+        # Pages, lines and words stay as they came: to make them of rows again takes as long as it took to make rows.
+        at = parts.schema.get_field_index("answer")
+        given = pa.array([row["answer"] for row in rows], STREAM.field("answer").type)
+        return pack_table(parts.set_column(at, STREAM.field("answer"), given))
 
 
 class Asker:

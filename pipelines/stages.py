@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.gpu_busy import GpuMeter
 from cluster.gpu_memory import cap_allocator
@@ -29,6 +30,7 @@ from encoders.failures import Failure, FailureCategory, MediaError, is_out_of_me
 from encoders.fault_points import fault_point
 from encoders.heartbeat import beat
 from encoders.loading import loading
+from encoders.memory import collect_seldom, keep_memory
 from encoders.registry import EncoderEntry
 from encoders.results import DocumentResult, Speech
 from encoders.tracing import Span, Tracing, flush
@@ -89,7 +91,10 @@ class PerceiveStage:
             self._encoder = entry.build(config)
             self._encoder.load(device, lazily=True)
             self._adapter = Adapting(entry.task, adapter, device) if adapter else None
+        self._checkpoint = f"{entry.task}:{self._encoder.fingerprint()}"  # which hashes a file
         self._gpu = GpuMeter.of(device)
+        collect_seldom()
+        keep_memory()
         self._loading: float | None = time.perf_counter() - began  # None once it was told
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -247,7 +252,7 @@ class PerceiveStage:
         merged["failures"] = [*merged["failures"], *(as_row(f.at(attempt=attempt)) for f in perception.failures)]
         named = [{"stage": stage, "seconds": value} for stage, value in perception.seconds.items()]
         merged["seconds"] = [*merged["seconds"], *named]
-        merged["checkpoints"] = [*merged["checkpoints"], f"{self._entry.task}:{self._encoder.fingerprint()}"]
+        merged["checkpoints"] = [*merged["checkpoints"], self._checkpoint]
         earlier = row.get("status") or perception.status
         merged["status"] = perception.status if earlier == perception.status else "partial"
         merged["run_id"] = self._context.run_id
@@ -345,27 +350,19 @@ class WritingStage:
         for opened in spans:
             opened.end()
         flush(self._context.tracing)
-        rows = []
-        for row, pages in zip(
-            block.drop_columns(["pages", "soft_tokens", "features", "answer"]).to_pylist(), block["pages"].to_pylist()
-        ):
-            speech = row["speech"]
-            rows.append(
-                {
-                    "part_id": row["part_id"],
-                    "uri": row["uri"],
-                    "status": row["status"],
-                    "units": row["units"],
-                    "pages": len(pages or ()),
-                    "audio_seconds": speech["duration"] if speech else 0.0,
-                    "failures": [{name: failure[name] for name in ("task", "category")} for failure in row["failures"]],
-                    "answered": row["part_id"] in answered,
-                    "seconds": row["seconds"],
-                    "note": row["note"],
-                    "calls": row["calls"],
-                }
-            )
-        return rows
+        return _progress(block, answered)
+
+
+def _progress(block: pa.Table, answered: set[str]) -> list[dict[str, Any]]:
+    """What became of the parts, without making objects of all that was read in them."""
+    pages = pc.fill_null(pc.list_value_length(block["pages"]), 0).to_pylist()
+    seconds = pc.fill_null(pc.struct_field(block["speech"], "duration"), 0.0).to_pylist()
+    columns = ["part_id", "uri", "status", "units", "failures", "seconds", "note", "calls"]
+    rows: list[dict[str, Any]] = block.select(columns).to_pylist()
+    for row, count, heard in zip(rows, pages, seconds, strict=True):
+        row["failures"] = [{name: failure[name] for name in ("task", "category")} for failure in row["failures"]]
+        row |= {"pages": count, "audio_seconds": heard, "answered": row["part_id"] in answered}
+    return rows
 
 
 def _without_read_soft_tokens(rows: pa.Table, parts: pa.ChunkedArray) -> pa.Table:

@@ -168,15 +168,24 @@ def as_row(value: Any) -> Any:
     """A result dataclass as nested dicts and tuples that `rows_to_table` accepts. `dataclasses.asdict` copies every
     corner of every word, which takes four times as long."""
     if isinstance(value, tuple):
-        return tuple(map(as_row, value)) if value and is_dataclass(value[0]) else value
-    kind = type(value)
-    return {name: as_row(getattr(value, name)) for name in _names(kind)} if is_dataclass(kind) else value
+        return tuple(map(as_row, value)) if value and _names(value[0].__class__) else value
+    names = _names(value.__class__)
+    if not names:
+        return value
+    row = {}
+    for name in names:
+        inner = getattr(value, name)
+        row[name] = inner if type(inner) in _PLAIN else as_row(inner)
+    return row
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
-    """A dataclass's fields."""
-    return tuple(field.name for field in fields(kind))
+    """A dataclass's fields; none of any other type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def open_table(out: str | Storage, name: str) -> DeltaTable | None:

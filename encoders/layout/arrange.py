@@ -29,7 +29,8 @@ def arrange(opened: OpenedPage, lines: Sequence[Line], *, source: str, rotation:
     ``opened``, after turning by ``rotation``. Ruling lines are those of ``opened.rules``, else they are looked
     for on ``opened.image``. Never raises on odd geometry: lines without a finite place or without text are left out.
     """
-    return Draft(opened, lines).page(source, rotation)
+    page = Draft(opened, lines).page(source, rotation)
+    return replace(page, text=page_text(page))
 
 
 class Draft:
@@ -46,7 +47,8 @@ class Draft:
         self.look = look_for(self._frame, self._em) if self._lines and has_image and not opened.rules else None
 
     def page(self, source: str, rotation: int = 0, ink: Ink | None = None) -> Page:
-        """The page, see `arrange`; its ``ink`` is looked for now if nobody has."""
+        """The page, see `arrange`, but for its text, which `arrange_document` writes; its ``ink`` is looked for now if
+        nobody has."""
         page = Page(self._opened.page, self._opened.width, self._opened.height, source, rotation=rotation)
         if not self._lines:
             return page
@@ -55,8 +57,7 @@ class Draft:
         for offset, index in enumerate(self._astray):
             ordered.append(Ordered(index, (), Role.BODY, number + offset))
         joined = emit(self._lines, ordered, merge_rows=source == "text_layer")
-        page = replace(page, lines=joined, tables=tuple(tables))
-        return replace(page, text=page_text(page))
+        return replace(page, lines=joined, tables=tuple(tables))
 
     def _ordered(self, ink: Ink | None) -> tuple[list[Ordered], list[Table]]:
         pieces, em = self._pieces, self._em
@@ -81,8 +82,8 @@ class Draft:
                 for piece in row.pieces:
                     ordered.append(Ordered(piece.line, piece.words, margins[id(piece)], number))
                     number += 1
-        known = words_of(line.text for line in self._lines)
         drawn = [draft for draft in paragraphs if isinstance(draft, TableDraft)]
+        known = words_of(line.text for line in self._lines) if drawn else set()
         return ordered, [table_result(draft, self._lines, self._frame, known) for draft in drawn]
 
     def _rules(self, ink: Ink | None) -> tuple[list[Rule], list[Rule]]:

@@ -35,7 +35,7 @@ class Row:
     @property
     def text(self) -> str:
         """What the row says."""
-        return " ".join(piece.text for piece in self.pieces)
+        return self.pieces[0].text if len(self.pieces) == 1 else " ".join(piece.text for piece in self.pieces)
 
     @property
     def bullet(self) -> bool:

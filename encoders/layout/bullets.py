@@ -11,21 +11,23 @@ from encoders.layout.frame import Frame, Piece
 
 REACH = 2.6  # em; how far before its line a bullet may stand
 NEAR = 0.35  # em; nearer ink belongs to the line
+_AT_ONCE = 64  # pieces that are compared with all others in one go: a page may have thousands
 
 
 def mark_bullets(pieces: Sequence[Piece], image: NDArray[np.uint8], frame: Frame) -> None:
     """Set ``bullet`` of pieces before which the page's image [height, width, channels] shows one."""
     if len(pieces) < 2:
         return
-    left = np.array([piece.x0 for piece in pieces])
-    right = np.array([piece.x1 for piece in pieces])
-    middle = np.array([piece.cy for piece in pieces])
-    for piece in pieces:
-        inset = (piece.x0 - left) / piece.em
-        steps = np.abs(middle - piece.cy) / piece.em
-        beside = (steps < 0.5) & (right > piece.x0 - REACH * piece.em) & (left < piece.x0 - NEAR * piece.em)
-        if ((inset > 0.6) & (inset < 3.0) & (steps > 0.5) & (steps < 30)).any() and not beside.any():
-            piece.bullet = _has_spot(piece, image, frame)
+    places = np.array([(piece.x0, piece.x1, piece.cy, piece.em) for piece in pieces])
+    left, right, middle, _ = places.T
+    for at in range(0, len(pieces), _AT_ONCE):
+        x0, _, cy, em = places[at : at + _AT_ONCE].T[..., None]
+        inset = (x0 - left) / em
+        steps = np.abs(middle - cy) / em
+        beside = (steps < 0.5) & (right > x0 - REACH * em) & (left < x0 - NEAR * em)
+        before = (inset > 0.6) & (inset < 3.0) & (steps > 0.5) & (steps < 30)
+        for number in np.flatnonzero(before.any(axis=1) & ~beside.any(axis=1)).tolist():
+            pieces[at + number].bullet = _has_spot(pieces[at + number], image, frame)
 
 
 def _has_spot(piece: Piece, image: NDArray[np.uint8], frame: Frame) -> bool:

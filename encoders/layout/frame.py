@@ -122,7 +122,7 @@ def finite(lines: Sequence[Line]) -> list[Line]:
 
 
 def _is_finite(corners: Sequence[float]) -> bool:
-    return len(corners) == 8 and all(map(math.isfinite, corners))
+    return len(corners) == 8 and (math.isfinite(sum(corners)) or all(map(math.isfinite, corners)))
 
 
 def frame_of(lines: Sequence[Line]) -> Frame:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from statistics import median
 
 from encoders.layout.blocks import Flow, Row, line_pitch
 from encoders.layout.joining import ends_in_hyphen
@@ -49,7 +49,7 @@ class Paragraph:
     @property
     def em(self) -> float:
         """Its font size."""
-        return float(np.median([row.em for row in self.rows]))
+        return median([row.em for row in self.rows])
 
 
 def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
@@ -73,12 +73,12 @@ def paragraphs_of(flow: Flow, em: float, pitch: float) -> list[Paragraph]:
 
 def _edges(rows: Sequence[Row], flow: Flow, em: float) -> tuple[float, float]:
     """Left edge where most rows begin, right edge that full rows reach; a heading may stand out over it."""
-    starts = np.sort([row.x0 for row in rows])
+    starts = sorted(row.x0 for row in rows)
     best, left = 0, flow.left
     for start in starts:
-        near = int(((starts >= start - 0.1) & (starts < start + 0.6 * rows[0].em)).sum())
+        near = bisect_left(starts, start + 0.6 * rows[0].em) - bisect_left(starts, start - 0.1)
         if near > best:
-            best, left = near, float(start)
+            best, left = near, start
     ends = [row.x1 for row in rows if row.em < 1.12 * em]
     return left, max(ends) if len(ends) >= 3 else flow.right
 

@@ -73,10 +73,10 @@ def _numbered_lists(paragraphs: Sequence[Paragraph], em: float) -> None:
 
 def _is_heading(paragraph: Paragraph, after: Paragraph | None, em: float) -> bool:
     text = paragraph.text.strip()
-    letters = sum(char.isalpha() for char in text)
-    if letters < 2 or letters < 0.5 * len(text.replace(" ", "")) or len(text) > 160 or len(paragraph.rows) > 3:
+    if len(paragraph.rows) > 3 or len(text) > 160 or text[:1].islower():
         return False
-    if text[0].islower():
+    letters = sum(char.isalpha() for char in text)
+    if letters < 2 or letters < 0.5 * len(text.replace(" ", "")):
         return False
     if paragraph.em > 1.17 * em and text[-1] not in ".;,":
         return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import add
 
 _IDEOGRAPHS = ((0x2E80, 0x303F), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
 _FULL_WIDTH = (0xFF00, 0xFFEF)
@@ -41,13 +42,15 @@ def _advance(char: str) -> tuple[float, int]:
 
 def advance(text: str) -> tuple[float, int]:
     """Usual width of the text in em without its spaces, and of how many characters that is known."""
-    units, letters = 0.0, 0
-    for char in text:
-        if char != " ":
-            unit, one = _advance(char)
-            units += unit
-            letters += one
-    return (units, letters) if letters * 2 > len(text.replace(" ", "")) else (0.0, 0)
+    return _advances(text.replace(" ", ""))  # which is asked for a line, and for its words without what parts them
+
+
+@lru_cache(maxsize=1024)
+def _advances(text: str) -> tuple[float, int]:
+    known = list(map(_advance, text))
+    letters = sum(one for _, one in known)
+    # Not `sum`, which rounds otherwise from Python 3.12 on.
+    return (reduce(add, [unit for unit, _ in known], 0.0), letters) if letters * 2 > len(text) else (0.0, 0)
 
 
 @lru_cache(maxsize=8192)

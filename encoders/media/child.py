@@ -25,6 +25,7 @@ from encoders.media.errors import as_failure
 from encoders.media.opened import AudioWindow, OpenedPage
 from encoders.media.opening import Source, open_part
 from encoders.media.protocol import CANCEL, SLOTS, Began, Delivered, Done, Extent, Failed, Request, SharedSlots
+from encoders.memory import keep_memory
 
 
 class Cancelled(Exception):
@@ -153,6 +154,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's business; it closes us
     _die_with(lifeline)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected, a core file is not
+    keep_memory()
     slots = SharedSlots(memory, size)
     os.close(memory)
     Child(Connection(control), slots).serve()

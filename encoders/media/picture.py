@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,8 @@ def _pixels(image: Image.Image, source: Source) -> NDArray[np.uint8]:
     if excess > 1 and image.format == "JPEG":  # decodes at 1/2, 1/4 or 1/8, never below the size asked for
         image.draft(None, (math.floor(image.width / excess), math.floor(image.height / excess)))
     _refuse_unloadable(image, source)
+    if excess <= 1 and (plain := _plain_jpeg(image, source)) is not None:
+        return plain
     image.load()
     factor = math.floor(math.sqrt(image.width * image.height / budget))
     shown = _reduced(image, factor) if factor >= 2 else _rgb(image, _full_scale(image))
@@ -117,6 +120,21 @@ def _pixels(image: Image.Image, source: Source) -> NDArray[np.uint8]:
         smooth = Image.Resampling.HAMMING if factor >= 2 else Image.Resampling.LANCZOS
         shown = shown.resize(size, smooth, reducing_gap=2.0)
     return np.asarray(shown)
+
+
+def _plain_jpeg(image: Image.Image, source: Source) -> NDArray[np.uint8] | None:
+    """The pixels of an upright JPEG that every decoder takes alike, in two thirds of the time that Pillow takes for the
+    same; None for another."""
+    components = {"L": 1, "RGB": 3}.get(image.mode)
+    if image.format != "JPEG" or components is None or _turn(image) is not None:
+        return None
+    from encoders.media import jpeg  # brings OpenCV, which other images do without
+
+    data = Path(source.path).read_bytes()
+    if not jpeg.is_plain(data, image.width, image.height, components):
+        return None
+    pixels = jpeg.decoded(data, (image.height, image.width, 3)[: 2 if components == 1 else 3])
+    return None if pixels is None else jpeg.rgb(pixels if components == 3 else pixels[..., None])
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -32,13 +32,8 @@ def upright_corners(rectangles: Sequence[Rectangle]) -> NDArray[np.float32]:
     return np.asarray(np.take_along_axis(points, order[..., None], axis=1))
 
 
-def size_of(corners: Corners) -> tuple[float, float]:
-    """Width (longer of top and bottom edge) and height (longer of left and right edge)."""
-    return sizes_of([corners])[0]
-
-
 def sizes_of(lines: Sequence[Corners] | NDArray[np.float32]) -> list[tuple[float, float]]:
-    """`size_of` many, [n, 4, 2]."""
+    """Of each, [n, 4, 2], width (longer of top and bottom edge) and height (longer of left and right edge)."""
     return [(width, height) for width, height in extents_of(lines).tolist()]
 
 
@@ -61,36 +56,29 @@ def read_downwards(corners: Corners) -> Corners:
     return np.roll(corners, -1, axis=0)
 
 
-def as_quad(corners: Corners) -> Quad:
-    """Corners as the flat tuple that results carry, to a hundredth of a pixel."""
-    a, b, c, d, e, f, g, h = (round(value, 2) for value in corners.reshape(-1).tolist())
-    return (a, b, c, d, e, f, g, h)
+def as_quads(lines: Sequence[Corners] | NDArray[np.float32]) -> list[Quad]:
+    """Corners [n, 4, 2] as the flat tuples that results carry, to a hundredth of a pixel."""
+    rounded = np.rint(np.asarray(lines, np.float64).reshape(-1, 8) * 100) / 100
+    return list(map(tuple, rounded.tolist()))  # type: ignore[arg-type]
 
 
-def as_quads(corners: NDArray[np.float32]) -> list[Quad]:
-    """`as_quad` of many, [n, 4, 2]."""
-    return [tuple(row) for row in np.round(corners.reshape(-1, 8).astype(np.float64), 2).tolist()]  # type: ignore[misc]
-
-
-def parts_along(corners: Corners, spans: NDArray[np.float64]) -> NDArray[np.float32]:
-    """[n, 4, 2]: the parts of a line between fractions [n, 2] of its length, at its full height."""
-    top_left, top_right, bottom_right, bottom_left = corners.astype(np.float64)
+def parts_along(lines: NDArray[np.float32], spans: NDArray[np.float64]) -> NDArray[np.float32]:
+    """[n, 4, 2]: of each of n lines the part between fractions [n, 2] of its length, at its full height."""
+    top_left, top_right, bottom_right, bottom_left = lines.astype(np.float64).transpose(1, 0, 2)[:, :, None]
     parts = np.empty((len(spans), 4, 2), np.float32)
     parts[:, :2] = top_left + spans[..., None] * (top_right - top_left)
     parts[:, :1:-1] = bottom_left + spans[..., None] * (bottom_right - bottom_left)
     return parts
 
 
-def part_of(corners: Corners, left: float, right: float, top: float = 0.0, bottom: float = 1.0) -> Corners:
-    """The part of a line between fractions (0..1) of its length and of its height."""
-    (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners.tolist()
-
-    def point(x: float, y: float) -> tuple[float, float]:
-        upper, lower = (ax + x * (bx - ax), ay + x * (by - ay)), (dx + x * (cx - dx), dy + x * (cy - dy))
-        return upper[0] + y * (lower[0] - upper[0]), upper[1] + y * (lower[1] - upper[1])
-
-    # Four points are too few for arrays to be quick.
-    return np.array([point(left, top), point(right, top), point(right, bottom), point(left, bottom)], np.float32)
+def parts_of(lines: NDArray[np.float32], spans: NDArray[np.float64], top: float, bottom: float) -> NDArray[np.float32]:
+    """[n, 4, 2]: the same between the fractions ``top`` and ``bottom`` of the lines' heights."""
+    a, b, c, d = lines.astype(np.float64).transpose(1, 0, 2)[:, :, None]
+    upper, lower = a + spans[..., None] * (b - a), d + spans[..., None] * (c - d)  # [n, 2, 2], left and right
+    rise = lower - upper
+    parts = np.empty((len(spans), 4, 2), np.float32)
+    parts[:, :2], parts[:, :1:-1] = upper + top * rise, upper + bottom * rise
+    return parts
 
 
 def turn_image(image: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:

@@ -17,10 +17,10 @@ from encoders.ocr import detection
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import OcrConfig
 from encoders.ocr.cropper import Image, Sheet
-from encoders.ocr.decoding import as_lines
+from encoders.ocr.decoding import ReadCrop, as_lines
 from encoders.ocr.detection import FoundLine
 from encoders.ocr.engines import load_networks
-from encoders.ocr.geometry import Corners, as_quad, turn_image
+from encoders.ocr.geometry import Corners, as_quads, turn_image
 from encoders.ocr.ink import places
 from encoders.ocr.networks import Maps, OcrNetworks
 from encoders.ocr.networks_card import CardNetworks
@@ -164,7 +164,7 @@ class PageReader:
             return [PageScripts(tuple(wanted) * len(corners), 0.5, 0) for corners in lines]
         for page, corners in zip(pages, lines, strict=True):
             page.networks |= {"script"} if corners else set()
-        marked = [(page.sheet, [as_quad(line) for line in corners]) for page, corners in zip(pages, lines, strict=True)]
+        marked = [(page.sheet, as_quads(corners)) for page, corners in zip(pages, lines, strict=True)]
         return self._scripts.look_at(marked, self._networks.cropper)
 
     def _allowed(self, scripts: Sequence[str]) -> list[str]:
@@ -178,11 +178,13 @@ class PageReader:
         """Read the lines in the built-in recogniser's scripts; the time is shared out by line."""
         started = time.perf_counter()
         mine = [(page, job) for page, routed in zip(pages, jobs) for job in routed if job.script in NATIVE]
-        for (page, job), read in zip(mine, self._recogniser([job for _, job in mine])):
+        for page, _ in mine:
             page.networks.add("ocr_recognition")
-            if read.reading.confidence < self._config.min_confidence:
-                continue
-            for placed in as_lines(read.reading, read.printed, read.corners, job.script):
+        found = zip(mine, self._recogniser([job for _, job in mine]), strict=True)
+        kept = [(*of, read) for of, read in found if read.reading.confidence >= self._config.min_confidence]
+        lines = as_lines([ReadCrop(read.reading, read.printed, read.corners, job.script) for _, job, read in kept])
+        for (page, _, read), parts in zip(kept, lines, strict=True):
+            for placed in parts:
                 page.lines.append(placed.line)
                 page.features.append(None if read.features is None else read.features[placed.start : placed.stop])
         each = (time.perf_counter() - started) / max(1, len(mine))
@@ -193,7 +195,7 @@ class PageReader:
         """Read lines in other scripts with tesseract, script by script; they have no features."""
         before = self._tesseract.runs.copy()
         for script in dict.fromkeys(job.script for job in jobs):
-            quads = [as_quad(job.corners) for job in jobs if job.script == script]
+            quads = as_quads([job.corners for job in jobs if job.script == script])
             for line in self._tesseract.read(page.image, quads, script):
                 if line.text and line.confidence >= self._config.min_other_confidence:
                     page.lines.append(line)

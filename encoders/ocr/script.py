@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.ocr.cropper import Cropper, HostCropper, Sheet
-from encoders.ocr.geometry import TALL, Corners, read_upwards, size_of, sizes_of
+from encoders.ocr.geometry import TALL, Corners, extents_of, sizes_of
 from encoders.ocr.script_engine import Scores, ScriptEngine
 from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH
 from encoders.results import Quad
@@ -116,7 +116,7 @@ class ScriptDetector:
 
     def look_at(self, pages: Sequence[tuple[Sheet, Sequence[Quad]]], cropper: Cropper) -> list[PageScripts]:
         """`look` at several pages, where their cropper has them; they share the network's batches."""
-        marked = [(sheet, [np.array(quad, np.float32).reshape(4, 2) for quad in quads]) for sheet, quads in pages]
+        marked = [(sheet, list(np.array(quads, np.float32).reshape(-1, 4, 2))) for sheet, quads in pages]
         samples = [_sample(corners, self.config.sample_lines) for _, corners in marked]
         looks = self._see(marked, samples, cropper)
         mixed = [self._looks_mixed(look) for look in looks]
@@ -170,7 +170,7 @@ class ScriptDetector:
         if self._engine is None:
             raise RuntimeError("load() first")
         lines = [[corners[i] for i in mine] for (_, corners), mine in zip(marked, wanted)]
-        greys = cropper.greys([(sheet, list(map(_middle, some))) for (sheet, _), some in zip(marked, lines)])()
+        greys = cropper.greys([(sheet, _middles(some)) for (sheet, _), some in zip(marked, lines)])()
         windows = [_window(grey) for page in greys for grey in page]
         scores, upside = self._engine(np.stack(windows))() if windows else (np.zeros((0, len(CLASSES))), np.zeros(0))
         ends = np.cumsum([len(some) for some in lines])[:-1]
@@ -188,19 +188,22 @@ def _look(corners: Sequence[Corners], scores: NDArray[np.float64], upside: NDArr
     return _Look(letters, weights, upside, tones)
 
 
-def _middle(corners: Corners) -> Corners:
-    """The middle of a line, no more of it than is looked at, along its longer side."""
-    width, height = size_of(corners)
-    if height >= TALL * width:
-        corners = read_upwards(corners)
-        width, height = height, width
+def _middles(lines: Sequence[Corners]) -> list[Corners]:
+    """The middle of each line, no more of it than is looked at, along its longer side."""
+    corners = np.array(lines, np.float32).reshape(-1, 4, 2)
+    sizes = extents_of(corners)
+    tall = sizes[:, 1] >= TALL * sizes[:, 0]
+    corners[tall] = np.roll(corners[tall], 1, axis=1)  # as `read_upwards`
+    width, height = np.where(tall[:, None], sizes[:, ::-1], sizes).T
     longest = 1.1 * height * WIDTH / HEIGHT
-    if width > longest:
-        along = (corners[1] - corners[0]) / width
-        start, stop = (width - longest) / 2, (width + longest) / 2
-        top, bottom = corners[0], corners[3]
-        corners = np.stack([top + along * start, top + along * stop, bottom + along * stop, bottom + along * start])
-    return corners.astype(np.float32)
+    long = width > longest
+    width, longest = width[long], longest[long]
+    top, after, _, bottom = corners[long].transpose(1, 0, 2)
+    along = (after - top) / width[:, None].astype(np.float32)
+    start = along * ((width - longest) / 2)[:, None].astype(np.float32)
+    stop = along * ((width + longest) / 2)[:, None].astype(np.float32)
+    corners[long] = np.stack([top + start, top + stop, bottom + stop, bottom + start], axis=1)
+    return list(corners)
 
 
 def _window(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

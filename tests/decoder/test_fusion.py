@@ -79,6 +79,15 @@ def test_one_huge_paragraph_is_cut_at_sentences(fusion: Fusion) -> None:
     assert "77 pounds" in text_of(fusion, prompt) and prompt.truncated and len(prompt) <= fusion.config.prompt_tokens
 
 
+def test_what_fits_is_not_cut_however_long_it_is(fusion: Fusion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fusion, "_tokens", lambda self, text: [1] * (len(text) // 20 + 1))
+    totals = [
+        fusion.prompt("How heavy was it?", None, [Precontext("ocr", document(["All of it. " * count]))]).total
+        for count in (170, 180)  # 94 tokens and 100; of its sentences alone each has one
+    ]
+    assert totals == [1, 2]
+
+
 def test_recordings_and_objects_say_when_who_and_where(fusion: Fusion) -> None:
     heard = Precontext("speech_to_text", speech(("SPEAKER_00", "good morning"), ("SPEAKER_01", "the total is nine")))
     seen = Precontext("object_detection", (Detection("ship", quad(1, 2, 30, 40), 0.9),))

@@ -91,6 +91,26 @@ def test_transparency_is_over_white(opener: MediaOpener, tmp_path: Path) -> None
     assert (shown(opener, tmp_path / "p.png")[20, 30] == 255).all()
 
 
+def test_jpegs_have_pillows_pixels(opener: MediaOpener, tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (53, 87, 3), np.uint8)
+    image = Image.fromarray(noise).resize((311, 203))
+    whole = {"sampling": 0, "half": 1, "quarter": 2}
+    for name, saved, how in [
+        *((name, image, {"subsampling": sampling}) for name, sampling in whole.items()),
+        ("grey", image.convert("L"), {}),
+        ("progressive", image, {"progressive": True}),
+        ("rgb", image, {"keep_rgb": True}),
+    ]:
+        path = tmp_path / f"{name}.jpg"
+        saved.save(path, quality=60, **how)
+        with Image.open(path) as read:
+            expected = np.asarray(read.convert("RGB"))
+        assert np.array_equal(shown(opener, path), expected), name
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes((tmp_path / "half.jpg").read_bytes()[:-900])
+    assert categories(opener, cut) == [(1, FailureCategory.CORRUPT)]
+
+
 @pytest.mark.parametrize(("name", "orientation"), [(n, o) for n in ("a.jpg", "a.tif", "a.png") for o in (3, 6, 8)])
 def test_photographs_are_turned_upright(opener: MediaOpener, tmp_path: Path, name: str, orientation: int) -> None:
     turned = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[orientation]

@@ -8,9 +8,9 @@ from encoders.failures import FailureCategory, MediaError
 from encoders.ocr.batching import halving, require_finite
 from encoders.ocr.config import DetectionConfig
 from encoders.ocr.crops import HEIGHT, batches_by_width, cut, network_input, padded_width, printed_rows
-from encoders.ocr.decoding import Reading, as_lines, decode
+from encoders.ocr.decoding import ReadCrop, Reading, as_lines, decode
 from encoders.ocr.detection import find_lines, network_size
-from encoders.ocr.geometry import part_of, read_downwards, read_upwards, size_of, turn_image, upright_corners
+from encoders.ocr.geometry import parts_of, read_downwards, read_upwards, sizes_of, turn_image, upright_corners
 
 
 @pytest.mark.parametrize("angle", [-40.0, -5.0, 0.0, 3.0, 30.0])
@@ -19,20 +19,22 @@ def test_corners_start_at_the_top_left_of_the_text(angle: float) -> None:
     assert (top_right - top_left)[0] > abs((top_right - top_left)[1])
     direction = np.degrees(np.arctan2(*(top_right - top_left)[::-1]))
     assert direction == pytest.approx(angle, abs=0.5)
-    assert size_of(np.stack([top_left, top_right, bottom_right, bottom_left])) == pytest.approx((120, 30), abs=0.01)
+    assert sizes_of([np.stack([top_left, top_right, bottom_right, bottom_left])])[0] == pytest.approx(
+        (120, 30), abs=0.01
+    )
 
 
 def test_tall_boxes_are_read_up_or_down() -> None:
     box = np.array([[10, 20], [30, 20], [30, 120], [10, 120]], np.float32)
     assert read_upwards(box)[0].tolist() == [10, 120]  # the text begins at the bottom left
     assert read_downwards(box)[0].tolist() == [30, 20]
-    assert size_of(read_upwards(box)) == (100, 20)
+    assert sizes_of([read_upwards(box)])[0] == (100, 20)
 
 
 def test_part_of_a_rotated_line() -> None:
     box = upright_corners([((100, 100), (80, 20), 30.0)])[0]
-    half = part_of(box, 0.5, 1.0, 0.25, 0.75)
-    assert size_of(half) == pytest.approx((40, 10), abs=0.01)
+    (half,) = parts_of(box[None], np.array([[0.5, 1.0]]), 0.25, 0.75)
+    assert sizes_of([half])[0] == pytest.approx((40, 10), abs=0.01)
     assert half[1] == pytest.approx((box[1] * 3 + box[2]) / 4, abs=0.01)
 
 
@@ -51,7 +53,7 @@ def test_a_rotated_region_becomes_a_rotated_grown_box() -> None:
     probability[5:7, 5:7] = 1.0  # a speck
     (line,) = find_lines(probability, 512, 640, config)
     grown = 180 * 16 * config.unclip / (180 + 16)
-    width, height = size_of(line.corners)
+    width, height = sizes_of([line.corners])[0]
     assert width == pytest.approx(2 * (180 + grown), rel=0.05)
     assert height == pytest.approx(2 * (16 + grown), rel=0.16)  # the mask is dilated first
     direction = np.degrees(np.arctan2(*(line.corners[1] - line.corners[0])[::-1]))
@@ -135,7 +137,7 @@ def _reading(text: str, centres: list[float]) -> Reading:
 def test_words_end_where_their_print_ends() -> None:
     crop = _printed((10, 60), (75, 130))
     box = np.array([[100, 50], [340, 50], [340, 98], [100, 98]], np.float32)
-    (placed,) = as_lines(_reading("ab cd", [20, 48, 66, 90, 115]), crop, box)
+    ((placed,),) = as_lines([ReadCrop(_reading("ab cd", [20, 48, 66, 90, 115]), crop, box)])
     assert [word.text for word in placed.line.words] == ["ab", "cd"]
     first, second = (word.quad for word in placed.line.words)
     assert first[0] == pytest.approx(110, abs=2) and first[2] == pytest.approx(160, abs=2)
@@ -145,7 +147,11 @@ def test_words_end_where_their_print_ends() -> None:
 def test_wide_gaps_part_columns() -> None:
     crop = _printed((10, 60), (160, 230))
     box = np.array([[0, 0], [240, 0], [240, 48], [0, 48]], np.float32)
-    left, right = as_lines(_reading("ab cd", [20, 48, 100, 180, 210]), crop, box)
+    nothing = ReadCrop(_reading("", []), crop, box)
+    before, (left, right), after = as_lines(
+        [nothing, ReadCrop(_reading("ab cd", [20, 48, 100, 180, 210]), crop, box), nothing]
+    )
+    assert before == after == [] == as_lines([nothing])[0]
     assert (left.line.text, right.line.text) == ("ab", "cd")
     assert left.stop <= right.start
     assert left.line.quad[2] < 80 < 140 < right.line.quad[0]
@@ -155,6 +161,6 @@ def test_east_asian_words() -> None:
     crop = np.zeros(400, np.int32)
     box = np.array([[0, 0], [400, 0], [400, 48], [0, 48]], np.float32)
     text = "東京タワー2024年、高い"
-    (placed,) = as_lines(_reading(text, [16.0 + 30 * i for i in range(len(text))]), crop, box, "Jpan")
+    ((placed,),) = as_lines([ReadCrop(_reading(text, [16.0 + 30 * i for i in range(len(text))]), crop, box, "Jpan")])
     assert [word.text for word in placed.line.words] == ["東", "京", "タワー", "2024", "年、", "高", "い"]
     assert placed.line.script == "Jpan"

@@ -29,7 +29,7 @@ from encoders.base import FeatureSpan, Perception
 from encoders.layout import arrange, arrange_document
 from encoders.media.opened import OpenedPage
 from encoders.ocr.crops import HEIGHT, MAX_WIDTH, printed_rows
-from encoders.ocr.decoding import as_lines, decode
+from encoders.ocr.decoding import ReadCrop, as_lines, decode
 from encoders.ocr.networks import ALL, WESTERN
 from encoders.results import DocumentResult, Line
 from pipelines.train.hybrid.perceived import SAMPLES, Perceived, stored
@@ -135,7 +135,7 @@ def _perception(pages: Sequence[tuple[PagePlan, float, int, list[tuple[Crop, Rec
             reading = decode(seen.symbols, seen.confidences, seen.characters)
             if not reading.text or reading.confidence < 0.3:
                 continue
-            for placed in as_lines(reading, printed_rows(cut.image), cut.corners, cut.script):
+            for placed in as_lines([ReadCrop(reading, printed_rows(cut.image), cut.corners, cut.script)])[0]:
                 lines.append(placed.line)
                 features[number, placed.line.quad] = seen.features[placed.start : placed.stop]
         rules = tuple((x0 * scale, y0 * scale, x1 * scale, y1 * scale) for x0, y0, x1, y1 in plan.rules)
