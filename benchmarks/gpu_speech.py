@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from benchmarks.busy_samples import BusySamples
 from benchmarks.card_begun import begun, since, told
 from benchmarks.core_seconds import CARD, CoreSeconds, cores_of
 from benchmarks.speech_parity import compare, transcripts
+from cluster.session import available_cpus
 from encoders.base import MediaInput
 from encoders.checkpoints import resolve
 from encoders.results import Speech
@@ -107,24 +109,27 @@ def engine_speed(engine: TorchEngine, clips: list[NDArray[np.float32]], batches:
 
 def write_recordings(folder: Path, clips: list[NDArray[np.float32]], count: int, minutes: float) -> None:
     """``count`` different recordings, each the clips in an order of its own."""
-    for number in range(count):
-        order = np.random.default_rng(number).permutation(len(clips))
-        path = write_recording(folder, [clips[index] for index in order], minutes)
-        path.rename(folder / f"recording-{number:03d}{path.suffix}")
+    orders = [np.random.default_rng(number).permutation(len(clips)) for number in range(count)]
+
+    def write(number: int) -> None:
+        write_recording(folder, [clips[index] for index in orders[number]], minutes, f"recording-{number:03d}")
+
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        list(pool.map(write, range(count)))
 
 
-def write_recording(folder: Path, clips: list[NDArray[np.float32]], minutes: float) -> Path:
+def write_recording(folder: Path, clips: list[NDArray[np.float32]], minutes: float, name: str = "recording") -> Path:
     """One long recording of the clips in turn, as MP3 where the machine can write it, else FLAC."""
     folder.mkdir(parents=True, exist_ok=True)
     pause = np.zeros(RATE // 2, np.float32)
     pieces: list[NDArray[np.float32]] = []
     while sum(map(len, pieces)) < minutes * 60 * RATE:
         pieces += [clips[len(pieces) // 2 % len(clips)], pause]
-    path = folder / "recording.mp3"
+    path = folder / f"{name}.mp3"
     try:
         soundfile.write(path, np.concatenate(pieces), RATE, format="MP3")
     except (soundfile.LibsndfileError, ValueError, TypeError):
-        path = folder / "recording.flac"
+        path = folder / f"{name}.flac"
         soundfile.write(path, np.concatenate(pieces), RATE)
     return path
 
