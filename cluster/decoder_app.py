@@ -29,7 +29,7 @@ from decoder.sequence import (
 )
 from encoders.fault_points import fault_point
 from encoders.loading import loading
-from encoders.tracing import OFF, Span, Trace, current
+from encoders.tracing import OFF, Span, Trace, current, flush
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -97,7 +97,10 @@ class DecoderReplica:
             for handle, trace in zip(handles, traces):
                 handle.future.add_done_callback(partial(_generated, trace.open("decode")))
             fault_point("decoder.generate")
-            return list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
+            made = list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
+            if traces:  # the run may be over with this batch, and this process with it
+                await asyncio.to_thread(flush, traces[0].tracing)
+            return made
         except asyncio.CancelledError:
             left.set()
             for handle in handles:
