@@ -98,8 +98,9 @@ class DecoderReplica:
                 handle.future.add_done_callback(partial(_generated, trace.open("decode")))
             fault_point("decoder.generate")
             made = list(await asyncio.gather(*(asyncio.wrap_future(handle.future) for handle in handles)))
-            if traces:  # the run may be over with this batch, and this process with it
-                await asyncio.to_thread(flush, traces[0].tracing)
+            if (traced := next((trace for trace in traces if trace), None)) is not None:
+                # The run may be over with this batch, and this process with it.
+                await asyncio.to_thread(flush, traced.tracing)
             return made
         except asyncio.CancelledError:
             left.set()
