@@ -180,11 +180,8 @@ def _spent(run: dict[str, Any], unit: str = "page") -> list[Row]:
     table = [Row(f"  GPU {number} busy", share, "") for number, share in enumerate(run["busy_samples"])]
     cores = run["cores"]
     for kind, of in cores["kinds"].items():
-        table += [
-            Row(
-                f"  core-milliseconds a {unit}, {of['processes']} {kind}", 1000 * of["each"], f"{of['cores']:.2f} cores"
-            )
-        ]
+        spent = f"  core-milliseconds a {unit}, {of['processes']} {kind}"
+        table += [Row(spent, 1000 * of["each"], f"{of['cores']:.2f} cores")]
         table += [Row("    of them in the kernel", 100 * of["in the kernel"], "%")]
         if kind in (ACTORS, CARD, ANSWERING, DECODER):
             table += [

@@ -43,8 +43,9 @@ def time_run(
     pages: float = 1.0,
     stretch: Stretch | None = None,
 ) -> dict[str, Any]:
-    """Run it over a folder of files of so many ``pages`` each; its output is kept beside ``out``. Raises
-    CalledProcessError when it fails or its ledger does not balance, and RuntimeError when there was nothing to time."""
+    """Run it over a folder of files of so many ``pages``, or seconds of sound, each; its output is kept beside ``out``.
+    Raises CalledProcessError when it fails or its ledger does not balance, and RuntimeError when there was nothing to
+    time."""
     stretch = stretch or Stretch()
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "pipelines.cli", "run", str(source), "--out", str(out)]

@@ -241,7 +241,9 @@ def many_processes(
 def main() -> None:
     """Many processes at once."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--processes", type=int, default=15, help="at once; each its own: 5 to 7 GiB of card")
+    options.add_argument(
+        "--processes", type=int, default=15, help="at once; with --no-card-process each takes 5 to 7 GiB"
+    )
     options.add_argument("--minutes", type=float, default=10, help="of the recording")
     options.add_argument("--rounds", type=int, default=1, help="how often each process reads it")
     options.add_argument("--clips", type=Path, nargs="*", default=[Path("../shared/data/dev/conversations/files")])

@@ -25,8 +25,8 @@ class ServiceTime:
 
 # CPU: one core of a Xeon with AMX, onnxruntime fp32. CUDA: one card beside 16 cores, see docs/gpu.md: OCR as each of 15
 # actors took on an H100 (scan-like A4 pages of 45 long lines), three processes on it computing for them; speech with
-# words and speakers as each of 30 took there, one process computing for them, which that kept at work: its time stands
-# for the card's. An answer is what it adds to reading its page, decoder and OCR on one card.
+# words and speakers as each of 30 took there, one process computing for them: what kept that at work stands for
+# the card's time. An answer is what it adds to reading its page, decoder and OCR on one card.
 DEFAULTS: dict[tuple[str, str], ServiceTime] = {
     ("ocr", "cpu"): ServiceTime(2.0, "default"),
     ("ocr", "cuda"): ServiceTime(0.084, "one H100", 0.0049),

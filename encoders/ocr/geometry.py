@@ -47,13 +47,13 @@ def extents_of(lines: Sequence[Corners] | NDArray[np.float32]) -> NDArray[np.flo
 
 
 def read_upwards(corners: Corners) -> Corners:
-    """The same box with its text read from the bottom of the page to the top."""
-    return np.roll(corners, 1, axis=0)
+    """The same boxes [..., 4, 2] with their text read from the bottom of the page to the top."""
+    return np.roll(corners, 1, axis=-2)
 
 
 def read_downwards(corners: Corners) -> Corners:
-    """The same box with its text read from the top of the page to the bottom."""
-    return np.roll(corners, -1, axis=0)
+    """The same boxes [..., 4, 2] with their text read from the top of the page to the bottom."""
+    return np.roll(corners, -1, axis=-2)
 
 
 def as_quads(lines: Sequence[Corners] | NDArray[np.float32]) -> list[Quad]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoders.ocr.cropper import Cropper, HostCropper, Sheet
-from encoders.ocr.geometry import TALL, Corners, extents_of, sizes_of
+from encoders.ocr.geometry import TALL, Corners, extents_of, read_upwards, sizes_of
 from encoders.ocr.script_engine import Scores, ScriptEngine
 from encoders.ocr.script_network import CLASSES, HEIGHT, WEIGHTS, WIDTH
 from encoders.results import Quad
@@ -193,7 +193,7 @@ def _middles(lines: Sequence[Corners]) -> list[Corners]:
     corners = np.array(lines, np.float32).reshape(-1, 4, 2)
     sizes = extents_of(corners)
     tall = sizes[:, 1] >= TALL * sizes[:, 0]
-    corners[tall] = np.roll(corners[tall], 1, axis=1)  # as `read_upwards`
+    corners[tall] = read_upwards(corners[tall])
     width, height = np.where(tall[:, None], sizes[:, ::-1], sizes).T
     longest = 1.1 * height * WIDTH / HEIGHT
     long = width > longest

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from cluster.decoder_app import DecoderReplica
+from decoder.handle import Handle, unread
+from decoder.sequence import Finish, SequenceRequest, TextSegment
 from encoders.tracing import OFF, Tracing, span
 from pipelines.log_lines import LogLines
 from pipelines.run import Run
@@ -63,6 +68,22 @@ def test_a_part_is_one_tree_over_all_processes(
         assert set(tree(from_file(tmp_path / "spans"), event["trace_id"])) == STEPS
     [run] = [span for span in spans if span.name == "run"]
     assert set(tree(spans, run.trace)) == {"run", "list", "probe", "publish"}
+
+
+def test_a_batch_takes_its_spans_along_also_where_its_first_request_has_none() -> None:
+    request = SequenceRequest((TextSegment.of([1, 2]),))
+
+    def done(request: SequenceRequest) -> Handle:
+        handle = Handle(request, None)
+        handle.future.set_result(unread(request, Finish.STOP, ""))
+        return handle
+
+    replica = object.__new__(DecoderReplica)
+    replica._engine = SimpleNamespace(submit_or_fail=done, close=lambda: None)  # type: ignore[assignment]
+    with collector() as (address, spans):
+        place = Tracing(endpoint=address).named("run", "part")
+        asyncio.run(replica.generate([request, request], [OFF, place]))
+        assert [span.name for span in spans] == ["decode"]
 
 
 def test_a_share_of_parts_is_traced_and_the_same_ones_everywhere() -> None:
